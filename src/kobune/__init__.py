@@ -1,0 +1,1 @@
+"""Kobune runs and manages virtual machines as Kubernetes resources."""

@@ -1,0 +1,1 @@
+"""Speaks to any Kubernetes API: client, informer, controller runtime, and an in-memory API for tests."""

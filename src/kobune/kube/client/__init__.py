@@ -1,0 +1,1 @@
+"""The client: requests, watches and errors of any Kubernetes API."""
