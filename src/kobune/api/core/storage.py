@@ -1,0 +1,116 @@
+"""PersistentVolumeClaim and PersistentVolume. Source: core/v1."""
+
+from typing import Any
+
+from kobune.api.core.container import ResourceRequirements
+from kobune.api.core.reference import NodeSelector, ObjectReference, TypedLocalObjectReference, TypedObjectReference
+from kobune.api.meta import LabelSelector, Object, ObjectMeta, QuantityValue, Time
+
+__all__ = [
+    "HostPathVolumeSource",
+    "LocalVolumeSource",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "PersistentVolumeClaimCondition",
+    "PersistentVolumeClaimSpec",
+    "PersistentVolumeClaimStatus",
+    "PersistentVolumeSpec",
+    "PersistentVolumeStatus",
+    "VolumeNodeAffinity",
+]
+
+
+class PersistentVolumeClaimSpec(Object, frozen=True, kw_only=True):
+    """`storage_class_name` None means the default class, an empty one means none; `volume_mode` Filesystem or Block."""
+
+    access_modes: list[str] = []
+    selector: LabelSelector | None = None
+    resources: ResourceRequirements = ResourceRequirements()
+    volume_name: str = ""
+    storage_class_name: str | None = None
+    volume_mode: str | None = None
+    data_source: TypedLocalObjectReference | None = None
+    data_source_ref: TypedObjectReference | None = None
+    volume_attributes_class_name: str | None = None
+
+
+class PersistentVolumeClaimCondition(Object, frozen=True, kw_only=True):
+    """Such as Resizing or FileSystemResizePending."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_probe_time: Time | None = None
+    last_transition_time: Time | None = None
+
+
+class PersistentVolumeClaimStatus(Object, frozen=True, kw_only=True):
+    """`phase` is Pending, Bound or Lost."""
+
+    phase: str = ""
+    access_modes: list[str] = []
+    capacity: dict[str, QuantityValue] = {}
+    conditions: list[PersistentVolumeClaimCondition] = []
+    allocated_resources: dict[str, QuantityValue] = {}
+
+
+class PersistentVolumeClaim(Object, frozen=True, kw_only=True):
+    """A request for storage."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
+    status: PersistentVolumeClaimStatus = PersistentVolumeClaimStatus()
+
+
+class LocalVolumeSource(Object, frozen=True, kw_only=True):
+    """A directory or block device of one node."""
+
+    path: str
+    fs_type: str | None = None
+
+
+class HostPathVolumeSource(Object, frozen=True, kw_only=True):
+    """`type` is empty, DirectoryOrCreate, Directory, FileOrCreate, File, Socket, CharDevice or BlockDevice."""
+
+    path: str
+    type: str | None = None
+
+
+class VolumeNodeAffinity(Object, frozen=True, kw_only=True):
+    """The nodes that can reach the volume."""
+
+    required: NodeSelector | None = None
+
+
+class PersistentVolumeSpec(Object, frozen=True, kw_only=True):
+    """Exactly one source is set."""
+
+    capacity: dict[str, QuantityValue] = {}
+    access_modes: list[str] = []
+    claim_ref: ObjectReference | None = None
+    persistent_volume_reclaim_policy: str = ""
+    storage_class_name: str = ""
+    volume_mode: str | None = None
+    mount_options: list[str] = []
+    node_affinity: VolumeNodeAffinity | None = None
+    local: LocalVolumeSource | None = None
+    host_path: HostPathVolumeSource | None = None
+    csi: dict[str, Any] | None = None
+    nfs: dict[str, Any] | None = None
+
+
+class PersistentVolumeStatus(Object, frozen=True, kw_only=True):
+    """`phase` is Pending, Available, Bound, Released or Failed."""
+
+    phase: str = ""
+    message: str = ""
+    reason: str = ""
+
+
+class PersistentVolume(Object, frozen=True, kw_only=True):
+    """A piece of storage."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PersistentVolumeSpec = PersistentVolumeSpec()
+    status: PersistentVolumeStatus = PersistentVolumeStatus()
