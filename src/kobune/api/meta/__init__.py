@@ -2,6 +2,8 @@
 
 from kobune.api.meta.types import (
     Condition,
+    Int32,
+    Int64,
     IntOrString,
     LabelSelector,
     LabelSelectorRequirement,
@@ -11,10 +13,13 @@ from kobune.api.meta.types import (
     OwnerReference,
     QuantityValue,
     Time,
+    UInt32,
 )
 
 __all__ = [
     "Condition",
+    "Int32",
+    "Int64",
     "IntOrString",
     "LabelSelector",
     "LabelSelectorRequirement",
@@ -24,4 +29,5 @@ __all__ = [
     "OwnerReference",
     "QuantityValue",
     "Time",
+    "UInt32",
 ]

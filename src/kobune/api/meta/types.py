@@ -1,11 +1,13 @@
 """metav1 types. Source: the Kubernetes API conventions and apimachinery's meta/v1."""
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 __all__ = [
     "Condition",
+    "Int32",
+    "Int64",
     "IntOrString",
     "LabelSelector",
     "LabelSelectorRequirement",
@@ -15,6 +17,7 @@ __all__ = [
     "OwnerReference",
     "QuantityValue",
     "Time",
+    "UInt32",
 ]
 
 Time: TypeAlias = str
@@ -22,6 +25,15 @@ Time: TypeAlias = str
 
 IntOrString: TypeAlias = int | str
 """A number, or text such as a port's name or a percentage."""
+
+Int32: TypeAlias = Annotated[int, Meta(extra={"format": "int32"})]
+"""A whole number whose schema says int32; the API server checks the range, decoding does not."""
+
+Int64: TypeAlias = Annotated[int, Meta(extra={"format": "int64"})]
+"""A whole number whose schema says int64."""
+
+UInt32: TypeAlias = Annotated[int, Meta(extra={"format": "int32", "minimum": 0})]
+"""A whole number that cannot be negative; checksums for instance."""
 
 QuantityValue: TypeAlias = str | int | float
 """A quantity as it was written; `kobune.base.quantity` gives its amount."""
