@@ -1,4 +1,4 @@
-.PHONY: check test demo lint types layers unit sync
+.PHONY: check test demo lint types layers unit component node e2e sync deps bench
 UV := uv run --frozen
 
 sync:
@@ -19,3 +19,27 @@ layers:
 
 unit:
 	$(UV) pytest -q tests/unit
+
+deps:
+	scripts/install-dependencies --tests
+
+# Everything, on a fresh Debian 12 as root: installs what it needs first.
+test: deps lint types layers
+	$(UV) pytest tests
+
+component:
+	$(UV) pytest tests/component
+
+node:
+	$(UV) pytest tests/node
+
+e2e:
+	$(UV) pytest tests/e2e
+
+demo:
+	scripts/install-dependencies
+	scripts/demo
+
+.PHONY: proto
+proto: # regenerates the gRPC messages from our own .proto files
+	cd src && $(UV) python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. $$(cd . && find kobune -name '*.proto')
