@@ -1,0 +1,355 @@
+"""Built-in kinds: definitions compiled to functions that bring a JSON object into the form the server stores.
+
+Owns: per definition one closure that drops unknown fields (reporting them), nulls and optional zero values, checks
+JSON types, canonicalises times and quantities and fills in what the real server's types always print. Must not
+know defaults or rules beyond types (see `validation`). Compiled on first use and shared.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from kobune.embedded.apiserver.schema import presence
+from kobune.embedded.apiserver.schema.definitions import META, definition, ref_name
+from kobune.embedded.apiserver.schema.errors import DecodeError
+from kobune.embedded.apiserver.schema.scalars import (
+    canonical_micro_time,
+    canonical_quantity,
+    canonical_time,
+    check_base64,
+)
+
+__all__ = ["Decode", "decoder", "short_name"]
+
+Decode = Callable[[Any, list[str]], Any]
+"""(value, unknown) -> stored value. `unknown` collects paths relative to the value. Raises _Mismatch."""
+
+_DROP: Any = object()
+
+
+class _Mismatch(Exception):
+    """A JSON value that the field's type cannot hold; `path` grows while unwinding, root first at the end."""
+
+    def __init__(self, found: str, wanted: str, text: str = "") -> None:
+        super().__init__(text)
+        self.found = found
+        self.wanted = wanted
+        self.text = text
+        self.path: list[str] = []
+        self.owner = ""
+
+
+def short_name(name: str) -> str:
+    """The last part of a definition's name."""
+    return name.rsplit(".", 1)[-1]
+
+
+def decode_root(name: str, obj: dict[str, Any], unknown: list[str]) -> None:
+    """Decode an object of the definition in place. Raises DecodeError."""
+    try:
+        decoded = decoder(name)(obj, unknown)
+    except _Mismatch as error:
+        path = ".".join(reversed(error.path))
+        if error.text:
+            raise DecodeError(error.text) from error
+        raise DecodeError(
+            f"json: cannot unmarshal {error.found} into Go struct field {error.owner}.{path} of type {error.wanted}"
+        ) from error
+    if decoded is not obj:
+        obj.clear()
+        obj.update(decoded)
+
+
+def _json_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, list):
+        return "array"
+    return "object" if isinstance(value, dict) else "number"
+
+
+def _string(value: Any, unknown: list[str]) -> Any:
+    if type(value) is not str:
+        raise _Mismatch(_json_name(value), "string")
+    return value
+
+
+def _boolean(value: Any, unknown: list[str]) -> Any:
+    if type(value) is not bool:
+        raise _Mismatch(_json_name(value), "bool")
+    return value
+
+
+def _integer(wanted: str, bits: int) -> Decode:
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int:
+            found = f"number {value}" if type(value) is float else _json_name(value)
+            raise _Mismatch(found, wanted)
+        if not low <= value <= high:
+            raise _Mismatch(f"number {value}", wanted)
+        return value
+
+    return decode
+
+
+def _number(value: Any, unknown: list[str]) -> Any:
+    if type(value) not in (int, float):
+        raise _Mismatch(_json_name(value), "float64")
+    return value
+
+
+def _text(canonical: Callable[[str], str]) -> Decode:
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is not str:
+            raise _Mismatch(_json_name(value), "string", f"json: cannot unmarshal {_json_name(value)} into Go value")
+        try:
+            return canonical(value)
+        except ValueError as error:
+            raise _Mismatch("string", "Time", str(error)) from error
+
+    return decode
+
+
+def _quantity(value: Any, unknown: list[str]) -> Any:
+    if type(value) not in (str, int, float):
+        raise _Mismatch(_json_name(value), "Quantity", "unmarshalerDecoder: quantities must be text or a number")
+    try:
+        return canonical_quantity(value)
+    except ValueError as error:
+        raise _Mismatch("string", "Quantity", str(error)) from error
+
+
+def _bytes(value: Any, unknown: list[str]) -> Any:
+    if type(value) is not str:
+        raise _Mismatch(_json_name(value), "[]uint8")
+    try:
+        check_base64(value)
+    except ValueError as error:
+        raise _Mismatch("string", "[]uint8", str(error)) from error
+    return value
+
+
+def _int_or_string(value: Any, unknown: list[str]) -> Any:
+    if type(value) is int or type(value) is str:
+        return value
+    raise _Mismatch(_json_name(value), "int32")
+
+
+def _anything(value: Any, unknown: list[str]) -> Any:
+    return value
+
+
+_SPECIAL: dict[str, Decode] = {
+    META + "Time": _text(canonical_time),
+    META + "MicroTime": _text(canonical_micro_time),
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
+}
+
+
+def _property(schema: dict[str, Any]) -> tuple[Decode, str]:
+    """The decoder of a field and what kind of emptiness it has: list, map, a scalar's JSON type, or other."""
+    name = ref_name(schema)
+    if name is not None:
+        if name in _SPECIAL:
+            return _SPECIAL[name], "other"
+        return _late(name), "other"
+    kind = schema.get("type")
+    if kind == "array":
+        return _list(schema["items"]), "list"
+    if kind == "object":
+        values = schema.get("additionalProperties")
+        return (_map(values), "map") if isinstance(values, dict) else (_anything, "other")
+    if kind == "integer":
+        bits = 64 if schema.get("format") == "int64" else 32
+        return _integer(f"int{bits}", bits), "integer"
+    if kind == "boolean":
+        return _boolean, "boolean"
+    if kind == "number":
+        return _number, "other"
+    if kind == "string":
+        return (_bytes if schema.get("format") == "byte" else _string), "string"
+    return _anything, "other"
+
+
+def _late(name: str) -> Decode:
+    compiled: Decode | None = None
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        nonlocal compiled
+        if compiled is None:
+            compiled = decoder(name)
+        return compiled(value, unknown)
+
+    return decode
+
+
+def _prefix(unknown: list[str], start: int, prefix: str) -> None:
+    for i in range(start, len(unknown)):
+        tail = unknown[i]
+        unknown[i] = prefix + (tail if tail.startswith("[") else "." + tail)
+
+
+def _zero_of(schema: dict[str, Any]) -> Any:
+    """What an entry that was given as null becomes."""
+    return {"string": "", "integer": 0, "boolean": False}.get(str(schema.get("type")), _DROP)
+
+
+def _list(items: dict[str, Any]) -> Decode:
+    decode_item, _ = _property(items)
+    zero = _zero_of(items)
+    wanted = f"[]{items.get('type') or short_name(ref_name(items) or 'object')}"
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is not list:
+            raise _Mismatch(_json_name(value), wanted)
+        for i, entry in enumerate(value):
+            if entry is None:
+                value[i] = decode_item({}, unknown) if zero is _DROP else zero
+                continue
+            start = len(unknown)
+            value[i] = decode_item(entry, unknown)
+            if len(unknown) > start:
+                _prefix(unknown, start, f"[{i}]")
+        return value
+
+    return decode
+
+
+def _map(values: dict[str, Any]) -> Decode:
+    decode_value, _ = _property(values)
+    zero = _zero_of(values)
+    wanted = f"map[string]{values.get('type') or short_name(ref_name(values) or 'object')}"
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is not dict:
+            raise _Mismatch(_json_name(value), wanted)
+        for key, entry in value.items():
+            if entry is None:
+                value[key] = None if zero is _DROP else zero
+                continue
+            start = len(unknown)
+            try:
+                decoded = decode_value(entry, unknown)
+            except _Mismatch as error:
+                if not error.owner:
+                    error.owner = "Object"
+                raise
+            if decoded is not entry:
+                value[key] = decoded
+            if len(unknown) > start:
+                _prefix(unknown, start, key)
+        return value
+
+    return decode
+
+
+@cache
+def decoder(name: str) -> Decode:
+    """The compiled decoder of a definition."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    schema = definition(name)
+    properties: dict[str, dict[str, Any]] = schema.get("properties") or {}
+    if not properties:
+        return _object_of_any if schema.get("type") == "object" and not name.endswith("JSON") else _anything
+    type_name = short_name(name)
+    required = frozenset(schema.get("required", ()))
+    table: dict[str, tuple[Decode, bool]] = {}
+    for field, sub in properties.items():
+        decode_field, emptiness = _property(sub)
+        optional = field not in required
+        empty_goes = optional and (
+            emptiness in ("list", "map")
+            or (emptiness in ("boolean", "integer", "string") and presence.drops_zero(type_name, field, emptiness))
+        )
+        table[field] = (decode_field, empty_goes)
+    always = _always(name, type_name, properties, required)
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is not dict:
+            raise _Mismatch(_json_name(value), type_name)
+        dropped: list[str] | None = None
+        for key, entry in value.items():
+            found = table.get(key)
+            if found is None:
+                unknown.append(key)
+            elif entry is not None:
+                decode_field, empty_goes = found
+                start = len(unknown)
+                try:
+                    decoded = decode_field(entry, unknown)
+                except _Mismatch as error:
+                    error.owner = error.owner or type_name
+                    error.path.append(key)
+                    raise
+                if len(unknown) > start:
+                    _prefix(unknown, start, key)
+                if not (empty_goes and not decoded):
+                    if decoded is not entry:
+                        value[key] = decoded
+                    continue
+            if dropped is None:
+                dropped = [key]
+            else:
+                dropped.append(key)
+        if dropped is not None:
+            for key in dropped:
+                del value[key]
+        for key, make in always:
+            if key not in value:
+                value[key] = make()
+        return value
+
+    return decode
+
+
+def _object_of_any(value: Any, unknown: list[str]) -> Any:
+    if type(value) is not dict:
+        raise _Mismatch(_json_name(value), "object")
+    return value
+
+
+def _always(
+    name: str, type_name: str, properties: dict[str, Any], required: frozenset[str]
+) -> list[tuple[str, Callable[[], Any]]]:
+    """Fields that are printed although nobody gave them."""
+    result: dict[str, Callable[[], Any]] = {}
+    is_kind = "x-kubernetes-group-version-kind" in definition(name) and "metadata" in properties
+    wanted = set(presence.ALWAYS.get(type_name, ())) | set(required)
+    if is_kind:
+        wanted -= {"apiVersion", "kind"}
+    if is_kind and not type_name.endswith("List"):
+        wanted |= {f for f in ("metadata", "spec", "status") if ref_name(properties.get(f, {}))}
+    if name == "io.k8s.api.core.v1.Event":
+        for field in ("reportingComponent", "reportingInstance"):
+            result[field] = str
+    if name == "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus":
+        wanted |= {"acceptedNames", "conditions", "storedVersions"}
+    for field in properties:
+        if field in wanted:
+            result[field] = _zero_maker(properties[field])
+        elif field in presence.NULL_TIMES.get(type_name, ()):
+            result[field] = lambda: None
+    return list(result.items())
+
+
+def _zero_maker(schema: dict[str, Any]) -> Callable[[], Any]:
+    name = ref_name(schema)
+    if name is None:
+        zero = _zero_of(schema)
+        return lambda: None if zero is _DROP else zero
+    if name.endswith(".Quantity"):
+        return lambda: "0"
+    if name.endswith(".IntOrString"):
+        return lambda: 0
+    if name in _SPECIAL or name.endswith(("RawExtension", ".JSON")):
+        return lambda: None
+    make = _late(name)
+    return lambda: make({}, [])
