@@ -299,7 +299,7 @@ class VMIMConfigurationOptions(Object, frozen=True, kw_only=True):
     completion_timeout_per_gib: Int64 | None = field(name="completionTimeoutPerGiB", default=None)
     disable_tls: bool | None = field(name="disableTLS", default=None)
     experimental: ExperimentalMigrationOptions | None = None
-    match_se_linux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
+    match_selinux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
     max_downtime_ms: Int64 | None = None
     network: str | None = None
     node_drain_taint_key: str | None = None
@@ -352,7 +352,7 @@ class MigrationConfiguration(Object, frozen=True, kw_only=True):
     bandwidth_per_migration: QuantityValue | None = None
     completion_timeout_per_gib: Int64 | None = field(name="completionTimeoutPerGiB", default=None)
     disable_tls: bool | None = field(name="disableTLS", default=None)
-    match_se_linux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
+    match_selinux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
     max_downtime_ms: Int64 | None = None
     network: str | None = None
     node_drain_taint_key: str | None = None
@@ -366,7 +366,7 @@ class MigrationConfiguration(Object, frozen=True, kw_only=True):
 class VirtualMachineInstanceStatus(Object, frozen=True, kw_only=True):
     """`phase` is Pending, Scheduling, Scheduled, Running, Succeeded, Failed, Unknown or WaitingForSync."""
 
-    v_sockcid: Int64 | None = field(name="VSOCKCID", default=None)
+    vsock_cid: Int64 | None = field(name="VSOCKCID", default=None)
     active_pods: dict[str, str] = {}
     changed_block_tracking: ChangedBlockTrackingStatus | None = None
     conditions: list[VirtualMachineInstanceCondition] = []

@@ -152,7 +152,7 @@ class VirtualMachineStartFailure(Object, frozen=True, kw_only=True):
     """Back-off after failed starts."""
 
     consecutive_fail_count: Int32 | None = None
-    last_failed_vmiuid: str | None = field(name="lastFailedVMIUID", default=None)
+    last_failed_vmi_uid: str | None = field(name="lastFailedVMIUID", default=None)
     retry_after_timestamp: Time | None = None
 
 

@@ -20,7 +20,7 @@ __all__ = [
     "UInt32",
 ]
 
-Time: TypeAlias = str
+Time: TypeAlias = Annotated[str, Meta(extra={"format": "date-time", "nullable": True})]
 """RFC 3339 text; `kobune.base.clock` parses and renders it."""
 
 IntOrString: TypeAlias = int | str

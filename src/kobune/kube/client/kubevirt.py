@@ -24,8 +24,9 @@ GROUP = "kubevirt.io"
 
 VIRTUAL_MACHINES = Resource(GROUP, "v1", "virtualmachines", "VirtualMachine", True, VirtualMachine)
 VIRTUAL_MACHINE_INSTANCES = Resource(
-    GROUP, "v1", "virtualmachineinstances", "VirtualMachineInstance", True, VirtualMachineInstance
-)
+    GROUP, "v1", "virtualmachineinstances", "VirtualMachineInstance", True, VirtualMachineInstance,
+    status_subresource=False,
+)  # fmt: skip
 VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS = Resource(
     GROUP, "v1", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet", True,
     VirtualMachineInstanceReplicaSet,

@@ -31,6 +31,8 @@ class Resource(Generic[T]):
     kind: str
     namespaced: bool
     type: type[T]
+    status_subresource: bool = True
+    """False for kinds whose status is written through the main resource (KubeVirt's instances)."""
 
     @property
     def api_version(self) -> str:
@@ -46,6 +48,6 @@ class Resource(Generic[T]):
         parts.append(self.plural)
         if name:
             parts.append(name)
-        if subresource:
+        if subresource and (subresource != "status" or self.status_subresource):
             parts.append(subresource)
         return "/".join(parts)
