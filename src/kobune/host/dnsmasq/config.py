@@ -17,7 +17,8 @@ class Lease:
     """The one address of one guest interface, offered on a bridge to its MAC address alone.
 
     `routes` are classless static routes (option 121) as (destination CIDR, gateway); clients that know them ignore
-    `gateway`, so the default route must be among them. Raises ValueError when `mac` is no MAC address.
+    `gateway`, so the default route must be among them. With `shared_network` the bridge itself has no address in the
+    guest's network. Raises ValueError when `mac` is no MAC address.
     """
 
     bridge: str
@@ -30,6 +31,7 @@ class Lease:
     address6: str | None = None
     prefix_length6: int = 120
     routes: tuple[tuple[str, str], ...] = ()
+    shared_network: bool = False
 
     def __post_init__(self) -> None:
         if not _MAC.fullmatch(self.mac):
@@ -80,6 +82,8 @@ def render(config: DhcpConfig) -> str:
             f"dhcp-option=tag:{tag},option:router{',' + lease.gateway if lease.gateway else ''}",
             f"dhcp-option=tag:{tag},option:dns-server{''.join(f',{server}' for server in servers)}",
         ]
+        if lease.shared_network:
+            lines += [f"shared-network={lease.bridge},{lease.address}"]
         if lease.routes:
             pairs = ",".join(f"{destination},{gateway}" for destination, gateway in lease.routes)
             lines += [f"dhcp-option=tag:{tag},option:classless-static-route,{pairs}"]

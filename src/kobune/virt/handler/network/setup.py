@@ -1,0 +1,157 @@
+"""Looks at a launcher pod's network namespace and makes it what the plan says. Idempotent, safe to be killed in.
+
+Owns: the pod interface's first description on disk (`STATE/pods/UID/interface.json`; a bridge binding takes address and
+MAC away from the interface, so what CNI made must be remembered before the first change) and the order of steps.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.base.errors import RetryableError
+from kobune.host import procroot
+from kobune.host.dnsmasq import DhcpServers
+from kobune.host.netlink import Link, Netlink, Route
+from kobune.host.netns import NetworkNamespace
+from kobune.host.nftables import Nftables
+from kobune.host.run import Runner
+from kobune.virt.domain.facts import InterfaceFacts
+from kobune.virt.handler.network.converge import link_changes, missing_sysctls
+from kobune.virt.handler.network.plan import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface, plan
+
+__all__ = ["NotReady", "PodNetworks"]
+
+_LOG = logging.getLogger(__name__)
+TUN = ("/dev/net/tun", (10, 200))
+SYSCTL_TIMEOUT_S = 5.0
+
+
+class NotReady(RetryableError):
+    """The pod has no network yet."""
+
+
+class PodNetworks:
+    """The networks of the launcher pods on this node, by pod uid."""
+
+    def __init__(
+        self, runner: Runner, netlink: Netlink, nftables: Nftables, dhcp: DhcpServers, state_dir: Path
+    ) -> None:
+        self._runner = runner
+        self._netlink = netlink
+        self._nftables = nftables
+        self._dhcp = dhcp
+        self._state_dir = state_dir
+
+    async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
+        """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
+
+        Raises UnsupportedInterface, NotReady, NamespaceGone, ProcessGone, UnsafePath, DnsmasqFailed, CommandError.
+        """
+        if not vmi.spec.domain.devices.interfaces:
+            return []
+        resolv_conf = await asyncio.to_thread(_resolv_conf, pid)
+        with NetworkNamespace.of_process(pid) as namespace:
+            links = await self._netlink.links(namespace)
+            pod = await self._pod_interface(pod_uid, namespace, links)
+            wanted = plan(vmi, pod, resolv_conf)
+            if not wanted.guests:
+                return []
+            await self._converge(pod_uid, namespace, wanted, links)
+        await asyncio.to_thread(_grant_tun, pid)
+        return [
+            InterfaceFacts(
+                name=guest.name, tap=guest.tap, mac=guest.mac, mtu=guest.mtu, queues=guest.queues, bridge=guest.bridge
+            )
+            for guest in wanted.guests
+        ]
+
+    async def release(self, pod_uid: str) -> None:
+        """Stop what serves the pod's network and forget it; the rest ends with the namespace. Idempotent."""
+        await self._dhcp.stop(pod_uid)
+        await asyncio.to_thread(shutil.rmtree, self._folder(pod_uid), ignore_errors=True)
+
+    async def known(self) -> frozenset[str]:
+        """Uids of pods that something is left of."""
+        folders: frozenset[str] = frozenset()
+        with contextlib.suppress(FileNotFoundError):
+            folders = frozenset(os.listdir(self._state_dir / "pods"))
+        return folders | await self._dhcp.names()
+
+    async def _converge(
+        self, pod_uid: str, namespace: NetworkNamespace, wanted: NetworkPlan, links: tuple[Link, ...]
+    ) -> None:
+        changes = link_changes(wanted, links)
+        await self._netlink.change(namespace, changes)
+        settings = missing_sysctls(wanted, await self._sysctls(namespace, [name for name, _ in wanted.sysctls]))
+        if settings:
+            words = [f"{name}={value}" for name, value in settings]
+            await namespace.run(self._runner, ["sysctl", "-q", "-w", *words], timeout_s=SYSCTL_TIMEOUT_S)
+        # The filter and NAT come before DHCP: a guest with an address finds the rules in place.
+        present = await self._nftables.digest(namespace, *TABLE)
+        if wanted.table is None:
+            if present is not None:
+                await self._nftables.delete(namespace, *TABLE)
+        elif present != wanted.table.digest:
+            await self._nftables.replace(namespace, wanted.table)
+        assert wanted.dhcp is not None
+        if await self._dhcp.digest(pod_uid) != wanted.dhcp.digest:
+            await self._dhcp.start(pod_uid, namespace, wanted.dhcp)
+        if changes:
+            _LOG.info("network of pod %s is ready: %d interface changes", pod_uid, len(changes))
+
+    async def _sysctls(self, namespace: NetworkNamespace, names: list[str]) -> dict[str, str]:
+        if not names:
+            return {}
+        done = await namespace.run(self._runner, ["sysctl", "-n", *names], timeout_s=SYSCTL_TIMEOUT_S)
+        return dict(zip(names, done.text.split(), strict=True))
+
+    async def _pod_interface(self, pod_uid: str, namespace: NetworkNamespace, links: tuple[Link, ...]) -> PodInterface:
+        path = self._folder(pod_uid) / "interface.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=PodInterface)
+        except FileNotFoundError:
+            pass
+        found = next((link for link in links if link.name == POD_INTERFACE), None)
+        if found is None:
+            raise NotReady(f"the pod has no interface {POD_INTERFACE} yet")
+        routes: tuple[Route, ...] = tuple(
+            route for route in await self._netlink.routes(namespace) if route.device == POD_INTERFACE
+        )
+        pod = PodInterface(found.mac, found.mtu, found.addresses, routes)
+        await asyncio.to_thread(_write_atomically, path, msgspec.json.encode(pod))
+        return pod
+
+    def _folder(self, pod_uid: str) -> Path:
+        return self._state_dir / "pods" / pod_uid
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _resolv_conf(pid: int) -> str:
+    try:
+        return procroot.read_text(pid, "/etc/resolv.conf")
+    except (FileNotFoundError, procroot.UnsafePath) as error:
+        _LOG.info("no name servers for the guest: %s", error)
+        return ""
+
+
+def _grant_tun(pid: int) -> None:
+    path, numbers = TUN
+    try:
+        procroot.grant_device(pid, path, numbers, QEMU_ID)
+    except FileNotFoundError as error:
+        raise NotReady(f"the pod was not given {path}; it must request devices.kubevirt.io/tun") from error
