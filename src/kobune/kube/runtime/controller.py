@@ -1,0 +1,205 @@
+"""The loop around a pure decision: observe, decide, act, write the status, tell, look again.
+
+Owns: the order of these steps and what happens when one fails (docs/flows/controller.md).
+Must not: know any kind, or do I/O of its own beside what it was given.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from kobune.base.clock import Clock
+from kobune.base.errors import KobuneError, RetryableError, TerminalError
+from kobune.kube.client.errors import ApiError, Conflict
+from kobune.kube.client.objects import controller_of, key_of
+from kobune.kube.client.resource import Key, Resource
+from kobune.kube.informer import Informer
+from kobune.kube.runtime.decision import Decision, Event, EventType
+from kobune.kube.runtime.events import EventRecorder, Reference
+from kobune.kube.runtime.queue import Backoff, WorkQueue
+from kobune.kube.runtime.writer import ApiWriter, Written
+
+__all__ = ["Controller", "Execute", "Watch", "controller_key"]
+
+S = TypeVar("S")
+A = TypeVar("A")
+
+Execute: TypeAlias = Callable[[A], Awaitable[Written | None]]
+"""Carries out one action of the union A; what it wrote to the API, so that the next pass waits for the cache."""
+
+log = logging.getLogger(__name__)
+
+TERMINAL_RETRY_S: Final = 300.0
+"""A terminal error is not retried before its object changes, but for this rare look: rights and policies change too."""
+OWN_WRITE_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Which keys a changed object leads to; both its old and its new state are asked. `changed` filters (old, new)."""
+
+    informer: Informer[Any]
+    keys: Callable[[Any], Iterable[Key]]
+    changed: Callable[[Any, Any], bool] | None = None
+
+
+def controller_key(kind: str) -> Callable[[Any], Iterable[Key]]:
+    """For `Watch.keys`: the controlling owner of that kind, in the object's own namespace."""
+
+    def keys(obj: Any) -> Iterable[Key]:
+        owner = controller_of(obj)
+        return (Key(key_of(obj).namespace, owner.name),) if owner is not None and owner.kind == kind else ()
+
+    return keys
+
+
+class Controller(Generic[S, A]):
+    """Reconciles the objects of `primary` one key at a time, `workers` keys in parallel."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        primary: Informer[Any],
+        observe: Callable[[Key], Awaitable[S | None]],
+        decide: Callable[[S], Decision[A]],
+        execute: Execute[A],
+        writer: ApiWriter,
+        events: EventRecorder,
+        watches: Sequence[Watch] = (),
+        reads: Sequence[Informer[Any]] = (),
+        workers: int = 4,
+        clock: Clock | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = name
+        self.primary = primary
+        self.queue: WorkQueue[Key] = WorkQueue(clock=clock, backoff=backoff)
+        self._observe = observe
+        self._decide = decide
+        self._execute = execute
+        self._writer = writer
+        self._events = events
+        self._workers = workers
+        self._informers = tuple(dict.fromkeys([primary, *(watch.informer for watch in watches), *reads]))
+        # Own writes that a cache may not show yet, per key; forgotten once seen.
+        self._unseen: dict[Key, list[tuple[Informer[Any], Written]]] = {}
+        for watch in (Watch(primary, lambda obj: (key_of(obj),)), *watches):
+            watch.informer.add_handler(self._handler(watch))
+
+    @property
+    def resource(self) -> Resource[Any]:
+        """What is reconciled."""
+        return self.primary.resource
+
+    async def run(self, *, sync_timeout_s: float = 300.0) -> None:
+        """Work until cancelled. The informers must be running. Raises TimeoutError when they never list."""
+        for informer in self._informers:
+            await informer.wait_synced(sync_timeout_s)
+        log.info("controller %s started, %d keys", self.name, len(self.queue))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._workers):
+                    group.create_task(self._work(), name=f"{self.name} {number}")
+        finally:
+            self.queue.shutdown()
+
+    async def reconcile(self, key: Key) -> Decision[A] | None:
+        """One pass over one key, for the workers and for tests; raises what failed. None: nothing there to decide."""
+        self._writer.metrics.count("reconciles", self.name)
+        await self._await_own_writes(key)
+        seen = await self._observe(key)
+        if seen is None:
+            return None
+        decision = self._decide(seen)
+        for action in decision.actions:
+            log.debug("%s %s: %s", self.name, key, action)
+            self._remember(key, await self._execute(action))
+        if decision.status is not None:
+            self._remember(key, await self._writer.write_status(decision.status))
+        for event in decision.events:
+            self._tell(key, event)
+        return decision
+
+    async def _work(self) -> None:
+        while (key := await self.queue.get()) is not None:
+            try:
+                await self._pass(key)
+            finally:
+                self.queue.done(key)
+
+    async def _pass(self, key: Key) -> None:
+        """One pass, and what its outcome means for the queue."""
+        try:
+            decision = await self.reconcile(key)
+        except TerminalError as error:
+            self._writer.metrics.count("failures", self.name)
+            log.warning("%s %s: %s", self.name, key, error)
+            self._tell(key, Event(EventType.WARNING, "ReconcileFailed", str(error)))
+            self.queue.add_after(key, TERMINAL_RETRY_S)
+        except RetryableError as error:
+            self._writer.metrics.count("failures", self.name)
+            at_least_s = error.retry_after_s or 0.0 if isinstance(error, ApiError) else 0.0
+            delay_s = self.queue.add_failed(key, at_least_s=at_least_s)
+            # A conflict is the normal end of a race; others are worth a line once they repeat.
+            quiet = isinstance(error, Conflict) or self.queue.failures(key) < 3
+            log.log(
+                logging.DEBUG if quiet else logging.WARNING,
+                "%s %s: %s; again in %.2f s",
+                self.name,
+                key,
+                error,
+                delay_s,
+            )
+        except Exception as error:
+            self._writer.metrics.count("failures", self.name)
+            delay_s = self.queue.add_failed(key)
+            expected = isinstance(error, KobuneError | TimeoutError | OSError)
+            log.error("%s %s failed, again in %.2f s: %r", self.name, key, delay_s, error, exc_info=not expected)
+        else:
+            self.queue.forget(key)
+            if decision is not None and decision.requeue_after is not None:
+                self.queue.add_after(key, max(decision.requeue_after.total_seconds(), 0.001))
+
+    async def _await_own_writes(self, key: Key) -> None:
+        """Let the caches catch up with what the last pass wrote, so that it is not decided again."""
+        for informer, written in self._unseen.pop(key, ()):
+            seen = await informer.wait_seen(
+                written.key, written.resource_version, written.uid, timeout_s=OWN_WRITE_TIMEOUT_S
+            )
+            if not seen:
+                log.warning("%s %s: the watch of %s is behind our own write", self.name, key, informer.resource.plural)
+
+    def _remember(self, key: Key, written: Written | None) -> None:
+        if written is None:
+            return
+        for informer in self._informers:
+            same = (informer.resource.group, informer.resource.plural)
+            if same != (written.resource.group, written.resource.plural):
+                continue
+            # An object that the informer does not select may never show up in it.
+            if written.obj is not None and not informer.selects(written.obj):
+                continue
+            if not informer.has_seen(written.key, written.resource_version, written.uid):
+                self._unseen.setdefault(key, []).append((informer, written))
+
+    def _tell(self, key: Key, event: Event) -> None:
+        obj = self.primary.get(key)
+        if obj is None:
+            reference = Reference(self.resource.api_version, self.resource.kind, key.namespace, key.name, "")
+        else:
+            reference = Reference.to(self.resource, obj)
+        self._events.record(reference, event)
+
+    def _handler(self, watch: Watch) -> Callable[[Any, Any], None]:
+        def handle(old: Any, new: Any) -> None:
+            if old is not None and new is not None and watch.changed is not None and not watch.changed(old, new):
+                return
+            for obj in (old, new):
+                if obj is not None:
+                    for key in watch.keys(obj):
+                        self.queue.add(key)
+
+        return handle
