@@ -1,0 +1,13 @@
+"""The in-memory API keeps the contract of every client."""
+
+import pytest
+from support.client_contract import ClientContract
+
+from kobune.kube.client.protocol import Client
+from kobune.kube.testing import FakeApi
+
+
+class TestFakeApi(ClientContract):
+    @pytest.fixture
+    def client(self) -> Client:
+        return FakeApi()
