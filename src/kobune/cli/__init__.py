@@ -1,0 +1,1 @@
+"""The command line's verbs on virtual machines, over the public HTTP API: they print, they never decide."""
