@@ -1,0 +1,1 @@
+"""VirtualMachineInstance: launcher pod, phases up to the handover to virt-handler, deletion."""

@@ -1,0 +1,138 @@
+"""Volumes of the launcher pod: what each volume of a VirtualMachineInstance becomes (docs/flows/launcher.md)."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from kobune.api.kubevirt import (
+    CloudInitConfigDriveSource,
+    CloudInitNoCloudSource,
+    ContainerDiskSource,
+    HostDisk,
+    VirtualMachineInstanceSpec,
+    Volume,
+)
+
+__all__ = ["PodVolumes", "pod_volumes"]
+
+PRIVATE: Final = "/var/run/kubevirt-private"
+CONTAINER_DISKS: Final = "/var/run/kubevirt/container-disks"
+
+
+@dataclass(slots=True)
+class PodVolumes:
+    """Volumes, mounts and block devices, and what else of the pod the volumes decide."""
+
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
+    devices: list[dict[str, Any]] = field(default_factory=list)
+    pull_secrets: list[str] = field(default_factory=list)
+    service_account: str = ""
+
+    def mount(self, name: str, source: dict[str, Any], path: str, *, read_only: bool = False) -> None:
+        """Add a volume and its mount."""
+        self.volumes.append({"name": name, **source})
+        self.mounts.append({"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})})
+
+
+def pod_volumes(spec: VirtualMachineInstanceSpec) -> PodVolumes:
+    """Everything that the launcher of `spec` mounts."""
+    found = PodVolumes()
+    found.mount("sockets", {"emptyDir": {}}, "/var/run/kubevirt/sockets")
+    found.mount("private", {"emptyDir": {}}, PRIVATE)
+    found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
+    found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
+    for volume in spec.volumes:
+        _add(found, volume)
+    return found
+
+
+def _add(found: PodVolumes, volume: Volume) -> None:
+    name = volume.name
+    if volume.container_disk is not None:
+        _container_disk(found, name, volume.container_disk)
+    elif volume.persistent_volume_claim is not None:
+        _claim(found, name, volume.persistent_volume_claim.claim_name)
+    elif volume.data_volume is not None:
+        _claim(found, name, volume.data_volume.name)
+    elif volume.ephemeral is not None and volume.ephemeral.persistent_volume_claim is not None:
+        _claim(found, name, volume.ephemeral.persistent_volume_claim.claim_name, read_only=True)
+    elif volume.host_disk is not None:
+        _host_disk(found, name, volume.host_disk)
+    elif volume.cloud_init_no_cloud is not None:
+        _cloud_init(found, name, volume.cloud_init_no_cloud)
+    elif volume.cloud_init_config_drive is not None:
+        _cloud_init(found, name, volume.cloud_init_config_drive)
+    else:
+        _files(found, volume)
+
+
+def _container_disk(found: PodVolumes, name: str, disk: ContainerDiskSource) -> None:
+    source: dict[str, Any] = {"reference": disk.image}
+    if disk.image_pull_policy:
+        source["pullPolicy"] = disk.image_pull_policy
+    found.mount(name, {"image": source}, f"{CONTAINER_DISKS}/{name}", read_only=True)
+    if disk.image_pull_secret and disk.image_pull_secret not in found.pull_secrets:
+        found.pull_secrets.append(disk.image_pull_secret)
+
+
+def _claim(found: PodVolumes, name: str, claim: str, *, read_only: bool = False) -> None:
+    source: dict[str, Any] = {"claimName": claim}
+    if read_only:
+        source["readOnly"] = True
+    found.mount(name, {"persistentVolumeClaim": source}, f"{PRIVATE}/vmi-disks/{name}", read_only=read_only)
+
+
+def _host_disk(found: PodVolumes, name: str, disk: HostDisk) -> None:
+    folder, _, _ = disk.path.rpartition("/")
+    kind = "DirectoryOrCreate" if disk.type == "DiskOrCreate" else "Directory"
+    found.mount(name, {"hostPath": {"path": folder or "/", "type": kind}}, f"{PRIVATE}/vmi-disks/{name}")
+
+
+def _cloud_init(found: PodVolumes, name: str, source: CloudInitNoCloudSource | CloudInitConfigDriveSource) -> None:
+    for suffix, folder, reference in (
+        ("udata", "user", source.secret_ref),
+        ("ndata", "network", source.network_data_secret_ref),
+    ):
+        if reference is not None:
+            found.mount(
+                f"{name}-{suffix}",
+                {"secret": {"secretName": reference.name}},
+                f"{PRIVATE}/cloud-init/{name}/{folder}",
+                read_only=True,
+            )
+
+
+def _files(found: PodVolumes, volume: Volume) -> None:
+    """Volumes whose files become an ISO image or a shared file system."""
+    name = volume.name
+    if volume.config_map is not None:
+        source: dict[str, Any] = {"name": volume.config_map.name}
+        if volume.config_map.optional is not None:
+            source["optional"] = volume.config_map.optional
+        found.mount(name, {"configMap": source}, f"{PRIVATE}/config-map/{name}", read_only=True)
+    elif volume.secret is not None:
+        source = {"secretName": volume.secret.secret_name}
+        if volume.secret.optional is not None:
+            source["optional"] = volume.secret.optional
+        found.mount(name, {"secret": source}, f"{PRIVATE}/secret/{name}", read_only=True)
+    elif volume.downward_api is not None:
+        source = {"items": msgspec.to_builtins(volume.downward_api.fields)}
+        found.mount(name, {"downwardAPI": source}, f"{PRIVATE}/downward-api/{name}", read_only=True)
+    elif volume.sysprep is not None:
+        if volume.sysprep.config_map is not None:
+            source = {"configMap": {"name": volume.sysprep.config_map.name}}
+        elif volume.sysprep.secret is not None:
+            source = {"secret": {"secretName": volume.sysprep.secret.name}}
+        else:
+            return
+        found.mount(name, source, f"{PRIVATE}/sysprep/{name}", read_only=True)
+    elif volume.service_account is not None:
+        found.service_account = volume.service_account.service_account_name or ""
+        found.mount(
+            name,
+            {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+            f"{PRIVATE}/service-account/{name}",
+            read_only=True,
+        )

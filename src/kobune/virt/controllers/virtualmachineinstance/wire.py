@@ -1,0 +1,27 @@
+"""Which changes make the controller look at a VirtualMachineInstance."""
+
+from kobune.kube.client.core import NODES, PODS
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
+from kobune.virt.controllers.virtualmachineinstance.observe import BY_OWNER, observer, owner_uids
+
+__all__ = ["LAUNCHER_PODS", "wire"]
+
+LAUNCHER_PODS = "kubevirt.io=virt-launcher"
+
+
+def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: str) -> Controller[Observed, Action]:
+    """Add the controller to the process."""
+    instances = process.informers.of(VIRTUAL_MACHINE_INSTANCES)
+    pods = process.informers.of(PODS, label_selector=LAUNCHER_PODS, indexes={BY_OWNER: owner_uids})
+    nodes = process.informers.of(NODES)
+    return process.add(
+        "virtualmachineinstance",
+        primary=instances,
+        observe=observer(instances, pods, nodes, process.clock, launcher_image, image_pull_policy),
+        decide=decide,
+        execute=process.writer.execute,
+        watches=(Watch(pods, controller_key("VirtualMachineInstance")),),
+        reads=(nodes,),
+    )
