@@ -1,0 +1,107 @@
+"""Compile and evaluate one expression: the only place that touches the CEL library, imported on first use.
+
+Owns: environments (one per set of variable types) and the translation of the library's errors.
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+from kobune.base.errors import TerminalError
+from kobune.embedded.apiserver.cel.library import FUNCTIONS
+from kobune.embedded.apiserver.cel.types import CelType
+
+__all__ = ["MAX_EXPRESSION", "CelCompileError", "CelRuntimeError", "Program", "compile_expression"]
+
+MAX_EXPRESSION = 32_768
+"""Longer expressions are refused (bytes)."""
+
+
+class CelCompileError(TerminalError):
+    """The expression does not parse or its types do not fit; the text is the compiler's."""
+
+
+class CelRuntimeError(TerminalError):
+    """Evaluation failed (no such key, overflow, ...)."""
+
+
+class Program:
+    """A compiled expression. `result` is the CEL name of its type (BOOL, STRING, DYN, ...)."""
+
+    __slots__ = ("_expression", "result")
+
+    def __init__(self, expression: Any, result: str) -> None:
+        self._expression = expression
+        self.result = result
+
+    def evaluate(self, bindings: dict[str, Any]) -> Any:
+        """The plain value. Raises CelRuntimeError."""
+        try:
+            value = self._expression.eval(data=bindings)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise CelRuntimeError(str(error)) from error
+        if value.type().name() == "ERROR":
+            raise CelRuntimeError(_runtime_words(str(value.plain_value())))
+        return value.plain_value()
+
+
+def _runtime_words(text: str) -> str:
+    missing = re.search(r'Key not found in map : "?([^"]*)"?', text)
+    if missing:
+        return f"no such key: {missing.group(1)}"
+    return re.sub(r"^[A-Z_]+: ", "", text)
+
+
+def compile_expression(text: str, variables: dict[str, CelType]) -> Program:
+    """Compile with these variables. Raises CelCompileError."""
+    if len(text) > MAX_EXPRESSION:
+        raise CelCompileError(f"expression is longer than {MAX_EXPRESSION} bytes")
+    environment = _environment(tuple(sorted(variables.items(), key=lambda item: item[0])))
+    try:
+        expression = environment.compile(text)
+    except (RuntimeError, ValueError) as error:
+        raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
+    return Program(expression, expression.return_type().name())
+
+
+@cache
+def _library() -> tuple[Any, list[Any]]:
+    from cel_expr_python import cel
+    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+
+    declared: dict[str, list[Any]] = {}
+    for name, overload, parameters, result, member, implementation in FUNCTIONS:
+        declared.setdefault(name, []).append(
+            cel.Overload(overload, _type(cel, result), [_type(cel, p) for p in parameters], member, implementation)
+        )
+    kubernetes = cel.CelExtension("kubernetes", [cel.FunctionDecl(n, overloads) for n, overloads in declared.items()])
+    extensions = [
+        ext_strings.ExtStrings(),
+        ext_optional.ExtOptional(),
+        ext_math.ExtMath(),
+        ext_bindings.ExtBindings(),
+        ext_encoders.ExtEncoders(),
+        kubernetes,
+    ]
+    return cel, extensions
+
+
+def _type(cel: Any, word: str) -> Any:
+    if word == "list":
+        return cel.Type.List(cel.Type.DYN)
+    if word == "map":
+        return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+    return getattr(cel.Type, word.upper())
+
+
+def _full_type(cel: Any, wanted: CelType) -> Any:
+    if wanted.element is None:
+        return _type(cel, wanted.name)
+    element = _full_type(cel, wanted.element)
+    return cel.Type.List(element) if wanted.name == "list" else cel.Type.Map(cel.Type.STRING, element)
+
+
+@cache
+def _environment(variables: tuple[tuple[str, CelType], ...]) -> Any:
+    cel, extensions = _library()
+    return cel.NewEnv(variables={n: _full_type(cel, t) for n, t in variables}, extensions=extensions)
