@@ -1,0 +1,34 @@
+"""virt-controller: the process that runs all of virt's controllers."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from kobune.kube.client.config import load_config
+from kobune.kube.client.http import HttpClient
+from kobune.kube.runtime import ControllerProcess
+from kobune.virt.controllers.virtualmachine.wire import wire as wire_virtual_machine
+from kobune.virt.controllers.virtualmachineinstance.wire import wire as wire_instance
+
+__all__ = ["ControllerConfig", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerConfig:
+    """What virt-controller needs to know. Without `kubeconfig`, the pod's service account is used."""
+
+    launcher_image: str
+    kubeconfig: Path | None = None
+    image_pull_policy: str = "IfNotPresent"
+
+
+async def run(config: ControllerConfig, *, ready: asyncio.Event | None = None) -> None:
+    """Run until cancelled; `ready` is set once the caches are filled."""
+    client = HttpClient(load_config(config.kubeconfig))
+    try:
+        process = ControllerProcess(client, component="virtualmachine-controller")
+        wire_virtual_machine(process)
+        wire_instance(process, launcher_image=config.launcher_image, image_pull_policy=config.image_pull_policy)
+        await process.run(ready=ready)
+    finally:
+        await client.close()

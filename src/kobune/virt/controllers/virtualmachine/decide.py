@@ -1,0 +1,247 @@
+"""What to do about a VirtualMachine: make or end its instance, and say how it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from kobune.kube.client.resource import Key, Resource
+from kobune.kube.client.types import Patch
+from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
+from kobune.virt.controllers.conditions import remove_condition, set_condition
+from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
+from kobune.virt.controllers.virtualmachine.printable import printable_status
+from kobune.virt.controllers.virtualmachine.strategy import (
+    Want,
+    open_requests,
+    run_strategy,
+    seconds_to_wait,
+    start_failure,
+    want,
+)
+from kobune.virt.controllers.words import FINAL_PHASES, VM_FINALIZER, VM_GENERATION_ANNOTATION
+
+__all__ = ["CONTROLLER_REVISIONS", "Observed", "decide"]
+
+CONTROLLER_REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
+    "apps", "v1", "controllerrevisions", "ControllerRevision", True, dict
+)
+
+_MIRRORED: Final = ("Paused", "AgentConnected", "LiveMigratable", "StorageLiveMigratable")
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One machine and the instance of its name."""
+
+    vm: VirtualMachine
+    vmi: VirtualMachineInstance | None
+    """The instance that the machine controls."""
+    foreign_instance: bool
+    """Somebody else's instance holds the name."""
+    revision: Mapping[str, Any] | None
+    """The ControllerRevision that `vmi` was made from."""
+    now: datetime
+
+
+def decide(seen: Observed) -> Decision[Action]:
+    """The next step of a machine."""
+    vm = seen.vm
+    if vm.metadata.deletion_timestamp is not None:
+        return _delete(seen)
+    if VM_FINALIZER not in vm.metadata.finalizers:
+        return Decision(actions=(_finalizers(vm, [*vm.metadata.finalizers, VM_FINALIZER]),))
+    actions: list[Action] = []
+    events: list[Event] = []
+    failure = start_failure(vm, seen.vmi, seen.now)
+    wait_s = seconds_to_wait(failure, seen.now)
+    wanted = want(vm, seen.vmi)
+    if seen.vmi is not None:
+        actions += _release_ended(seen.vmi)
+    if wanted is Want.START and seen.foreign_instance:
+        message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
+        events.append(Event(EventType.WARNING, "FailedCreate", message))
+    elif wanted is Want.START and wait_s <= 0:
+        actions += _start(vm)
+        events.append(
+            Event(
+                EventType.NORMAL,
+                "SuccessfulCreate",
+                "Started the virtual machine by creating the new virtual machine instance " + vm.metadata.name,
+            )
+        )
+        # The next pass sees the instance; what could be said now would be true for a moment only.
+        return Decision(actions=tuple(actions), events=tuple(events))
+    elif wanted is Want.STOP and seen.vmi is not None and _may_stop(seen.vmi, vm, wait_s):
+        actions.append(_delete_instance(seen.vmi))
+        events.append(_stopped(seen.vmi))
+    status = _status(seen, failure)
+    requeue_after = timedelta(seconds=wait_s) if wait_s > 0 and wanted is not Want.NOTHING else None
+    return Decision(
+        actions=tuple(actions), status=_status_patch(vm, status), events=tuple(events), requeue_after=requeue_after
+    )
+
+
+def _delete(seen: Observed) -> Decision[Action]:
+    vm, vmi = seen.vm, seen.vmi
+    status = _status(seen, vm.status.start_failure)
+    if "orphan" in vm.metadata.finalizers:
+        # The garbage collector is about to take the owner reference off the instance, which then lives on.
+        return Decision(status=_status_patch(vm, status))
+    if vmi is not None:
+        actions: list[Action] = []
+        events: tuple[Event, ...] = ()
+        if vmi.metadata.deletion_timestamp is None:
+            actions.append(_delete_instance(vmi))
+            events = (_stopped(vmi),)
+        actions += _release_ended(vmi)
+        return Decision(actions=tuple(actions), status=_status_patch(vm, status), events=events)
+    if VM_FINALIZER not in vm.metadata.finalizers:
+        return Decision()
+    return Decision(actions=(_finalizers(vm, [name for name in vm.metadata.finalizers if name != VM_FINALIZER]),))
+
+
+def _may_stop(vmi: VirtualMachineInstance, vm: VirtualMachine, wait_s: float) -> bool:
+    """An instance that failed early is kept for as long as its machine has to wait, so that people can look at it."""
+    if vmi.metadata.deletion_timestamp is not None:
+        return False
+    return wait_s <= 0 or vmi.status.phase not in FINAL_PHASES or run_strategy(vm) == "Halted"
+
+
+def _start(vm: VirtualMachine) -> list[Action]:
+    namespace, uid = vm.metadata.namespace, vm.metadata.uid
+    return [
+        Create(CONTROLLER_REVISIONS, namespace, controller_revision(vm), uid),
+        Create(VIRTUAL_MACHINE_INSTANCES, namespace, instance(vm), uid),
+    ]
+
+
+def _release_ended(vmi: VirtualMachineInstance) -> list[Action]:
+    """Let go of an instance that has ended: its end is in the machine's status by now."""
+    if vmi.status.phase not in FINAL_PHASES or vmi.metadata.deletion_timestamp is None:
+        return []
+    if VM_FINALIZER not in vmi.metadata.finalizers:
+        return []
+    rest = [name for name in vmi.metadata.finalizers if name != VM_FINALIZER]
+    body = {"metadata": {"resourceVersion": vmi.metadata.resource_version, "finalizers": rest or None}}
+    return [PatchObject(VIRTUAL_MACHINE_INSTANCES, _key(vmi), Patch.merge(body))]
+
+
+def _status(seen: Observed, failure: Any) -> Status:
+    vm, vmi = seen.vm, seen.vmi
+    status: Status = msgspec.to_builtins(vm.status)
+    _set(status, "created", True if vmi is not None else None)
+    _set(status, "startFailure", msgspec.to_builtins(failure) if failure is not None else None)
+    status["printableStatus"] = printable_status(vm, vmi, failure, seen.now)
+    status["runStrategy"] = run_strategy(vm)
+    requests = [msgspec.to_builtins(request) for request in open_requests(vm, vmi)]
+    _set(status, "stateChangeRequests", requests or None)
+    if snapshots := _snapshot_statuses(vm):
+        status["volumeSnapshotStatuses"] = snapshots
+    if vmi is not None:
+        generation = vmi.metadata.annotations.get(VM_GENERATION_ANNOTATION, "")
+        status["desiredGeneration"] = vm.metadata.generation
+        if generation.isdigit():
+            status["observedGeneration"] = int(generation)
+    _conditions(status, seen)
+    return status
+
+
+def _conditions(status: Status, seen: Observed) -> None:
+    vmi, now = seen.vmi, seen.now
+    ready = next((item for item in vmi.status.conditions if item.type == "Ready"), None) if vmi is not None else None
+    if vmi is None:
+        set_condition(status, "Ready", "False", now, reason="VMINotExists", message="VMI does not exist")
+    elif ready is None:
+        set_condition(
+            status,
+            "Ready",
+            "False",
+            now,
+            reason="PodNotExists",
+            message="virt-launcher pod has not yet been scheduled",
+        )
+    else:
+        set_condition(status, "Ready", ready.status, now, reason=ready.reason or "", message=ready.message or "")
+    _set(status, "ready", True if ready is not None and ready.status == "True" else None)
+    known = {item.type: item for item in vmi.status.conditions} if vmi is not None else {}
+    for kind in _MIRRORED:
+        if (item := known.get(kind)) is not None:
+            set_condition(status, kind, item.status, now, reason=item.reason or "", message=item.message or "")
+        else:
+            remove_condition(status, kind)
+    if seen.vmi is not None and _template_changed(seen):
+        set_condition(
+            status,
+            "RestartRequired",
+            "True",
+            now,
+            message="a non-live-updatable field was changed in the template spec",
+        )
+    elif vmi is None or seen.revision is not None:
+        remove_condition(status, "RestartRequired")
+
+
+def _template_changed(seen: Observed) -> bool:
+    """Whether the running instance was made from another template."""
+    if seen.revision is None or seen.vmi is None or seen.vmi.status.phase in FINAL_PHASES:
+        return False
+    spec = (seen.revision.get("data") or {}).get("spec") or {}
+    then = (spec.get("template") or {}).get("spec")
+    return then is not None and then != msgspec.to_builtins(seen.vm.spec.template.spec)
+
+
+def _snapshot_statuses(vm: VirtualMachine) -> list[Status]:
+    statuses: list[Status] = []
+    spec = vm.spec.template.spec
+    for volume in spec.volumes if spec is not None else ():
+        if volume.persistent_volume_claim is None and volume.data_volume is None:
+            reason = f"Snapshot is not supported for this volumeSource type [{volume.name}]"
+        else:
+            reason = (
+                f"No VolumeSnapshotClass: Volume snapshots are not configured for this StorageClass [{volume.name}]"
+            )
+        statuses.append({"name": volume.name, "enabled": False, "reason": reason})
+    return statuses
+
+
+def _stopped(vmi: VirtualMachineInstance) -> Event:
+    message = f"Stopped the virtual machine by deleting the virtual machine instance {vmi.metadata.uid}"
+    return Event(EventType.NORMAL, "SuccessfulDelete", message)
+
+
+def _delete_instance(vmi: VirtualMachineInstance) -> Delete:
+    return Delete(VIRTUAL_MACHINE_INSTANCES, _key(vmi), vmi.metadata.uid)
+
+
+def _finalizers(vm: VirtualMachine, finalizers: list[str]) -> PatchObject:
+    body = {"metadata": {"resourceVersion": vm.metadata.resource_version, "finalizers": finalizers or None}}
+    return PatchObject(VIRTUAL_MACHINES, _key(vm), Patch.merge(body))
+
+
+def _status_patch(vm: VirtualMachine, status: Status) -> StatusPatch:
+    # virt-api adds requests to the same status, so a write decided on an old one must fail.
+    return StatusPatch(
+        VIRTUAL_MACHINES,
+        _key(vm),
+        status,
+        msgspec.to_builtins(vm.status),
+        resource_version=vm.metadata.resource_version,
+    )
+
+
+def _set(status: Status, key: str, value: Any) -> None:
+    if value is None:
+        status.pop(key, None)
+    else:
+        status[key] = value
+
+
+def _key(obj: VirtualMachine | VirtualMachineInstance) -> Key:
+    return Key(obj.metadata.namespace, obj.metadata.name)

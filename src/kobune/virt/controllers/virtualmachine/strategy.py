@@ -1,0 +1,141 @@
+"""Run strategies: whether an instance should exist now.
+
+Owns: the meaning of runStrategy, `running`, and the requests for starting and stopping that virt-api leaves in the
+status. Must not: know how an instance is made.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from kobune.api.kubevirt import (
+    VirtualMachine,
+    VirtualMachineInstance,
+    VirtualMachineStartFailure,
+    VirtualMachineStateChangeRequest,
+)
+from kobune.base.clock import format_time, parse_time
+from kobune.virt.controllers.words import FINAL_PHASES
+
+__all__ = ["Want", "open_requests", "run_strategy", "start_failure", "want"]
+
+FIRST_DELAY_S: Final = 10
+LAST_DELAY_S: Final = 300
+
+
+class Want(StrEnum):
+    """What the strategy asks for."""
+
+    START = "start"
+    STOP = "stop"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """The facts about the instance that strategies look at."""
+
+    exists: bool
+    phase: str
+    stop_requested: bool
+
+    @property
+    def is_final(self) -> bool:
+        return self.phase in FINAL_PHASES
+
+
+def run_strategy(vm: VirtualMachine) -> str:
+    """The run strategy, for machines that say `running` as well."""
+    if vm.spec.run_strategy:
+        return vm.spec.run_strategy
+    return "Always" if vm.spec.running else "Halted"
+
+
+def open_requests(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> list[VirtualMachineStateChangeRequest]:
+    """The requests that are still to be carried out, in order."""
+    requests = list(vm.status.state_change_requests)
+    while requests:
+        first = requests[0]
+        if first.action == "Stop":
+            done = vmi is None or (bool(first.uid) and vmi.metadata.uid != first.uid)
+        else:
+            done = vmi is not None and vmi.status.phase not in FINAL_PHASES
+        if not done:
+            break
+        requests.pop(0)
+    return requests
+
+
+def want(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> Want:
+    """Whether to start or stop now; back-off after failures is not this function's business."""
+    requests = open_requests(vm, vmi)
+    first = requests[0].action if requests else ""
+    instance = _Instance(vmi is not None, (vmi.status.phase or "") if vmi is not None else "", first == "Stop")
+    strategy = run_strategy(vm)
+    if strategy in ("Always", "WaitAsReceiver"):
+        return _always(instance)
+    if strategy == "RerunOnFailure":
+        return _rerun_on_failure(instance, start_requested=first == "Start")
+    if strategy == "Once":
+        return Want.NOTHING if instance.exists else Want.START
+    if strategy == "Manual":
+        return _manual(instance, start_requested=first == "Start")
+    # Halted: a start that must not change the strategy (paused, for instance) comes as a request.
+    if first == "Start" and not instance.exists:
+        return Want.START
+    return Want.STOP if instance.exists else Want.NOTHING
+
+
+def _always(instance: _Instance) -> Want:
+    if not instance.exists:
+        return Want.START
+    return Want.STOP if instance.is_final or instance.stop_requested else Want.NOTHING
+
+
+def _rerun_on_failure(instance: _Instance, *, start_requested: bool) -> Want:
+    if not instance.exists:
+        return Want.START
+    if instance.phase == "Failed" or instance.stop_requested:
+        return Want.STOP
+    # A guest that shut itself down stays down until somebody asks.
+    return Want.STOP if instance.phase == "Succeeded" and start_requested else Want.NOTHING
+
+
+def _manual(instance: _Instance, *, start_requested: bool) -> Want:
+    if not instance.exists:
+        return Want.START if start_requested else Want.NOTHING
+    return Want.STOP if instance.is_final or instance.stop_requested else Want.NOTHING
+
+
+def start_failure(
+    vm: VirtualMachine, vmi: VirtualMachineInstance | None, now: datetime
+) -> VirtualMachineStartFailure | None:
+    """The back-off after starts that failed before the guest ever ran; None when there is nothing to wait for."""
+    old = vm.status.start_failure
+    if vmi is None:
+        return old
+    if _ran(vmi):
+        return None
+    if vmi.status.phase != "Failed" or vmi.metadata.deletion_timestamp is not None:
+        return old
+    if old is not None and old.last_failed_vmi_uid == vmi.metadata.uid:
+        return old
+    count = (old.consecutive_fail_count or 0) + 1 if old is not None else 1
+    delay_s = min(FIRST_DELAY_S * 2 ** min(count - 1, 10), LAST_DELAY_S)
+    return VirtualMachineStartFailure(
+        consecutive_fail_count=count,
+        last_failed_vmi_uid=vmi.metadata.uid,
+        retry_after_timestamp=format_time(now + timedelta(seconds=delay_s)),
+    )
+
+
+def seconds_to_wait(failure: VirtualMachineStartFailure | None, now: datetime) -> float:
+    """How long a start has still to wait."""
+    if failure is None or failure.retry_after_timestamp is None:
+        return 0.0
+    return max((parse_time(failure.retry_after_timestamp) - now).total_seconds(), 0.0)
+
+
+def _ran(vmi: VirtualMachineInstance) -> bool:
+    return any(entry.phase == "Running" for entry in vmi.status.phase_transition_timestamps)
