@@ -1,0 +1,60 @@
+"""The closed set of what virt-handler can do for an instance. Pure."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.kube.client.resource import Key
+from kobune.kube.runtime.decision import PatchObject
+
+__all__ = ["Follow", "Forget", "HandlerAction", "Kill", "PrepareNetwork", "Shutdown", "Start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Keep a line to the pod's launcher from now on; what it tells brings the key back into the queue."""
+
+    key: Key
+    pod_uid: str
+    vmi_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """End the line. Idempotent."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareNetwork:
+    """Make the pod's network complete without touching the guest, in the background."""
+
+    key: Key
+    vmi: VirtualMachineInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Make the pod's network ready, then have the launcher start the guest, in the background."""
+
+    key: Key
+    vmi: VirtualMachineInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Ask the guest to power off; the launcher destroys it after `grace_s`."""
+
+    key: Key
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Destroy the guest now."""
+
+    key: Key
+
+
+HandlerAction: TypeAlias = Follow | Forget | PrepareNetwork | Start | Shutdown | Kill | PatchObject

@@ -1,0 +1,82 @@
+"""Carries out what was decided for an instance. Owns the order of the steps of a start; decides nothing."""
+
+import os
+import platform
+from typing import assert_never
+
+import msgspec
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.kube.client.resource import Key
+from kobune.kube.runtime.decision import PatchObject
+from kobune.kube.runtime.writer import ApiWriter, Written
+from kobune.virt.domain.facts import Facts
+from kobune.virt.handler.devices.kvm import KvmProof
+from kobune.virt.handler.instance.actions import (
+    Follow,
+    Forget,
+    HandlerAction,
+    Kill,
+    PrepareNetwork,
+    Shutdown,
+    Start,
+)
+from kobune.virt.handler.launchers import LauncherLink, Launchers
+from kobune.virt.handler.network.setup import PodNetworks
+
+__all__ = ["InstanceExecutor"]
+
+
+class InstanceExecutor:
+    """`execute` of the controller."""
+
+    def __init__(self, writer: ApiWriter, launchers: Launchers, networks: PodNetworks, kvm: KvmProof) -> None:
+        self._writer = writer
+        self._launchers = launchers
+        self._networks = networks
+        self._kvm = kvm
+
+    async def execute(self, action: HandlerAction) -> Written | None:
+        """Carry out one action. Raises RetryableError or TerminalError."""
+        match action:
+            case PatchObject():
+                return await self._writer.execute(action)
+            case Follow(key, pod_uid, vmi_uid):
+                self._launchers.follow(key, pod_uid, vmi_uid)
+            case Forget(key):
+                self._launchers.forget(key)
+            case PrepareNetwork(key, vmi):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._prepare(link, vmi))
+            case Start(key, vmi):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._start(link, vmi))
+            case Shutdown(key, grace_s):
+                await self._shut_down(key, grace_s)
+            case Kill(key):
+                await self._launchers.link(key).client.kill()
+            case _:
+                assert_never(action)
+        return None
+
+    async def _prepare(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
+        await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi)
+        link.network_ready = True
+
+    async def _start(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
+        client = link.client
+        interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
+        link.network_ready = True
+        facts = Facts(
+            kvm=await self._kvm.granted_to(client.peer_pid),
+            architecture=platform.machine(),
+            host_cpus=os.cpu_count() or 1,
+            nested=self._kvm.cpu_has_virtualization,
+            interfaces=interfaces,
+        )
+        await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
+
+    async def _shut_down(self, key: Key, grace_s: float) -> None:
+        link = self._launchers.link(key)
+        await link.client.shutdown(grace_s)
+        link.shutdown_grace_s = grace_s

@@ -1,0 +1,169 @@
+"""What to do for one instance on this node. Pure.
+
+virt-controller hands an instance over by phase Scheduled and the label kubevirt.io/nodeName; from then on its phase is
+virt-handler's. The pod, the finalizers and the Ready condition stay virt-controller's. A guest ends by itself, or
+because the instance is being deleted, and by nothing else: a launcher that does not answer is waited for.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from kobune.base.clock import parse_time
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.merge import merge_diff
+from kobune.kube.client.objects import key_of, to_builtins
+from kobune.kube.client.resource import Key
+from kobune.kube.client.types import Patch
+from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject
+from kobune.virt.handler.instance.actions import (
+    Follow,
+    Forget,
+    HandlerAction,
+    Kill,
+    PrepareNetwork,
+    Shutdown,
+    Start,
+)
+from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed
+from kobune.virt.handler.instance.status import ended_status, running_status, setback_status
+from kobune.virt.launcherproto.messages import DomainState, DomainStatus
+
+__all__ = ["DEFAULT_GRACE_S", "decide"]
+
+DEFAULT_GRACE_S: Final = 180.0
+OVERDUE_S: Final = 15.0
+"""How long the launcher may be late with destroying a guest before it is told to."""
+
+D = DomainStatus
+_ALIVE = (D.RUNNING, D.PAUSED, D.SHUTTING_DOWN)
+
+
+def decide(seen: Observed) -> Decision[HandlerAction]:
+    """The next step for the instance."""
+    key, phase = key_of(seen.vmi), seen.vmi.status.phase
+    if phase not in ("Scheduled", "Running"):
+        # Final, or not handed over (yet): nothing of it is ours.
+        return Decision((Forget(key),) if seen.launcher is not None else ())
+    state = seen.launcher.state if seen.launcher is not None else None
+    if state is not None and state.status is D.ENDED:
+        return _ended(seen, key, state)
+    if seen.pod is None or seen.pod.finished:
+        return _vanished(seen, key, seen.pod)
+    if seen.launcher is None:
+        return Decision((Follow(key, seen.pod.uid, seen.vmi.metadata.uid),))
+    if state is None or not seen.launcher.connected:
+        # The line comes back, or the pod ends: both bring the key here again.
+        return Decision()
+    if seen.vmi.metadata.deletion_timestamp is not None:
+        return _deleting(seen, key, seen.launcher, state)
+    if state.status is D.NONE:
+        return _starting(seen, key, seen.launcher)
+    return _running(seen, key, seen.pod, seen.launcher, state)
+
+
+def _starting(seen: Observed, key: Key, launcher: LauncherView) -> Decision[HandlerAction]:
+    setback = launcher.setback
+    if launcher.busy:
+        return Decision()
+    if setback is None:
+        return Decision((Start(key, seen.vmi),))
+    patch = _patch(seen, key, setback_status(seen, setback))
+    told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
+    if setback.terminal:
+        # The specification of an instance can't change: end the launcher, its end becomes the instance's.
+        return Decision((*patch, Shutdown(key, 0)), events=told)
+    if setback.again_at > seen.now:
+        return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)
+    return Decision((*patch, Start(key, seen.vmi)), events=told)
+
+
+def _running(
+    seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView, state: DomainState
+) -> Decision[HandlerAction]:
+    actions: tuple[HandlerAction, ...] = ()
+    if not launcher.network_ready and not launcher.busy:
+        # A handler before us has started the guest; what serves its network may have died with the node's processes.
+        actions = (PrepareNetwork(key, seen.vmi),)
+    if state.status not in _ALIVE:
+        return Decision(actions)
+    patch = _patch(seen, key, running_status(seen, pod, state))
+    return Decision((*actions, *patch), events=_start_events(seen, state))
+
+
+def _deleting(seen: Observed, key: Key, launcher: LauncherView, state: DomainState) -> Decision[HandlerAction]:
+    asked_at = parse_time(seen.vmi.metadata.deletion_timestamp or "")
+    grace_s = grace_of(seen)
+    deadline = asked_at + timedelta(seconds=grace_s)
+    left_s = max(0.0, (deadline - seen.now).total_seconds())
+    if launcher.shutdown_grace_s is None or grace_s < launcher.shutdown_grace_s:
+        event = Event(EventType.NORMAL, "ShuttingDown", "Signaled graceful shutdown")
+        events = (event,) if launcher.shutdown_grace_s is None and state.status in _ALIVE else ()
+        return Decision((Shutdown(key, left_s),), events=events, requeue_after=_after(left_s + OVERDUE_S))
+    overdue_at = deadline + timedelta(seconds=OVERDUE_S)
+    if seen.now < overdue_at:
+        return Decision(requeue_after=overdue_at - seen.now)
+    return Decision((Kill(key),), requeue_after=_after(OVERDUE_S))
+
+
+def _ended(seen: Observed, key: Key, state: DomainState) -> Decision[HandlerAction]:
+    exit_info = state.exit
+    crashed = exit_info is not None and exit_info.crashed
+    message = (exit_info.message if exit_info is not None else "") or state.last_error
+    return _final(seen, key, crashed=crashed, message=message)
+
+
+def _vanished(seen: Observed, key: Key, pod: LauncherPod | None) -> Decision[HandlerAction]:
+    """The launcher's last word was missed; its container's exit status says the same (docs/flows/launcher.md)."""
+    if pod is not None and pod.exit_code is not None:
+        return _final(seen, key, crashed=pod.exit_code != 0, message=pod.message)
+    deleted = seen.vmi.metadata.deletion_timestamp is not None
+    return _final(seen, key, crashed=not deleted, message="the launcher pod is gone, and the guest with it")
+
+
+def _final(seen: Observed, key: Key, *, crashed: bool, message: str) -> Decision[HandlerAction]:
+    if crashed:
+        event = Event(
+            EventType.WARNING, "Stopped", f"The VirtualMachineInstance crashed: {message or 'no reason known'}"
+        )
+    else:
+        event = Event(EventType.NORMAL, "Stopped", "The VirtualMachineInstance was shut down.")
+    patch = _patch(seen, key, ended_status(seen, crashed=crashed, message=message))
+    forget: tuple[HandlerAction, ...] = (Forget(key),) if seen.launcher is not None else ()
+    # The phase is written before the line is given up: a crash in between is repeated from the exit status.
+    return Decision((*patch, *forget), events=(event,))
+
+
+def _start_events(seen: Observed, state: DomainState) -> tuple[Event, ...]:
+    if seen.vmi.status.phase == "Running":
+        return ()
+    events = [Event(EventType.NORMAL, "Created", "VirtualMachineInstance defined."),
+              Event(EventType.NORMAL, "Started", "VirtualMachineInstance started.")]  # fmt: skip
+    if not state.kvm:
+        events.append(
+            Event(
+                EventType.WARNING,
+                "SoftwareEmulation",
+                f"KVM does not work on node {seen.node}: the guest runs in software emulation (TCG), which is slow. "
+                "Use a node with hardware virtualization.",
+            )
+        )
+    return tuple(events)
+
+
+def _patch(seen: Observed, key: Key, status: dict[str, object]) -> tuple[PatchObject, ...]:
+    """The status as a conditional patch: lists in it have several writers."""
+    difference = merge_diff(to_builtins(seen.vmi.status), status)
+    if not difference:
+        return ()
+    body = {"metadata": {"resourceVersion": seen.vmi.metadata.resource_version}, "status": difference}
+    return (PatchObject(VIRTUAL_MACHINE_INSTANCES, key, Patch.merge(body)),)
+
+
+def grace_of(seen: Observed) -> float:
+    """How long the guest may take to power off, in seconds."""
+    asked = seen.vmi.spec.termination_grace_period_seconds
+    return DEFAULT_GRACE_S if asked is None else max(0.0, float(asked))
+
+
+def _after(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)

@@ -1,0 +1,78 @@
+"""Gathers what a decision about one instance needs. Reads caches; asks the API only when a pod is missing in them."""
+
+from typing import Any, Final
+
+from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.base.clock import Clock
+from kobune.kube.client.core import PODS
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.resource import Key
+from kobune.kube.informer import Informer
+from kobune.virt.handler.instance.observed import LauncherPod, Observed
+from kobune.virt.handler.launchers import Launchers
+
+__all__ = ["CREATED_BY", "InstanceObserver", "launcher_pod"]
+
+CREATED_BY: Final = "kubevirt.io/created-by"
+"""Label of a launcher pod: the uid of its instance."""
+COMPUTE: Final = "compute"
+
+
+class InstanceObserver:
+    """`observe` of the controller; the pod informer needs an index of that name by the label `CREATED_BY`."""
+
+    def __init__(
+        self,
+        client: Client,
+        instances: Informer[VirtualMachineInstance],
+        pods: Informer[Pod],
+        launchers: Launchers,
+        node: str,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._instances = instances
+        self._pods = pods
+        self._launchers = launchers
+        self._node = node
+        self._clock = clock
+
+    async def observe(self, key: Key) -> Observed | None:
+        """None when the instance is not on this node (any more)."""
+        vmi = self._instances.get(key)
+        if vmi is None:
+            return None
+        link = self._launchers.get(key)
+        return Observed(
+            now=self._clock.now(),
+            node=self._node,
+            vmi=vmi,
+            pod=await self._pod(vmi),
+            launcher=link.view() if link is not None and link.vmi_uid == vmi.metadata.uid else None,
+        )
+
+    async def _pod(self, vmi: VirtualMachineInstance) -> LauncherPod | None:
+        found = list(self._pods.by_index(CREATED_BY, vmi.metadata.uid))
+        if not found and vmi.status.phase in ("Scheduled", "Running"):
+            # The watch of pods may lag behind that of instances: "gone" ends a guest, so ask who knows.
+            page = await self._client.list(
+                PODS, vmi.metadata.namespace, label_selector=f"{CREATED_BY}={vmi.metadata.uid}"
+            )
+            found = [pod for pod in page.items if pod.spec.node_name == self._node]
+        pods = [launcher_pod(pod) for pod in found]
+        return min(pods, key=lambda pod: (pod.finished, pod.name), default=None)
+
+
+def launcher_pod(pod: Pod) -> LauncherPod:
+    """What matters of a launcher's pod. Pure."""
+    compute: Any = next((c for c in pod.status.container_statuses if c.name == COMPUTE), None)
+    terminated = compute.state.terminated if compute is not None else None
+    return LauncherPod(
+        uid=pod.metadata.uid,
+        name=pod.metadata.name,
+        ips=tuple(address.ip for address in pod.status.pod_ips) or ((pod.status.pod_ip,) if pod.status.pod_ip else ()),
+        finished=terminated is not None or pod.status.phase in ("Succeeded", "Failed"),
+        exit_code=terminated.exit_code if terminated is not None else None,
+        message=(terminated.message if terminated is not None else "") or pod.status.message,
+    )

@@ -1,0 +1,60 @@
+"""What a decision about one instance is made of: plain data. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.virt.launcherproto.messages import DomainState
+
+__all__ = ["LauncherPod", "LauncherView", "Observed", "Setback"]
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherPod:
+    """The launcher's pod. `ips` has the primary address first; `exit_code` is set once `compute` has ended.
+
+    `finished` means that its containers have ended for good, however that came about.
+    """
+
+    uid: str
+    name: str
+    ips: tuple[str, ...] = ()
+    finished: bool = False
+    exit_code: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """The last attempt to start the guest failed; `terminal` ones are not repeated, others not before `again_at`."""
+
+    message: str
+    terminal: bool
+    again_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherView:
+    """The line to the launcher at this moment.
+
+    `state` is the newest that was told, None before the first; `busy` while a start is under way; `network_ready` once
+    this process has seen the pod's network complete; `shutdown_grace_s` what this process last asked for.
+    """
+
+    state: DomainState | None = None
+    connected: bool = False
+    busy: bool = False
+    network_ready: bool = False
+    shutdown_grace_s: float | None = None
+    setback: Setback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything. `pod` is None only when the API has none; `launcher` is None before `Follow`."""
+
+    now: datetime
+    node: str
+    vmi: VirtualMachineInstance
+    pod: LauncherPod | None
+    launcher: LauncherView | None

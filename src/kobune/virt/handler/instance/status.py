@@ -1,0 +1,179 @@
+"""What the API is told about an instance on this node. Pure.
+
+Owns these parts of status: phase (from Scheduled on) with its time, reason, interfaces, guestOSInfo, machine, memory,
+currentCPUTopology, fsFreezeStatus, and the conditions AgentConnected, LiveMigratable, Paused and Synchronized. All
+else is passed through as it was. Field names, condition types and reasons are KubeVirt's.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from kobune.api.kubevirt import Interface
+from kobune.base.clock import format_time
+from kobune.base.quantity import format_quantity
+from kobune.kube.client.objects import to_builtins
+from kobune.virt.handler.instance.observed import LauncherPod, Observed, Setback
+from kobune.virt.launcherproto.messages import DomainState, DomainStatus, InterfaceState, PauseReason
+
+__all__ = ["ended_status", "running_status", "setback_status"]
+
+Status = dict[str, Any]
+
+_PAUSED: Final = {
+    PauseReason.USER: ("PausedByUser", "VMI was paused by user"),
+    PauseReason.IO_ERROR: ("PausedIOError", "VMI was paused, low-level IO error detected"),
+    PauseReason.MIGRATION: ("PausedByMigrationMonitor", "VMI was paused for its migration"),
+    PauseReason.SNAPSHOT: ("PausedBySnapshot", "VMI was paused for a snapshot"),
+    PauseReason.CRASHED: ("PausedByCrash", "VMI was paused because the guest crashed"),
+    PauseReason.OTHER: ("PausedByHypervisor", "VMI was paused by the hypervisor"),
+}
+
+
+def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Status:
+    """The status while the domain exists."""
+    status = _enter(seen, "Running")
+    status.pop("reason", None)
+    interfaces = _interfaces(seen, pod, state)
+    _put(status, "interfaces", interfaces)
+    _put(status, "machine", {"type": state.machine} if state.machine else None)
+    _put(status, "memory", _memory(seen, state))
+    topology = {"cores": state.cores, "sockets": state.sockets, "threads": state.threads}
+    _put(status, "currentCPUTopology", topology if all(topology.values()) else status.get("currentCPUTopology"))
+    _put(status, "guestOSInfo", _guest_os(state))
+    _put(status, "fsFreezeStatus", state.fs_freeze.value if state.fs_freeze is not None else None)
+    conditions = _Conditions(status, seen.now)
+    conditions.remove("Synchronized")
+    if state.agent_connected:
+        conditions.put("AgentConnected", "True")
+    else:
+        conditions.remove("AgentConnected")
+    if state.status is DomainStatus.PAUSED:
+        conditions.put("Paused", "True", *_PAUSED[state.pause_reason or PauseReason.OTHER])
+    else:
+        conditions.remove("Paused")
+    conditions.put("LiveMigratable", "False", "NotMigratable", "live migration is not available in this version")
+    return status
+
+
+def setback_status(seen: Observed, setback: Setback) -> Status:
+    """The status while the guest can't be started."""
+    status: Status = to_builtins(seen.vmi.status)
+    conditions = _Conditions(status, seen.now)
+    conditions.put("Synchronized", "False", "Synchronizing with the Domain failed.", setback.message)
+    return status
+
+
+def ended_status(seen: Observed, *, crashed: bool, message: str) -> Status:
+    """The last status: Succeeded or Failed."""
+    status = _enter(seen, "Failed" if crashed else "Succeeded")
+    if crashed and message:
+        status["reason"] = message[:1024]
+    conditions = _Conditions(status, seen.now)
+    conditions.remove("AgentConnected")
+    conditions.remove("Paused")
+    return status
+
+
+def _enter(seen: Observed, phase: str) -> Status:
+    status: Status = to_builtins(seen.vmi.status)
+    if status.get("phase") != phase:
+        status["phase"] = phase
+        transition = {"phase": phase, "phaseTransitionTimestamp": format_time(seen.now)}
+        status["phaseTransitionTimestamps"] = [*status.get("phaseTransitionTimestamps", ()), transition]
+    return status
+
+
+def _put(status: Status, name: str, value: object) -> None:
+    if value:
+        status[name] = value
+    else:
+        status.pop(name, None)
+
+
+def _interfaces(seen: Observed, pod: LauncherPod, state: DomainState) -> list[Status]:
+    """Those of the specification in its order, then those that only the guest agent knows."""
+    known = {interface.name: interface for interface in state.interfaces if interface.name}
+    specified = [i for i in seen.vmi.spec.domain.devices.interfaces if i.state != "absent"]
+    rendered = [_interface(wanted, known.get(wanted.name, InterfaceState()), pod) for wanted in specified]
+    for extra in state.interfaces:
+        if extra.name or not extra.from_agent:
+            continue
+        only: Status = {"infoSource": "guest-agent"}
+        _put(only, "interfaceName", extra.guest_name)
+        _put(only, "mac", extra.mac)
+        _addresses(only, tuple(extra.ip_addresses))
+        rendered.append(only)
+    return rendered
+
+
+def _interface(wanted: Interface, told: InterfaceState, pod: LauncherPod) -> Status:
+    sources = [word for word, there in (("domain", told.from_domain), ("guest-agent", told.from_agent)) if there]
+    rendered: Status = {"name": wanted.name, "podInterfaceName": "eth0"}
+    _put(rendered, "infoSource", ", ".join(sources))
+    _put(rendered, "mac", told.mac)
+    _put(rendered, "interfaceName", told.guest_name)
+    _put(rendered, "queueCount", told.queues)
+    rendered["linkState"] = "up" if told.link_up else "down"
+    # Behind masquerade the guest's own address is nobody else's business: it is reached by the pod's.
+    behind_nat = wanted.masquerade is not None
+    _addresses(rendered, pod.ips if behind_nat or not told.ip_addresses else tuple(told.ip_addresses))
+    return rendered
+
+
+def _addresses(rendered: Status, addresses: tuple[str, ...]) -> None:
+    if addresses:
+        rendered["ipAddress"] = addresses[0]
+        rendered["ipAddresses"] = list(addresses)
+
+
+def _memory(seen: Observed, state: DomainState) -> Status | None:
+    memory = seen.vmi.spec.domain.memory
+    requested = memory.guest if memory is not None else None
+    now = format_quantity(state.memory_bytes, binary=True) if state.memory_bytes else None
+    before = seen.vmi.status.memory
+    rendered: Status = {}
+    _put(rendered, "guestRequested", requested or now)
+    _put(rendered, "guestAtBoot", (before.guest_at_boot if before is not None else None) or requested or now)
+    _put(rendered, "guestCurrent", now or requested)
+    _put(rendered, "memoryOverhead", before.memory_overhead if before is not None else None)
+    return rendered or None
+
+
+def _guest_os(state: DomainState) -> Status | None:
+    """The guest's operating system as `guestOSInfo`; None when the agent has told nothing."""
+    if state.guest_os is None:
+        return None
+    told: Status = {name: value for name, value in to_builtins(state.guest_os).items() if value}
+    return told or None
+
+
+class _Conditions:
+    """Edits `status.conditions` in place; others' conditions keep their place and content."""
+
+    def __init__(self, status: Status, now: datetime) -> None:
+        self._status = status
+        self._now = format_time(now)
+
+    def put(self, kind: str, value: str, reason: str = "", message: str = "") -> None:
+        conditions: list[Status] = list(self._status.get("conditions", ()))
+        index = next((number for number, found in enumerate(conditions) if found["type"] == kind), None)
+        wanted: Status = {"type": kind, "status": value}
+        _put(wanted, "reason", reason)
+        _put(wanted, "message", message)
+        if index is None:
+            conditions.append(wanted | {"lastProbeTime": self._now, "lastTransitionTime": self._now})
+        else:
+            found = conditions[index]
+            times: Status = {name: found[name] for name in ("lastProbeTime", "lastTransitionTime") if name in found}
+            if {**found, **times} == {**wanted, **times}:
+                return
+            if found["status"] != value:
+                times = {"lastProbeTime": self._now, "lastTransitionTime": self._now}
+            conditions[index] = wanted | times
+        self._status["conditions"] = conditions
+
+    def remove(self, kind: str) -> None:
+        if "conditions" not in self._status:
+            return
+        conditions = [found for found in self._status["conditions"] if found["type"] != kind]
+        _put(self._status, "conditions", conditions)

@@ -1,0 +1,188 @@
+"""The lines to the launchers of this node: kept open, opened again, and what they told last.
+
+Owns: one `LauncherLink` per followed instance, its reconnecting and its one background task. Decides nothing: every
+change calls `changed(key)`, and whoever decides looks at `view`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from kobune.base.clock import Clock
+from kobune.base.errors import KobuneError, RetryableError, TerminalError
+from kobune.kube.client.resource import Key
+from kobune.virt.handler.instance.observed import LauncherView, Setback
+from kobune.virt.launcherproto.client import LauncherClient
+from kobune.virt.launcherproto.errors import ConnectionLost
+from kobune.virt.launcherproto.messages import DomainState, DomainStatus
+
+__all__ = ["LauncherLink", "Launchers", "NoLauncher", "pod_volume"]
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S: Final = 0.05
+LAST_RETRY_S: Final = 1.0
+"""A connect to a socket that is not there costs microseconds; a launcher listens 0.3 s after its container started."""
+START_RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class NoLauncher(RetryableError):
+    """The instance has no launcher that answers at the moment."""
+
+
+def pod_volume(kubelet_root: Path, pod_uid: str, volume: str) -> Path:
+    """An emptyDir of a pod on this node, in the kubelet's layout."""
+    return kubelet_root / "pods" / pod_uid / "volumes" / "kubernetes.io~empty-dir" / volume
+
+
+class LauncherLink:
+    """The line to one launcher. `network_ready` and `shutdown_grace_s` are set by whoever acts."""
+
+    def __init__(self, pod_uid: str, vmi_uid: str, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
+        self.pod_uid = pod_uid
+        self.vmi_uid = vmi_uid
+        self.network_ready = False
+        self.shutdown_grace_s: float | None = None
+        self._path = path
+        self._clock = clock
+        self._changed = changed
+        self._client: LauncherClient | None = None
+        self._state: DomainState | None = None
+        self._setback: Setback | None = None
+        self._setbacks = 0
+        self._busy: asyncio.Task[None] | None = None
+        self._keeping = asyncio.create_task(self._keep(), name=f"launcher of pod {pod_uid}")
+
+    @property
+    def client(self) -> LauncherClient:
+        """The open connection; raises NoLauncher."""
+        if self._client is None or self._client.closed:
+            raise NoLauncher("the launcher does not answer at the moment")
+        return self._client
+
+    @property
+    def state(self) -> DomainState | None:
+        """The newest state that was told."""
+        return self._state
+
+    def view(self) -> LauncherView:
+        """What a decision may know."""
+        return LauncherView(
+            state=self._state,
+            connected=self._client is not None and not self._client.closed,
+            busy=self._busy is not None,
+            network_ready=self.network_ready,
+            shutdown_grace_s=self.shutdown_grace_s,
+            setback=self._setback,
+        )
+
+    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` in the background; its failure becomes a setback. Nothing happens while another one runs."""
+        if self._busy is None:
+            self._busy = asyncio.create_task(self._work(work))
+
+    def close(self) -> None:
+        """End the line and the background task."""
+        self._keeping.cancel()
+        if self._busy is not None:
+            self._busy.cancel()
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+            self._setback, self._setbacks = None, 0
+        except (KobuneError, OSError, ValueError) as error:
+            delay_s = START_RETRY_S[min(self._setbacks, len(START_RETRY_S) - 1)]
+            self._setbacks += 1
+            terminal = isinstance(error, TerminalError | ValueError)
+            log.log(
+                logging.WARNING if terminal or self._setbacks > 1 else logging.INFO,
+                "pod %s: %s%s", self.pod_uid, error, "" if terminal else f"; again in {delay_s:g} s",
+            )  # fmt: skip
+            self._setback = Setback(str(error), terminal, self._clock.now() + timedelta(seconds=delay_s))
+        finally:
+            self._busy = None
+            self._changed()
+
+    async def _keep(self) -> None:
+        """Connect, subscribe, wait for the end of the connection; again, until the domain has ended."""
+        delay_s = FIRST_RETRY_S
+        try:
+            while self._state is None or self._state.status is not DomainStatus.ENDED:
+                lost = asyncio.Event()
+                try:
+                    self._client = await LauncherClient.connect(self._path, on_state=self._on_state, on_close=lost.set)
+                    if self._client.hello.uid != self.vmi_uid:
+                        log.error("pod %s: its launcher says it is %s's", self.pod_uid, self._client.hello.uid)
+                        return
+                    await self._client.subscribe()
+                except ConnectionLost as error:
+                    log.debug("pod %s: %s", self.pod_uid, error)
+                    await self._drop()
+                    await self._clock.sleep(delay_s)
+                    delay_s = min(delay_s * 1.5, LAST_RETRY_S)
+                    continue
+                delay_s = FIRST_RETRY_S
+                await lost.wait()
+                log.info("pod %s: the line to its launcher ended", self.pod_uid)
+                self._client = None
+                self._changed()
+        except KobuneError as error:
+            # A protocol that we do not speak: another attempt can't help.
+            log.error("pod %s: %s", self.pod_uid, error)
+        finally:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _on_state(self, state: DomainState) -> None:
+        self._state = state
+        self._changed()
+
+
+class Launchers:
+    """All followed launchers, by instance."""
+
+    def __init__(self, kubelet_root: Path, clock: Clock, changed: Callable[[Key], None]) -> None:
+        self._kubelet_root = kubelet_root
+        self._clock = clock
+        self._changed = changed
+        self._links: dict[Key, LauncherLink] = {}
+
+    def follow(self, key: Key, pod_uid: str, vmi_uid: str) -> None:
+        """Keep a line to that pod's launcher; one to another pod of the same instance's name ends."""
+        link = self._links.get(key)
+        if link is not None:
+            if (link.pod_uid, link.vmi_uid) == (pod_uid, vmi_uid):
+                return
+            link.close()
+        path = pod_volume(self._kubelet_root, pod_uid, "sockets") / "launcher.sock"
+        self._links[key] = LauncherLink(pod_uid, vmi_uid, path, self._clock, lambda: self._changed(key))
+
+    def forget(self, key: Key) -> None:
+        """End the line; none is no error."""
+        link = self._links.pop(key, None)
+        if link is not None:
+            link.close()
+
+    def get(self, key: Key) -> LauncherLink | None:
+        """The line of an instance, if it is followed."""
+        return self._links.get(key)
+
+    def link(self, key: Key) -> LauncherLink:
+        """The line of an instance; raises NoLauncher."""
+        link = self._links.get(key)
+        if link is None:
+            raise NoLauncher(f"VirtualMachineInstance {key} has no launcher on this node")
+        return link
+
+    def close(self) -> None:
+        """End all lines; no guest notices."""
+        for key in list(self._links):
+            self.forget(key)
