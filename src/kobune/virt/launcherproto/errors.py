@@ -18,7 +18,11 @@ class ConnectionLost(RetryableError):
 
 
 class ProtocolViolation(TerminalError):
-    """The peer sent something that is no message of this protocol; the connection was closed."""
+    """The peer sent something that is no message of this protocol. `line` is what it sent, where there is a line."""
+
+    def __init__(self, message: str, line: bytes = b"") -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class CommandFailed(KobuneError):

@@ -47,4 +47,4 @@ async def read_message(reader: asyncio.StreamReader, decoder: "msgspec.json.Deco
     try:
         return decoder.decode(line)
     except msgspec.MsgspecError as error:
-        raise ProtocolViolation(f"a line is no message of this protocol: {error}") from error
+        raise ProtocolViolation(f"a line is no message of this protocol: {error}", line) from error

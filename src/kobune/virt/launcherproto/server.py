@@ -7,6 +7,7 @@ A subscriber has room for one state: a newer one replaces it, so that a slow rea
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -43,6 +44,10 @@ log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Request)
 
 
+class _RequestId(msgspec.Struct):
+    id: int
+
+
 class Refusal(KobuneError):
     """Raised by a service to answer with a failure."""
 
@@ -75,7 +80,7 @@ class LauncherServer:
         self._service = service
         self._hello = hello
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
 
     async def listen(self, path: Path) -> None:
         """Bind `path`, replacing a socket that a former process left there."""
@@ -85,6 +90,13 @@ class LauncherServer:
         temporary.chmod(0o600)
         # The rename makes the socket appear only once it can be connected to and has its mode.
         temporary.rename(path)
+
+    async def flush(self, timeout_s: float) -> None:
+        """Wait until every subscriber was sent the state now, at most that long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for connection in list(self._connections.values()):
+                    await connection.delivered(self._service.state.sequence)
 
     async def close(self) -> None:
         """Stop listening and end all connections."""
@@ -102,8 +114,8 @@ class LauncherServer:
             return
         connection = _Connection(self._service, reader, writer)
         task = asyncio.create_task(connection.serve(self._hello))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._connections[task] = connection
+        task.add_done_callback(lambda done: self._connections.pop(done, None))
 
 
 class _Connection:
@@ -114,6 +126,15 @@ class _Connection:
         self._slots = asyncio.Semaphore(MAX_OPEN_REQUESTS)
         self._changed = asyncio.Event()
         self._subscribed = False
+        self._sent = -1
+        self._ended = False
+        self._progress = asyncio.Event()
+
+    async def delivered(self, sequence: int) -> None:
+        """Return once that state was sent, or there is nobody to send it to."""
+        while self._subscribed and not self._ended and self._sent < sequence:
+            self._progress.clear()
+            await self._progress.wait()
 
     async def serve(self, hello: Hello) -> None:
         try:
@@ -121,7 +142,7 @@ class _Connection:
                 await self._send(hello)
                 while True:
                     await self._slots.acquire()
-                    request = await read_message(self._reader, _decoder)
+                    request = await self._next_request()
                     if isinstance(request.command, Subscribe) and not self._subscribed:
                         self._subscribed = True
                         tasks.create_task(self._push())
@@ -133,7 +154,21 @@ class _Connection:
         except* OSError as group:
             log.debug("connection broke: %s", group.exceptions[0])
         finally:
+            self._ended = True
+            self._progress.set()
             self._writer.close()
+
+    async def _next_request(self) -> Request:
+        """The next request; one that is not understood but has an id is answered, for a newer virt-handler's sake."""
+        while True:
+            try:
+                return await read_message(self._reader, _decoder)
+            except ProtocolViolation as error:
+                try:
+                    request_id = msgspec.json.decode(error.line, type=_RequestId).id
+                except msgspec.MsgspecError:
+                    raise error from None
+                await self._send(Reply(id=request_id, result=Failure(code=ErrorCode.BAD_REQUEST, message=str(error))))
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -158,12 +193,12 @@ class _Connection:
         """Send the newest state whenever there is one that this subscriber has not got."""
         unwatch = self._service.watch(self._changed.set)
         try:
-            sent = -1
             while True:
                 state = self._service.state
-                if state.sequence != sent:
-                    sent = state.sequence
+                if state.sequence != self._sent:
                     await self._send(StateChanged(state=state))
+                    self._sent = state.sequence
+                    self._progress.set()
                     continue
                 self._changed.clear()
                 await self._changed.wait()

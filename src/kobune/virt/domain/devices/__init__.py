@@ -1,0 +1,1 @@
+"""One module per device; each offers `configure(source, domain)`."""

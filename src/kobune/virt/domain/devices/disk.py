@@ -1,0 +1,119 @@
+"""Disks, CD-ROMs and LUNs."""
+
+from kobune.api.kubevirt.devices import CDRomTarget, Disk, DiskTarget, LunTarget
+from kobune.virt.domain.cpu import topology
+from kobune.virt.domain.devices.model import virtio_model
+from kobune.virt.domain.devices.pci import pci_address
+from kobune.virt.domain.document import DiskSource, Domain, DomainSource, Element, InvalidSpec, add
+
+__all__ = ["configure"]
+
+_PREFIX = {"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "fdc": "fd"}
+
+
+def configure(source: DomainSource, domain: Domain) -> None:
+    """`<disk>`, in the order of `spec.domain.devices.disks`."""
+    used: dict[str, int] = {}
+    for index, disk in enumerate(source.vmi.spec.domain.devices.disks):
+        field = f"spec.domain.devices.disks[{index}]"
+        place = source.disks.get(disk.name)
+        if place is None:
+            raise InvalidSpec(f"{field}.name", f"there is no volume {disk.name!r} that can be a disk")
+        device, target = _target(disk)
+        bus = target.bus or ("sata" if device == "cdrom" else "virtio")
+        if bus not in _PREFIX:
+            raise InvalidSpec(f"{field}.{'cdrom' if device == 'cdrom' else 'disk'}.bus", f"{bus!r} is not a bus")
+        prefix = _PREFIX[bus]
+        name = prefix + _letters(used.get(prefix, 0))
+        used[prefix] = used.get(prefix, 0) + 1
+        element = add(
+            domain.devices,
+            "disk",
+            type="block" if place.block else "file",
+            device=device,
+            model=virtio_model(source) if bus == "virtio" else None,
+        )
+        _driver(source, disk, place, element)
+        add(element, "source", **({"dev": place.path} if place.block else {"file": place.path}))
+        _backing(place.backing, element)
+        tray = target.tray if isinstance(target, CDRomTarget) else None
+        add(element, "target", dev=name, bus=bus, tray=tray)
+        if device == "cdrom" or target.readonly or place.read_only:
+            add(element, "readonly")
+        if disk.shareable:
+            add(element, "shareable")
+        if disk.serial:
+            add(element, "serial", disk.serial)
+        if disk.boot_order:
+            add(element, "boot", order=str(disk.boot_order))
+        _block_size(disk, element, field)
+        if isinstance(target, DiskTarget) and target.pci_address:
+            pci_address(target.pci_address, element, f"{field}.disk.pciAddress")
+        add(element, "alias", name=f"ua-{disk.name}")
+
+
+def _target(disk: Disk) -> tuple[str, DiskTarget | CDRomTarget | LunTarget]:
+    if disk.cdrom is not None:
+        return "cdrom", disk.cdrom
+    if disk.lun is not None:
+        return "lun", disk.lun
+    return "disk", disk.disk or DiskTarget()
+
+
+def _driver(source: DomainSource, disk: Disk, place: DiskSource, element: Element) -> None:
+    read_only = place.read_only or disk.cdrom is not None
+    queues = None
+    if source.vmi.spec.domain.devices.block_multi_queue and disk.disk is not None:
+        queues = str(topology(source.vmi.spec.domain).vcpus)
+    error_policy = disk.error_policy or "stop"
+    # Writes must be on the disk when the guest is told so; the page cache in between is safe with writethrough or
+    # writeback, and O_DIRECT is not possible on every file system a pod may have.
+    add(
+        element,
+        "driver",
+        name="qemu",
+        type=place.format,
+        cache=disk.cache or "writeback",
+        io=disk.io if disk.io in ("native", "threads") else None,
+        error_policy=error_policy,
+        discard=None if read_only else "unmap",
+        queues=queues,
+        iothread="1" if disk.dedicated_io_thread else None,
+    )
+
+
+def _backing(place: DiskSource | None, element: Element) -> None:
+    """The whole chain is spelled out, so that libvirt never probes what an image claims about itself."""
+    if place is None:
+        add(element, "backingStore")
+        return
+    backing = add(element, "backingStore", type="block" if place.block else "file")
+    add(backing, "format", type=place.format)
+    add(backing, "source", **({"dev": place.path} if place.block else {"file": place.path}))
+    _backing(place.backing, backing)
+
+
+def _block_size(disk: Disk, element: Element, field: str) -> None:
+    custom = disk.block_size.custom if disk.block_size is not None else None
+    if custom is None:
+        return
+    if not custom.logical or not custom.physical:
+        raise InvalidSpec(f"{field}.blockSize.custom", "both logical and physical are needed")
+    granularity = custom.discard_granularity
+    add(
+        element,
+        "blockio",
+        logical_block_size=str(custom.logical),
+        physical_block_size=str(custom.physical),
+        discard_granularity=None if granularity is None else str(granularity),
+    )
+
+
+def _letters(index: int) -> str:
+    """0 -> a, 25 -> z, 26 -> aa."""
+    text = ""
+    while True:
+        text = chr(ord("a") + index % 26) + text
+        index = index // 26 - 1
+        if index < 0:
+            return text

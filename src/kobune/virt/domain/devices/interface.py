@@ -1,0 +1,55 @@
+"""Network interfaces on tap devices that virt-handler made."""
+
+from kobune.api.kubevirt.network import Interface
+from kobune.virt.domain.cpu import topology
+from kobune.virt.domain.devices.model import virtio_model
+from kobune.virt.domain.devices.pci import pci_address
+from kobune.virt.domain.document import Domain, DomainSource, InvalidSpec, add
+from kobune.virt.domain.facts import InterfaceFacts
+
+__all__ = ["configure"]
+
+_MODELS = ("virtio", "e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "igb")
+
+
+def configure(source: DomainSource, domain: Domain) -> None:
+    """`<interface>`, in the order of `spec.domain.devices.interfaces`."""
+    ready = {fact.name: fact for fact in source.facts.interfaces}
+    for index, interface in enumerate(source.vmi.spec.domain.devices.interfaces):
+        if interface.state == "absent":
+            continue
+        field = f"spec.domain.devices.interfaces[{index}]"
+        fact = ready.get(interface.name)
+        if fact is None:
+            raise InvalidSpec(field, f"no network was made ready for interface {interface.name!r}")
+        _interface(source, domain, interface, fact, field)
+
+
+def _interface(source: DomainSource, domain: Domain, interface: Interface, fact: InterfaceFacts, field: str) -> None:
+    model = interface.model or "virtio"
+    if model not in _MODELS:
+        raise InvalidSpec(f"{field}.model", f"{model!r} is none of {', '.join(_MODELS)}")
+    virtio = model == "virtio"
+    element = add(domain.devices, "interface", type="ethernet")
+    add(element, "mac", address=fact.mac)
+    # managed="no": QEMU's user may open the tap by its owner, libvirt must not make or remove it.
+    add(element, "target", dev=fact.tap, managed="no")
+    add(element, "model", type=virtio_model(source) if virtio else model)
+    if virtio and fact.queues > 1:
+        queues = min(fact.queues, topology(source.vmi.spec.domain).vcpus)
+        add(element, "driver", name="qemu", queues=str(queues))
+    elif virtio:
+        # Without a name libvirt would try vhost-net, which needs a device that the container has not got.
+        add(element, "driver", name="qemu")
+    add(element, "mtu", size=str(fact.mtu))
+    if interface.boot_order:
+        add(element, "boot", order=str(interface.boot_order))
+    else:
+        add(element, "rom", enabled="no")
+    if interface.state == "down":
+        add(element, "link", state="down")
+    if interface.acpi_index:
+        add(element, "acpi", index=str(interface.acpi_index))
+    if interface.pci_address:
+        pci_address(interface.pci_address, element, f"{field}.pciAddress")
+    add(element, "alias", name=f"ua-{interface.name}")

@@ -1,0 +1,86 @@
+"""Hypervisor features: ACPI, APIC, Hyper-V enlightenments, KVM hiding, SMM, and QEMU's translation buffer."""
+
+from kobune.api.kubevirt.devices import FeatureState
+from kobune.api.kubevirt.domain import FeatureHyperv, Features
+from kobune.virt.domain.document import Domain, DomainSource, Element, add
+
+__all__ = ["configure"]
+
+TCG_BUFFER_MIB = 64
+"""QEMU's own default is a quarter to a half of the guest's memory, up to 1 GiB, and all of it ends up in use."""
+
+_SIMPLE_HYPERV = (
+    ("relaxed", "relaxed"),
+    ("vapic", "vapic"),
+    ("vpindex", "vpindex"),
+    ("runtime", "runtime"),
+    ("synic", "synic"),
+    ("reset", "reset"),
+    ("frequencies", "frequencies"),
+    ("reenlightenment", "reenlightenment"),
+    ("ipi", "ipi"),
+    ("evmcs", "evmcs"),
+)
+
+
+def configure(source: DomainSource, domain: Domain) -> None:
+    """`<features>`."""
+    spec = source.vmi.spec.domain
+    wanted = spec.features or Features()
+    section = domain.section("features")
+    if wanted.acpi is None or wanted.acpi.enabled is not False:
+        add(section, "acpi")
+    if wanted.apic is None or wanted.apic.enabled is not False:
+        eoi = wanted.apic.end_of_interrupt if wanted.apic is not None else None
+        add(section, "apic", eoi=None if eoi is None else _on(eoi))
+    secure = (
+        spec.firmware is not None
+        and spec.firmware.bootloader is not None
+        and spec.firmware.bootloader.efi is not None
+        and spec.firmware.bootloader.efi.secure_boot is not False
+    )
+    if secure or _enabled(wanted.smm):
+        # Secure boot keeps its variables safe from the operating system by system management mode.
+        add(section, "smm", state="on")
+    elif wanted.smm is not None:
+        add(section, "smm", state="off")
+    if wanted.pvspinlock is not None:
+        add(section, "pvspinlock", state=_on(_enabled(wanted.pvspinlock)))
+    if wanted.kvm is not None and wanted.kvm.hidden is not None:
+        add(add(section, "kvm"), "hidden", state=_on(wanted.kvm.hidden))
+    if source.facts.kvm:
+        if wanted.hyperv_passthrough is not None and wanted.hyperv_passthrough.enabled:
+            add(section, "hyperv", mode="passthrough")
+        elif wanted.hyperv is not None:
+            _hyperv(wanted.hyperv, add(section, "hyperv"))
+    else:
+        add(add(section, "tcg"), "tb-cache", str(TCG_BUFFER_MIB), unit="MiB")
+
+
+def _hyperv(wanted: FeatureHyperv, section: Element) -> None:
+    for attribute, tag in _SIMPLE_HYPERV:
+        state: FeatureState | None = getattr(wanted, attribute)
+        if state is not None:
+            add(section, tag, state=_on(_enabled(state)))
+    if wanted.spinlocks is not None:
+        on = wanted.spinlocks.enabled is not False
+        retries = wanted.spinlocks.spinlocks or 4096
+        add(section, "spinlocks", state=_on(on), retries=str(retries) if on else None)
+    if wanted.vendorid is not None:
+        on = wanted.vendorid.enabled is not False
+        add(section, "vendor_id", state=_on(on), value=wanted.vendorid.vendorid if on else None)
+    if wanted.synictimer is not None:
+        timer = add(section, "stimer", state=_on(wanted.synictimer.enabled is not False))
+        if wanted.synictimer.direct is not None:
+            add(timer, "direct", state=_on(_enabled(wanted.synictimer.direct)))
+    if wanted.tlbflush is not None:
+        add(section, "tlbflush", state=_on(wanted.tlbflush.enabled is not False))
+
+
+def _enabled(state: FeatureState | None) -> bool:
+    """A feature that is named without `enabled` is enabled."""
+    return state is not None and state.enabled is not False
+
+
+def _on(state: bool) -> str:
+    return "on" if state else "off"

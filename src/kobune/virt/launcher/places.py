@@ -1,0 +1,36 @@
+"""The launcher's directories as paths, so that tests can put them anywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kobune.virt.domain import paths
+
+__all__ = ["Places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """By default those of the container; see docs/flows/launcher.md."""
+
+    sockets: Path = Path(paths.SOCKETS)
+    private: Path = Path(paths.PRIVATE)
+    ephemeral_disks: Path = Path(paths.EPHEMERAL_DISKS)
+    container_disks: Path = Path(paths.CONTAINER_DISKS)
+    devices: Path = Path("/dev")
+    serial_log: Path = Path(paths.SERIAL_LOG)
+    termination_log: Path = Path("/dev/termination-log")
+
+    @property
+    def vmi_disks(self) -> Path:
+        """Where persistent volumes and host disks are mounted."""
+        return self.private / "vmi-disks"
+
+    @property
+    def cloud_init_secrets(self) -> Path:
+        """Where the secrets of cloud-init volumes are mounted."""
+        return self.private / "cloud-init"
+
+    @property
+    def journal(self) -> Path:
+        """See the module journal."""
+        return self.private / "launcher-state.json"

@@ -1,0 +1,224 @@
+"""Makes every volume that a disk of the VMI refers to a file or block device that QEMU can open.
+
+Owns: the layout of the ephemeral disks directory (docs/flows/launcher.md). Whatever is not the cluster's own is
+treated as hostile: container disks are inspected, never trusted, never written to. All steps are idempotent, so that
+a launcher process that was killed half-way just does them again.
+"""
+
+import asyncio
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from kobune.api.kubevirt.instance import VirtualMachineInstance
+from kobune.api.kubevirt.volumes import ContainerDiskSource, HostDisk, Volume
+from kobune.base.quantity import to_bytes
+from kobune.host.disk.image import InvalidImage, create_empty, create_overlay, inspect_image
+from kobune.host.disk.iso import write_iso
+from kobune.host.run import Runner
+from kobune.virt.domain.document import DiskSource, InvalidSpec
+from kobune.virt.domain.facts import Facts
+from kobune.virt.launcher.cloudinit import CONFIG_DRIVE_LABEL, NO_CLOUD_LABEL, config_drive_files, no_cloud_files
+from kobune.virt.launcher.places import Places
+
+__all__ = ["prepare_disks"]
+
+MAX_CONFIG_BYTES = 8 * 1024 * 1024
+_CONFIG_LABEL = "cfgdata"
+_SYSPREP_LABEL = "unattend"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    vmi: VirtualMachineInstance
+    facts: Facts
+    places: Places
+    runner: Runner
+    volume: Volume
+    field: str
+    cdrom: bool
+
+
+async def prepare_disks(
+    vmi: VirtualMachineInstance, facts: Facts, places: Places, runner: Runner
+) -> dict[str, DiskSource]:
+    """A source for every volume that is a disk, prepared side by side.
+
+    Raises InvalidSpec (with the field), InvalidImage, or what kobune.host.run raises.
+    """
+    cdroms = {d.name: d.cdrom is not None for d in vmi.spec.domain.devices.disks}
+    tasks = [
+        _Task(vmi, facts, places, runner, volume, f"spec.volumes[{index}]", cdroms[volume.name])
+        for index, volume in enumerate(vmi.spec.volumes)
+        if volume.name in cdroms
+    ]
+    sources = await asyncio.gather(*(_prepare(task) for task in tasks))
+    return {task.volume.name: source for task, source in zip(tasks, sources, strict=True)}
+
+
+async def _prepare(task: _Task) -> DiskSource:
+    volume = task.volume
+    told = next((disk for disk in task.facts.disks if disk.volume == volume.name), None)
+    if told is not None:
+        return DiskSource(told.path, told.format, told.read_only, told.block)
+    if volume.container_disk is not None:
+        return await _container_disk(task, volume.container_disk)
+    if volume.persistent_volume_claim is not None:
+        return _claim(task, read_only=volume.persistent_volume_claim.read_only is True)
+    if volume.data_volume is not None:
+        return _claim(task, read_only=False)
+    if volume.ephemeral is not None:
+        base = _claim(task, read_only=True)
+        return await _overlay(task, base)
+    if volume.empty_disk is not None:
+        path = task.places.ephemeral_disks / "empty-disks" / f"{volume.name}.qcow2"
+        await create_empty(task.runner, path, virtual_size=to_bytes(volume.empty_disk.capacity))
+        return DiskSource(str(path), "qcow2")
+    if volume.host_disk is not None:
+        return await _host_disk(task, volume.host_disk)
+    return await _made_of_files(task)
+
+
+# --- images ---
+
+
+async def _container_disk(task: _Task, source: ContainerDiskSource) -> DiskSource:
+    root = task.places.container_disks / task.volume.name
+    path = _find_disk(root, source.path, task.field)
+    info = await inspect_image(task.runner, path)
+    base = DiskSource(str(path), info.format, read_only=True)
+    return base if task.cdrom else await _overlay(task, base)
+
+
+def _find_disk(root: Path, wanted: str | None, field: str) -> Path:
+    """The disk in a container disk's root: the path asked for, or the only file below `disk/`."""
+    if wanted:
+        path = root / wanted.lstrip("/")
+    else:
+        folder = root / "disk"
+        try:
+            files = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        except OSError as error:
+            raise InvalidImage(f"{field}.containerDisk: the image has no folder /disk ({error.strerror})") from error
+        if len(files) != 1:
+            raise InvalidImage(
+                f"{field}.containerDisk: the image must have exactly one file in /disk, it has {len(files)}; "
+                "name one with containerDisk.path"
+            )
+        path = files[0]
+    # A link in a hostile image could lead to a file of the pod; and a pipe or device would hang or mislead QEMU.
+    try:
+        resolved = path.resolve(strict=True)
+        regular = stat.S_ISREG(resolved.stat().st_mode)
+    except OSError as error:
+        raise InvalidImage(f"{field}.containerDisk: {wanted or path.name} is not in the image") from error
+    if not resolved.is_relative_to(root.resolve()) or not regular:
+        raise InvalidImage(f"{field}.containerDisk: {wanted or path.name} is not a regular file of the image")
+    return resolved
+
+
+async def _overlay(task: _Task, base: DiskSource) -> DiskSource:
+    path = task.places.ephemeral_disks / "disk-data" / task.volume.name / "disk.qcow2"
+    await create_overlay(task.runner, path, backing=Path(base.path), backing_format=base.format)
+    return DiskSource(str(path), "qcow2", backing=base)
+
+
+def _claim(task: _Task, *, read_only: bool) -> DiskSource:
+    device = task.places.devices / task.volume.name
+    if device.is_block_device():
+        return DiskSource(str(device), "raw", read_only, block=True)
+    path = task.places.vmi_disks / task.volume.name / "disk.img"
+    if not path.exists():
+        if read_only:
+            raise InvalidImage(f"{task.field}: the claim has no file disk.img")
+        _make_raw(path, _claimed_bytes(task))
+    return DiskSource(str(path), "raw", read_only)
+
+
+def _claimed_bytes(task: _Task) -> int:
+    """An empty claim becomes an empty disk of the claim's size, as far as its file system has room."""
+    space = os.statvfs(task.places.vmi_disks / task.volume.name)
+    room = space.f_bavail * space.f_frsize
+    for status in task.vmi.status.volume_status:
+        info = status.persistent_volume_claim_info
+        if status.name == task.volume.name and info is not None and "storage" in info.capacity:
+            room = min(room, to_bytes(info.capacity["storage"]))
+    return room
+
+
+async def _host_disk(task: _Task, source: HostDisk) -> DiskSource:
+    path = task.places.vmi_disks / task.volume.name / Path(source.path).name
+    if not path.exists():
+        if source.type != "DiskOrCreate" or source.capacity is None:
+            raise InvalidImage(f"{task.field}.hostDisk: {source.path} does not exist")
+        _make_raw(path, to_bytes(source.capacity))
+    return DiskSource(str(path), "raw")
+
+
+def _make_raw(path: Path, size_bytes: int) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.truncate(size_bytes // 4096 * 4096)
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError as error:
+        raise InvalidImage(f"{path}: cannot make the disk: {error.strerror}") from error
+
+
+# --- disks made of files ---
+
+
+async def _made_of_files(task: _Task) -> DiskSource:
+    label, files = _files(task)
+    path = task.places.ephemeral_disks / "cloud-init" / f"{task.volume.name}.iso"
+    await write_iso(task.runner, path, label=label, files=files)
+    return DiskSource(str(path), "raw", read_only=True)
+
+
+def _files(task: _Task) -> tuple[str, dict[str, bytes]]:
+    volume, places = task.volume, task.places
+
+    def read_secret(kind: str, keys: tuple[str, ...]) -> bytes | None:
+        folder = places.cloud_init_secrets / volume.name / kind
+        return next((found for key in keys if (found := _read(folder / key)) is not None), None)
+
+    if volume.cloud_init_no_cloud is not None:
+        return NO_CLOUD_LABEL, no_cloud_files(task.vmi, volume.cloud_init_no_cloud, task.field, read_secret)
+    if volume.cloud_init_config_drive is not None:
+        files = config_drive_files(task.vmi, volume.cloud_init_config_drive, task.field, read_secret)
+        return CONFIG_DRIVE_LABEL, files
+    if volume.config_map is not None:
+        return volume.config_map.volume_label or _CONFIG_LABEL, _folder(places.private / "config-map" / volume.name)
+    if volume.secret is not None:
+        return volume.secret.volume_label or _CONFIG_LABEL, _folder(places.private / "secret" / volume.name)
+    if volume.downward_api is not None:
+        return volume.downward_api.volume_label or _CONFIG_LABEL, _folder(places.private / "downward-api" / volume.name)
+    if volume.service_account is not None:
+        return _CONFIG_LABEL, _folder(places.private / "service-account" / volume.name)
+    if volume.sysprep is not None:
+        return _SYSPREP_LABEL, _folder(places.private / "sysprep" / volume.name)
+    raise InvalidSpec(task.field, f"volume {volume.name!r} cannot be a disk")
+
+
+def _folder(folder: Path) -> dict[str, bytes]:
+    """The files of a mounted configuration volume; the kubelet's own `..data` links are followed, not shown."""
+    files: dict[str, bytes] = {}
+    total = 0
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith("..") for part in path.relative_to(folder).parts) or not path.is_file():
+            continue
+        content = path.read_bytes()
+        total += len(content)
+        if total > MAX_CONFIG_BYTES:
+            raise InvalidImage(f"{folder}: more than {MAX_CONFIG_BYTES} bytes of files")
+        files[str(path.relative_to(folder))] = content
+    return files
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
