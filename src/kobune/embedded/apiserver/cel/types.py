@@ -37,7 +37,9 @@ def from_schema(schema: dict[str, Any]) -> CelType:
     if schema.get("x-kubernetes-int-or-string") or kind is None:
         return DYN
     if kind == "string":
-        return CelType({"date-time": "timestamp", "duration": "duration", "byte": "bytes"}.get(_format(schema), "string"))
+        return CelType(
+            {"date-time": "timestamp", "duration": "duration", "byte": "bytes"}.get(_format(schema), "string")
+        )
     if kind == "array":
         items = schema.get("items")
         return CelType("list", from_schema(items) if isinstance(items, dict) else DYN)

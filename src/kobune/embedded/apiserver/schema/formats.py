@@ -15,11 +15,18 @@ from kobune.embedded.apiserver.schema.scalars import canonical_time
 __all__ = ["has_format"]
 
 _UUID = re.compile(r"^(?i:[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$")
-_UUID_N = {n: re.compile(rf"^(?i:[0-9a-f]{{8}}-?[0-9a-f]{{4}}-?{n}[0-9a-f]{{3}}-?[0-9a-f]{{4}}-?[0-9a-f]{{12}})$") for n in "345"}
+_UUID_N = {
+    n: re.compile(rf"^(?i:[0-9a-f]{{8}}-?[0-9a-f]{{4}}-?{n}[0-9a-f]{{3}}-?[0-9a-f]{{4}}-?[0-9a-f]{{12}})$")
+    for n in "345"
+}
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_HOSTNAME = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$")
+_HOSTNAME = re.compile(
+    r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$"
+)
 _MAC = re.compile(r"^(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$")
-_DURATION = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w))*$|^0$")
+_DURATION = re.compile(
+    r"^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w))*$|^0$"
+)
 _COLOR = re.compile(r"^#?([a-fA-F0-9]{3}|[a-fA-F0-9]{6})$")
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")

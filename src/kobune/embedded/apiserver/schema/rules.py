@@ -69,9 +69,7 @@ def compile_rule(spec: dict[str, Any], own: CelType, *, text: str | None = None)
         variables["oldSelf"] = own
         if spec.get("optionalOldSelf"):
             variables["oldSelfGiven"] = CelType("bool")
-            expression = (
-                f"cel.bind(oldSelf, oldSelfGiven ? optional.of(oldSelf) : optional.none(), ({expression}\n))"
-            )
+            expression = f"cel.bind(oldSelf, oldSelfGiven ? optional.of(oldSelf) : optional.none(), ({expression}\n))"
     return compile_expression(expression, variables)
 
 
@@ -94,9 +92,7 @@ class SchemaRules:
     def __init__(self, schema: dict[str, Any]) -> None:
         self._root = _collect(_with_meta(schema))
 
-    def check(
-        self, obj: dict[str, Any], old: dict[str, Any] | None, earlier: list[FieldError]
-    ) -> list[FieldError]:
+    def check(self, obj: dict[str, Any], old: dict[str, Any] | None, earlier: list[FieldError]) -> list[FieldError]:
         """Errors of the rules; not evaluated when `earlier` errors make the values meaningless."""
         if self._root is None:
             return []

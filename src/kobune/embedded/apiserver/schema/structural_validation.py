@@ -118,8 +118,9 @@ def _accepts(schema: dict[str, Any]) -> Callable[[Any], bool] | None:
     kind = schema.get("type")
     tests: dict[str, Callable[[Any], bool]] = {
         "string": lambda v: isinstance(v, str),
-        "integer": lambda v: (isinstance(v, int) and not isinstance(v, bool))
-        or (isinstance(v, float) and v.is_integer()),
+        "integer": lambda v: (
+            (isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, float) and v.is_integer())
+        ),
         "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
         "boolean": lambda v: isinstance(v, bool),
         "array": lambda v: isinstance(v, list),
@@ -169,7 +170,9 @@ def _text(schema: dict[str, Any]) -> Validate | None:
         elif rx is not None and not rx.search(value):
             errors.append(FieldError.invalid(path, value, f"{path} in body should match '{pattern}'"))
         if form and not has_format(value, form):
-            errors.append(FieldError.type_invalid(path, value, f"{path} in body must be of type {form}: {quote(value)}"))
+            errors.append(
+                FieldError.type_invalid(path, value, f"{path} in body must be of type {form}: {quote(value)}")
+            )
 
     return validate
 

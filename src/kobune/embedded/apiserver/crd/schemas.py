@@ -1,0 +1,216 @@
+"""Validation of the schemas in a CustomResourceDefinition: that they are structural and use what is allowed.
+
+Source: the documentation of structural schemas; messages from recordings of a kube-apiserver.
+"""
+
+import re
+from typing import Any
+
+from kobune.embedded.apiserver.cel import CelCompileError
+from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.schema.rules import compile_rule, rule_type
+from kobune.embedded.apiserver.schema.structural_validation import compile_validation, go_pattern
+
+__all__ = ["validate_schema"]
+
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_FORBIDDEN = {
+    "$ref": "$ref is not supported",
+    "definitions": "definitions is not supported",
+    "dependencies": "dependencies is not supported",
+    "deprecated": "deprecated is not supported",
+    "discriminator": "discriminator is not supported",
+    "id": "id is not supported",
+    "patternProperties": "patternProperties is not supported",
+    "readOnly": "readOnly is not supported",
+    "writeOnly": "writeOnly is not supported",
+    "xml": "xml is not supported",
+}
+_REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
+
+
+def validate_schema(schema: dict[str, Any], path: str) -> list[FieldError]:
+    """All errors of an openAPIV3Schema at `path`."""
+    errors: list[FieldError] = []
+    if schema.get("type") != "object":
+        kind = schema.get("type", "")
+        if kind:
+            errors.append(FieldError.invalid(f"{path}.type", kind, "must be object at the root"))
+            return errors
+        errors.append(FieldError.required(f"{path}.type", "must not be empty at the root"))
+    _node(schema, path, errors, root=True)
+    return errors
+
+
+def _node(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:
+    for keyword, text in _FORBIDDEN.items():
+        if schema.get(keyword):
+            errors.append(FieldError.forbidden(f"{path}.{keyword}", text))
+    if schema.get("uniqueItems"):
+        detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        errors.append(FieldError.forbidden(f"{path}.uniqueItems", detail))
+    _type(schema, path, errors, root)
+    _pattern(schema, path, errors)
+    _list_type(schema, path, errors)
+    _default(schema, path, errors)
+    _rules(schema, path, errors)
+    _children(schema, path, errors, root)
+
+
+def _type(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
+    kind = schema.get("type")
+    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
+    if kind is None or kind == "":
+        if not free and not root:
+            where = "for specified object fields"
+            if path.endswith(".items"):
+                where = "for specified array items"
+            errors.append(FieldError.required(f"{path}.type", f"must not be empty {where}"))
+    elif kind not in _TYPES:
+        errors.append(FieldError.not_supported(f"{path}.type", kind, _TYPES))
+    elif kind == "array" and not isinstance(schema.get("items"), dict):
+        if isinstance(schema.get("items"), list):
+            errors.append(FieldError.forbidden(f"{path}.items", "items must be a schema object and not an array"))
+        else:
+            errors.append(FieldError.required(f"{path}.items", "must be specified"))
+    if schema.get("x-kubernetes-int-or-string") and kind:
+        errors.append(FieldError.invalid(f"{path}.type", kind, "must be empty if x-kubernetes-int-or-string is true"))
+    if schema.get("additionalProperties") is not None and schema.get("properties"):
+        detail = "additionalProperties and properties are mutual exclusive"
+        errors.append(FieldError.forbidden(f"{path}.additionalProperties", detail))
+    if root and schema.get("additionalProperties") is not None:
+        errors.append(FieldError.forbidden(f"{path}.additionalProperties", "must not be used at the root"))
+
+
+def _pattern(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+    pattern = schema.get("pattern")
+    if not pattern:
+        return
+    try:
+        go_pattern(pattern)
+    except re.error as error:
+        detail = f"must be a valid regular expression, but isn't: error parsing regexp: {_go_regexp(error, pattern)}"
+        errors.append(FieldError.invalid(f"{path}.pattern", pattern, detail))
+
+
+def _go_regexp(error: re.error, pattern: str) -> str:
+    text = str(error.msg)
+    if "missing )" in text or "unterminated subpattern" in text:
+        return f"missing closing ): `{pattern}`"
+    if "unterminated character set" in text:
+        return f"missing closing ]: `{pattern[error.pos or 0 :]}`"
+    if "nothing to repeat" in text:
+        return f"missing argument to repetition operator: `{pattern[error.pos or 0 : (error.pos or 0) + 1]}`"
+    if "unbalanced parenthesis" in text:
+        return f"unexpected ): `{pattern}`"
+    return f"{text}: `{pattern}`"
+
+
+def _list_type(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+    list_type = schema.get("x-kubernetes-list-type")
+    keys = schema.get("x-kubernetes-list-map-keys")
+    at = f"{path}.x-kubernetes-list-type"
+    if list_type is not None and list_type not in ("atomic", "set", "map"):
+        errors.append(FieldError.not_supported(at, list_type, ("atomic", "set", "map")))
+    if list_type is not None and schema.get("type") != "array":
+        errors.append(
+            FieldError.invalid(
+                f"{path}.type", schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"
+            )
+        )
+    keys_at = f"{path}.x-kubernetes-list-map-keys"
+    if list_type == "map":
+        if not keys:
+            errors.append(FieldError.required(keys_at, "must not be empty if x-kubernetes-list-type is map"))
+            return
+        items = schema.get("items") or {}
+        properties = items.get("properties") or {}
+        for i, key in enumerate(keys):
+            if key not in properties:
+                detail = "entries must all be names of item properties"
+                errors.append(FieldError.invalid(f"{keys_at}[{i}]", key, detail))
+            elif key not in (items.get("required") or ()) and "default" not in properties[key]:
+                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                errors.append(FieldError.required(f"{path}.items.properties[{key}].default", detail))
+    elif keys:
+        errors.append(FieldError.forbidden(keys_at, "must be empty if x-kubernetes-list-type is not map"))
+
+
+def _default(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+    if "default" not in schema:
+        return
+    found: list[FieldError] = []
+    try:
+        check = compile_validation(schema)
+    except re.error:
+        return
+    check(schema["default"], "", found, object())
+    for error in found:
+        at = f"{path}.default"
+        if error.field not in ("", "<nil>"):
+            at += f".{error.field}"
+        errors.append(FieldError(error.reason, at, error.message))
+
+
+def _rules(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        at = f"{path}.x-kubernetes-validations[{i}]"
+        text = rule.get("rule", "")
+        if not text.strip():
+            errors.append(FieldError.required(f"{at}.rule", "rule is not specified"))
+            continue
+        message = rule.get("message")
+        if message is not None and not message.strip():
+            errors.append(FieldError.invalid(f"{at}.message", message, "message must be non-empty if specified"))
+        elif message and "\n" in message:
+            errors.append(FieldError.invalid(f"{at}.message", message, "message must not contain line breaks"))
+        elif not message and "\n" in text.strip() and not rule.get("messageExpression"):
+            detail = "message must be specified if rule contains line breaks"
+            errors.append(FieldError.required(f"{at}.message", detail))
+        reason = rule.get("reason")
+        if reason and reason not in _REASONS:
+            errors.append(FieldError.not_supported(f"{at}.reason", reason, _REASONS))
+        _compile(schema, rule, at, errors)
+
+
+def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list[FieldError]) -> None:
+    own = rule_type(schema)
+    try:
+        program = compile_rule(rule, own)
+    except CelCompileError as error:
+        detail = f"compilation failed: {error}"
+        errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
+        return
+    if program.result not in ("BOOL", "DYN"):
+        detail = "compilation failed: must evaluate to a bool"
+        errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
+    expression = rule.get("messageExpression")
+    if expression:
+        try:
+            message = compile_rule(rule, own, text=expression)
+        except CelCompileError as error:
+            detail = f"messageExpression compilation failed: {error}"
+            errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
+            return
+        if message.result not in ("STRING", "DYN"):
+            detail = "messageExpression compilation failed: must evaluate to a string"
+            errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
+
+
+def _children(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
+    for name, sub in (schema.get("properties") or {}).items():
+        at = f"{path}.properties[{name}]"
+        if root and name == "metadata":
+            allowed = {"name", "generateName"}
+            if set(sub.get("properties") or ()) - allowed or sub.get("additionalProperties"):
+                detail = (
+                    "must not specify anything other than name and generateName, but metadata is implicitly specified"
+                )
+                errors.append(FieldError.forbidden(at, detail))
+            continue
+        if isinstance(sub, dict):
+            _node(sub, at, errors)
+    if isinstance(schema.get("items"), dict):
+        _node(schema["items"], f"{path}.items", errors)
+    if isinstance(schema.get("additionalProperties"), dict):
+        _node(schema["additionalProperties"], f"{path}.additionalProperties", errors)
