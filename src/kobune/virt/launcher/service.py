@@ -76,7 +76,8 @@ __all__ = ["Connect", "LauncherService"]
 AGENT_TIMEOUT_S = 5
 POWER_BUTTON_EVERY_S = 10.0
 UNKNOWN_AFTER_S = 10.0
-RECONNECT_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+LIBVIRT_TIMEOUT_S = 20.0
+FAST_ATTEMPTS, FAST_DELAY_S, SLOW_DELAY_S = 100, 0.02, 1.0
 GUEST_DELAYS_S = (1.0, 1.0, 2.0, 2.0, 5.0, 10.0, 15.0)
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class LauncherService:
         self._pressed_at_s = float("-inf")
         self._guest: GuestView | None = None
         self._wake = asyncio.Event()  # something happened: look again
+        self._connected = asyncio.Event()  # set exactly while `_hypervisor` is there
         self._lost = asyncio.Event()  # the connection to libvirt is gone
         self._agent_came = asyncio.Event()
 
@@ -202,6 +204,7 @@ class LauncherService:
 
     async def _sync(self, command: SyncVirtualMachine) -> DomainState:
         async with self._changing:
+            await self._wait_for_libvirt()
             state = await self._look()
             if state.status is not S.NONE:
                 return state
@@ -220,6 +223,14 @@ class LauncherService:
                 with contextlib.suppress(LibvirtError):  # the reason why it failed matters more
                     await self._look()
             return self._state
+
+    async def _wait_for_libvirt(self) -> None:
+        """The daemon starts beside this process, and virt-handler is usually earlier than both are ready."""
+        try:
+            async with asyncio.timeout(LIBVIRT_TIMEOUT_S):
+                await self._connected.wait()
+        except TimeoutError as error:
+            raise LibvirtUnavailable(f"libvirt did not come up within {LIBVIRT_TIMEOUT_S:g} s") from error
 
     async def _start(self, command: SyncVirtualMachine) -> None:
         try:
@@ -274,20 +285,22 @@ class LauncherService:
                 hypervisor = await self._connect(self._on_event, self._lost.set)
                 libvirt, qemu = await hypervisor.versions()
             except LibvirtUnavailable as error:
-                log.log(logging.DEBUG if attempt < 20 else logging.WARNING, "libvirt: %s", error)
+                log.log(logging.DEBUG if attempt < FAST_ATTEMPTS else logging.WARNING, "libvirt: %s", error)
                 if time.monotonic() - disconnected_since > UNKNOWN_AFTER_S and self._state.status not in (S.NONE,):
                     self._publish(status=S.UNKNOWN, last_error=f"libvirt does not answer: {error}")
-                await asyncio.sleep(RECONNECT_DELAYS_S[min(attempt, len(RECONNECT_DELAYS_S) - 1)])
+                await asyncio.sleep(FAST_DELAY_S if attempt < FAST_ATTEMPTS else SLOW_DELAY_S)
                 attempt += 1
                 continue
             attempt = 0
             self._hypervisor = hypervisor
+            self._connected.set()
             self._publish(versions=Versions(launcher=self.hello.version, libvirt=libvirt, qemu=qemu))
             self._wake.set()
             await self._lost.wait()
             log.warning("the connection to libvirt is gone; connecting again")
             disconnected_since = time.monotonic()
             self._hypervisor = None
+            self._connected.clear()
             await hypervisor.close()
 
     async def _keep_looking(self) -> None:
@@ -300,7 +313,7 @@ class LauncherService:
                 await self._look()
             except LibvirtError as error:
                 log.warning("%s", error)
-                await asyncio.sleep(RECONNECT_DELAYS_S[-1])
+                await asyncio.sleep(SLOW_DELAY_S)
                 self._wake.set()
 
     async def _pursue(self) -> None:
