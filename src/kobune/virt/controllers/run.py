@@ -10,11 +10,11 @@ from kobune.kube.runtime import ControllerProcess
 from kobune.virt.controllers.virtualmachine.wire import wire as wire_virtual_machine
 from kobune.virt.controllers.virtualmachineinstance.wire import wire as wire_instance
 
-__all__ = ["ControllerConfig", "run"]
+__all__ = ["VirtControllerConfig", "run"]
 
 
 @dataclass(frozen=True, slots=True)
-class ControllerConfig:
+class VirtControllerConfig:
     """What virt-controller needs to know. Without `kubeconfig`, the pod's service account is used."""
 
     launcher_image: str
@@ -22,7 +22,7 @@ class ControllerConfig:
     image_pull_policy: str = "IfNotPresent"
 
 
-async def run(config: ControllerConfig, *, ready: asyncio.Event | None = None) -> None:
+async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = None) -> None:
     """Run until cancelled; `ready` is set once the caches are filled."""
     client = HttpClient(load_config(config.kubeconfig))
     try:

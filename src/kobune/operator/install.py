@@ -1,0 +1,194 @@
+"""Installs Kobune into whatever cluster the client speaks to.
+
+Idempotent: each object carries a hash of its manifest, and what is there with the same hash is not written again.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kobune.base.errors import RetryableError
+from kobune.kube.client.core import SECRETS
+from kobune.kube.client.errors import AlreadyExists, NotFound
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.resource import Resource
+from kobune.operator.certificates import (
+    KeyPair,
+    is_current,
+    leaf_requests,
+    new_ca,
+    new_leaf,
+    pair_of,
+    tls_secret,
+)
+from kobune.operator.manifests import base_manifests, kubevirt_resource, namespace_manifest, serving_manifests
+from kobune.operator.names import CA_SECRET, NAMESPACE
+from kobune.operator.status import mark_deployed
+from kobune.operator.workloads import WorkloadImages, workload_manifests
+
+__all__ = ["InstallOptions", "install"]
+
+FIELD_MANAGER: Final = "kobune-operator"
+HASH_ANNOTATION: Final = "kobune.io/manifest-hash"
+PARALLEL: Final = 8
+ESTABLISH_TIMEOUT_S: Final = 30.0
+
+Manifest = dict[str, Any]
+
+_PLURALS: Final = {
+    "Namespace": ("", "v1", "namespaces", False),
+    "ServiceAccount": ("", "v1", "serviceaccounts", True),
+    "Secret": ("", "v1", "secrets", True),
+    "Service": ("", "v1", "services", True),
+    "ClusterRole": ("rbac.authorization.k8s.io", "v1", "clusterroles", False),
+    "ClusterRoleBinding": ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", False),
+    "Role": ("rbac.authorization.k8s.io", "v1", "roles", True),
+    "RoleBinding": ("rbac.authorization.k8s.io", "v1", "rolebindings", True),
+    "CustomResourceDefinition": ("apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
+    "MutatingWebhookConfiguration": (
+        "admissionregistration.k8s.io",
+        "v1",
+        "mutatingwebhookconfigurations",
+        False,
+    ),
+    "ValidatingWebhookConfiguration": (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        False,
+    ),
+    "APIService": ("apiregistration.k8s.io", "v1", "apiservices", False),
+    "KubeVirt": ("kubevirt.io", "v1", "kubevirts", True),
+    "Deployment": ("apps", "v1", "deployments", True),
+    "DaemonSet": ("apps", "v1", "daemonsets", True),
+}
+
+
+class NotEstablished(RetryableError):
+    """The API server did not accept the CustomResourceDefinitions in time; the message names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """`in_cluster` adds the Deployments and the DaemonSet; without it, the components are run by somebody else."""
+
+    namespace: str = NAMESPACE
+    in_cluster: bool = False
+    images: WorkloadImages | None = None
+
+
+async def install(client: Client, options: InstallOptions | None = None) -> None:
+    """Make everything exist. Raises `ApiError` of the first object that is refused, and `NotEstablished`."""
+    options = options or InstallOptions()
+    namespace = options.namespace
+    await _apply(client, [namespace_manifest(namespace)])
+    base = base_manifests(namespace)
+    authority, _ = await asyncio.gather(_certificates(client, namespace), _apply(client, base))
+    await _wait_established(client, [item["metadata"]["name"] for item in base if _is_crd(item)])
+    rest = [*serving_manifests(authority.certificate, namespace), kubevirt_resource(namespace)]
+    if options.in_cluster and options.images is not None:
+        rest += workload_manifests(namespace, options.images)
+    await _apply(client, rest)
+    await mark_deployed(client, namespace)
+
+
+async def _apply(client: Client, manifests: Iterable[Manifest]) -> None:
+    limit = asyncio.Semaphore(PARALLEL)
+
+    async def one(manifest: Manifest) -> None:
+        async with limit:
+            await _apply_one(client, manifest)
+
+    async with asyncio.TaskGroup() as group:
+        for manifest in manifests:
+            group.create_task(one(manifest))
+
+
+async def _apply_one(client: Client, manifest: Manifest) -> None:
+    resource = _resource(manifest["kind"])
+    metadata = manifest["metadata"]
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]
+    namespace = metadata.get("namespace", "")
+    try:
+        found = await client.get(resource, metadata["name"], namespace)
+    except NotFound:
+        pass
+    else:
+        if (found["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == digest:
+            return
+    annotated = {**metadata, "annotations": {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}}
+    await client.apply(
+        resource, {**manifest, "metadata": annotated}, namespace, field_manager=FIELD_MANAGER, force=True
+    )
+
+
+async def _certificates(client: Client, namespace: str) -> KeyPair:
+    """Make and renew what is missing or old; returns the CA."""
+    now = datetime.now(UTC)
+    authority = await _pair(client, CA_SECRET, namespace)
+    if authority is None or not is_current(authority, now):
+        made = new_ca(now)
+        authority = await _store_pair(client, CA_SECRET, namespace, made, made.certificate)
+
+    async def leaf(secret: str) -> None:
+        request = next(item for item in leaf_requests(namespace) if item.secret == secret)
+        pair = await _pair(client, secret, namespace)
+        if pair is None or not is_current(pair, now, signed_by=authority.certificate):
+            await _store_pair(client, secret, namespace, new_leaf(authority, request, now), authority.certificate)
+
+    async with asyncio.TaskGroup() as group:
+        for request in leaf_requests(namespace):
+            group.create_task(leaf(request.secret))
+    return authority
+
+
+async def _pair(client: Client, secret: str, namespace: str) -> KeyPair | None:
+    try:
+        return pair_of((await client.get(SECRETS, secret, namespace)).data)
+    except NotFound:
+        return None
+
+
+async def _store_pair(client: Client, name: str, namespace: str, pair: KeyPair, ca_certificate: bytes) -> KeyPair:
+    """Write a pair; two installers at once end up with the same one, the first that was created."""
+    manifest = tls_secret(name, namespace, pair, ca_certificate)
+    try:
+        await client.create(SECRETS, manifest, namespace)
+    except AlreadyExists:
+        existing = await _pair(client, name, namespace)
+        if existing is not None and is_current(existing, datetime.now(UTC), signed_by=ca_certificate):
+            return existing
+        await client.apply(SECRETS, manifest, namespace, field_manager=FIELD_MANAGER, force=True)
+    return pair
+
+
+async def _wait_established(client: Client, names: Sequence[str]) -> None:
+    resource = _resource("CustomResourceDefinition")
+    waiting = list(names)
+    try:
+        async with asyncio.timeout(ESTABLISH_TIMEOUT_S):
+            while waiting:
+                found = await asyncio.gather(*(client.get(resource, name) for name in waiting))
+                waiting = [item["metadata"]["name"] for item in found if not _established(item)]
+                if waiting:
+                    await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise NotEstablished(f"not established after {ESTABLISH_TIMEOUT_S:.0f} s: {', '.join(waiting)}") from None
+
+
+def _established(definition: Manifest) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
+
+
+def _is_crd(manifest: Manifest) -> bool:
+    return bool(manifest["kind"] == "CustomResourceDefinition")
+
+
+def _resource(kind: str) -> Resource[dict[str, Any]]:
+    group, version, plural, namespaced = _PLURALS[kind]
+    return Resource(group, version, plural, kind, namespaced, dict)

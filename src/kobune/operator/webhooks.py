@@ -1,0 +1,134 @@
+"""Admission webhooks and the aggregated API: how the API server finds virt-api.
+
+The names are KubeVirt's, because refusals carry them.
+"""
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kobune.operator.names import PART_OF, VIRT_API_SERVICE
+
+__all__ = ["MUTATING", "VALIDATING", "Webhook", "api_services", "webhook_configurations"]
+
+Manifest = dict[str, Any]
+SUBRESOURCES_GROUP: Final = "subresources.kubevirt.io"
+SUBRESOURCES_VERSIONS: Final = ("v1", "v1alpha3")
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One webhook: its path is the first word of its name."""
+
+    name: str
+    group: str
+    resources: tuple[str, ...]
+    operations: tuple[str, ...]
+    versions: tuple[str, ...] = ("v1", "v1alpha3")
+
+    @property
+    def path(self) -> str:
+        """Where virt-api serves it."""
+        return "/" + self.name.split(".", maxsplit=1)[0]
+
+
+MUTATING: Final = (
+    Webhook("virtualmachines-mutator.kubevirt.io", "kubevirt.io", ("virtualmachines",), ("CREATE", "UPDATE")),
+    Webhook("virtualmachineinstances-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstances",), ("CREATE",)),
+    Webhook("migrations-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstancemigrations",), ("CREATE",)),
+)
+
+VALIDATING: Final = (
+    Webhook("virtualmachine-validator.kubevirt.io", "kubevirt.io", ("virtualmachines",), ("CREATE", "UPDATE")),
+    Webhook(
+        "virtualmachineinstances-create-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstances",),
+        ("CREATE",),
+    ),
+    Webhook(
+        "virtualmachineinstances-update-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstances",),
+        ("UPDATE",),
+    ),
+    Webhook(
+        "virtualmachinereplicaset-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstancereplicasets",),
+        ("CREATE", "UPDATE"),
+    ),
+    Webhook(
+        "migration-create-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstancemigrations",),
+        ("CREATE",),
+    ),
+    Webhook(
+        "migration-update-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstancemigrations",),
+        ("UPDATE",),
+    ),
+)
+
+
+def webhook_configurations(namespace: str, ca_certificate: bytes) -> list[Manifest]:
+    """The mutating and the validating configuration."""
+    return [
+        _configuration("MutatingWebhookConfiguration", MUTATING, namespace, ca_certificate),
+        _configuration("ValidatingWebhookConfiguration", VALIDATING, namespace, ca_certificate),
+    ]
+
+
+def _configuration(kind: str, webhooks: tuple[Webhook, ...], namespace: str, ca_certificate: bytes) -> Manifest:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": "kobune-virt-api", "labels": dict(PART_OF)},
+        "webhooks": [_webhook(webhook, namespace, ca_certificate) for webhook in webhooks],
+    }
+
+
+def _webhook(webhook: Webhook, namespace: str, ca_certificate: bytes) -> Manifest:
+    return {
+        "name": webhook.name,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 10,
+        "matchPolicy": "Equivalent",
+        "clientConfig": {
+            "caBundle": base64.b64encode(ca_certificate).decode(),
+            "service": {"name": VIRT_API_SERVICE, "namespace": namespace, "path": webhook.path, "port": 443},
+        },
+        "rules": [
+            {
+                "apiGroups": [webhook.group],
+                "apiVersions": list(webhook.versions),
+                "operations": list(webhook.operations),
+                "resources": list(webhook.resources),
+                "scope": "*",
+            }
+        ],
+    }
+
+
+def api_services(namespace: str, ca_certificate: bytes) -> list[Manifest]:
+    """subresources.kubevirt.io in both versions, v1 preferred."""
+    return [
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": f"{version}.{SUBRESOURCES_GROUP}", "labels": dict(PART_OF)},
+            "spec": {
+                "group": SUBRESOURCES_GROUP,
+                "version": version,
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15 - index,
+                "caBundle": base64.b64encode(ca_certificate).decode(),
+                "service": {"name": VIRT_API_SERVICE, "namespace": namespace, "port": 443},
+            },
+        }
+        for index, version in enumerate(SUBRESOURCES_VERSIONS)
+    ]
