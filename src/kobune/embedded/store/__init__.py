@@ -1,0 +1,33 @@
+"""The append-only revision log under the embedded API server: memory and SQLite behind one interface."""
+
+from kobune.embedded.store.errors import (
+    Compacted,
+    Corrupt,
+    NewerVersion,
+    RevisionConflict,
+    StoreError,
+    StoreFailed,
+    StoreInUse,
+)
+from kobune.embedded.store.journal import Journal, Loaded
+from kobune.embedded.store.log import RevisionLog
+from kobune.embedded.store.memory import MemoryJournal
+from kobune.embedded.store.sqlite import SqliteJournal
+from kobune.embedded.store.types import Entry, Key
+
+__all__ = [
+    "Compacted",
+    "Corrupt",
+    "Entry",
+    "Journal",
+    "Key",
+    "Loaded",
+    "MemoryJournal",
+    "NewerVersion",
+    "RevisionConflict",
+    "RevisionLog",
+    "SqliteJournal",
+    "StoreError",
+    "StoreFailed",
+    "StoreInUse",
+]

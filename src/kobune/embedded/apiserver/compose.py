@@ -1,0 +1,95 @@
+"""Wires the parts of the server together; the only module that knows all of them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from kobune.embedded.apiserver.admission.chain import AdmissionChain
+from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
+from kobune.embedded.apiserver.allocators import Allocators
+from kobune.embedded.apiserver.auth.authenticator import Authenticator
+from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
+from kobune.embedded.apiserver.bootstrap import write_defaults
+from kobune.embedded.apiserver.discovery import Discovery
+from kobune.embedded.apiserver.kinds.reviews import Reviews
+from kobune.embedded.apiserver.kinds.tokens import TokenRequests
+from kobune.embedded.apiserver.nonresource import NonResource
+from kobune.embedded.apiserver.pki import Pki
+from kobune.embedded.apiserver.rbac.authorizer import Authorizer
+from kobune.embedded.apiserver.registry.collection import Item
+from kobune.embedded.apiserver.registry.registry import Registry
+from kobune.embedded.apiserver.registry.storage import Storage
+from kobune.embedded.apiserver.rest.call import Services
+from kobune.embedded.apiserver.schema import builtin
+from kobune.embedded.apiserver.server import ApiServer
+from kobune.embedded.apiserver.subresources import SpecialHandler, Subresources
+from kobune.embedded.apiserver.user import ALL_AUTHENTICATED, MASTERS, User
+from kobune.embedded.store import RevisionLog
+
+__all__ = ["Server", "compose"]
+
+_AUTHN, _AUTHZ = "authentication.k8s.io", "authorization.k8s.io"
+
+
+class Server:
+    """The parts and their background tasks. `storage.open()`, then `build`, then `start`."""
+
+    def __init__(self, storage: Storage, registry: Registry) -> None:
+        self.storage = storage
+        self.registry = registry
+        self.services: Services | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._starters: list[Callable[[str], Coroutine[Any, Any, None]]] = []
+
+    async def build(self, pki: Pki, token: str, service_endpoints: dict[str, str]) -> ApiServer:
+        """The application, with everything written that a server needs from its start."""
+        storage = self.storage
+        authorizer = Authorizer(storage)
+        allocators = Allocators()
+        steps = [NamespaceLifecycle(storage)]
+        services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
+        self.services = services
+        for info in builtin.resources():
+            self.registry.add(info)
+        await write_defaults(storage, pki)
+        tokens = ServiceAccountTokens(pki.service_account_key_file, self._find)
+        admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
+        authenticator = Authenticator({token: admin}, tokens, authorizer)
+        discovery = Discovery(self.registry, "127.0.0.1")
+        handlers = self._handlers(authenticator, tokens)
+        return ApiServer(services, authenticator, NonResource(services, discovery, tokens), Subresources(handlers))
+
+    async def start(self, url: str) -> None:
+        """Start background work."""
+        self._tasks.append(asyncio.create_task(self.storage.compact_for_ever()))
+
+    async def stop(self) -> None:
+        """End background work."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def _find(self, resource: str, namespace: str, name: str) -> Item | None:
+        return self.storage.collection(resource).get(namespace, name)
+
+    @staticmethod
+    def _handlers(
+        authenticator: Authenticator, tokens: ServiceAccountTokens
+    ) -> dict[tuple[str, str, str], SpecialHandler]:
+        reviews = Reviews(authenticator)
+        return {
+            (_AUTHZ, "subjectaccessreviews", ""): reviews.subject_access,
+            (_AUTHZ, "localsubjectaccessreviews", ""): reviews.subject_access,
+            (_AUTHZ, "selfsubjectaccessreviews", ""): reviews.self_access,
+            (_AUTHZ, "selfsubjectrulesreviews", ""): reviews.self_rules,
+            (_AUTHN, "selfsubjectreviews", ""): reviews.self_subject,
+            (_AUTHN, "tokenreviews", ""): reviews.token,
+            ("", "serviceaccounts", "token"): TokenRequests(tokens).create,
+        }
+
+
+def compose(revision_log: RevisionLog, pki: Callable[[], Pki]) -> Server:
+    """The parts over a log."""
+    storage = Storage(revision_log)
+    return Server(storage, Registry(storage))

@@ -1,0 +1,401 @@
+"""One connection: httptools' parser on one side, the handler on the other.
+
+Owns limits, keep-alive, pipelining (answered in order, one at a time) and back-pressure. Memory per connection is
+bounded by one request body, `_PIPELINE` waiting requests and the transport's write buffer.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+
+from kobune.embedded.apiserver.http.message import (
+    AnyResponse,
+    Handler,
+    Peer,
+    Request,
+    Response,
+    StreamingResponse,
+    Tunnel,
+    TunnelResponse,
+    frame_chunk,
+)
+
+__all__ = ["HttpProtocol", "Limits"]
+
+log = logging.getLogger(__name__)
+
+_PIPELINE = 16
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_WRITE_HIGH = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may cost. Bytes and seconds."""
+
+    body: int = 3 * 1024 * 1024
+    target: int = 16 * 1024
+    headers: int = 64 * 1024
+    header_count: int = 128
+    idle_s: float = 180.0
+    request_s: float = 60.0
+
+
+class HttpProtocol(asyncio.Protocol):
+    """A connection of one client."""
+
+    def __init__(self, handler: Handler, limits: Limits, connections: "set[HttpProtocol]") -> None:
+        self._handler = handler
+        self._limits = limits
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._peer = Peer()
+        self._target = b""
+        self._headers: list[tuple[str, str]] = []
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._refusal: Response | None = None
+        self._queue: deque[tuple[Request, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._stream: _ChunkedStream | None = None
+        self._tunnel: Tunnel | None = None
+        self._closing = False
+        self._reading_paused = False
+        self.write_paused = False
+        self._writable: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the peer and wait for a request."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
+        self._peer = _peer(self._transport)
+        self._connections.add(self)
+        self._arm(self._limits.idle_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop what this client was waiting for."""
+        self._connections.discard(self)
+        self._closing = True
+        self._disarm()
+        if self._stream is not None:
+            self._stream.lost()
+            self._stream = None
+        if self._tunnel is not None:
+            self._tunnel.on_lost()
+            self._tunnel = None
+        if self._task is not None:
+            self._task.cancel()
+        self._queue.clear()
+        for callback in self._take_writable():
+            callback()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, or the tunnel."""
+        if self._tunnel is not None:
+            self._tunnel.on_data(data)
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # A handler decides on the upgrade; bytes after the head belong to the tunnel.
+            self._leftover = data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError:
+            self._refuse(Response(431, b"request head too large\n", "text/plain; charset=utf-8"))
+        except httptools.HttpParserError:
+            self._refuse(Response(400, b"400 Bad Request\n", "text/plain; charset=utf-8"))
+
+    _leftover = b""
+
+    def eof_received(self) -> bool:
+        """A half-closed client gets its answer no more: HTTP clients close whole connections."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client reads slowly."""
+        self.write_paused = True
+        if self._tunnel is not None:
+            self._tunnel.on_pause(True)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.write_paused = False
+        if self._tunnel is not None:
+            self._tunnel.on_pause(False)
+        for callback in self._take_writable():
+            callback()
+
+    # --- httptools
+
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._target = b""
+        self._headers = []
+        self._header_bytes = 0
+        self._body = []
+        self._body_bytes = 0
+        self._refusal = None
+        self._arm(self._limits.request_s)
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the target."""
+        self._target += url
+        if len(self._target) > self._limits.target:
+            raise ValueError("target too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > self._limits.headers or len(self._headers) >= self._limits.header_count:
+            raise ValueError("headers too large")
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Tell a careful client to go on."""
+        for name, value in self._headers:
+            if name == "expect" and value.lower() == "100-continue":
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+
+    def on_body(self, body: bytes) -> None:
+        """Part of the body; what is over the limit is read and dropped, so that the client sees the answer."""
+        self._body_bytes += len(body)
+        if self._body_bytes <= self._limits.body:
+            self._body.append(body)
+        else:
+            self._body.clear()
+            if self._body_bytes > 16 * self._limits.body:
+                self._transport.abort()
+
+    def on_message_complete(self) -> None:
+        """Queue the request."""
+        self._disarm()
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(
+            self._parser.get_method().decode("latin-1"), self._target.decode("latin-1"), self._headers, body, self._peer
+        )
+        if self._body_bytes > self._limits.body:
+            request.body = b""
+            request.body_too_large = True
+        self._queue.append((request, self._parser.should_keep_alive()))
+        if self._task is None:
+            self._task = self._loop.create_task(self._serve())
+        elif len(self._queue) >= _PIPELINE and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    # --- answering
+
+    async def _serve(self) -> None:
+        try:
+            while self._queue:
+                request, keep_alive = self._queue.popleft()
+                if self._reading_paused and len(self._queue) < _PIPELINE:
+                    self._reading_paused = False
+                    self._transport.resume_reading()
+                response = await self._handler(request)
+                if self._closing:
+                    _discard(response)
+                    return
+                if not await self._send(request, response, keep_alive):
+                    return
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("an answer could not be sent")
+            self._transport.abort()
+        finally:
+            self._task = None
+        if not self._closing:
+            self._arm(self._limits.idle_s)
+
+    async def _send(self, request: Request, response: AnyResponse, keep_alive: bool) -> bool:
+        """Send; True when the connection can serve another request."""
+        if isinstance(response, Response):
+            head = _head(response, keep_alive)
+            if request.method == "HEAD" or response.status in (204, 304):
+                self._transport.write(head + b"Content-Length: %d\r\n\r\n" % len(response.body))
+            elif len(response.body) > 65536:
+                self._transport.writelines([head + b"Content-Length: %d\r\n\r\n" % len(response.body), response.body])
+            else:
+                self._transport.write(head + b"Content-Length: %d\r\n\r\n" % len(response.body) + response.body)
+            if self.write_paused:
+                await self._drained()
+        elif isinstance(response, StreamingResponse):
+            self._transport.write(_head(response, keep_alive) + b"Transfer-Encoding: chunked\r\n\r\n")
+            ended = self._loop.create_future()
+            self._stream = stream = _ChunkedStream(self, self._transport, ended)
+            response.start(stream)
+            await ended
+            self._stream = None
+        else:
+            self._start_tunnel(response)
+            return False
+        if not keep_alive:
+            self._transport.close()
+            self._closing = True
+            return False
+        return not self._closing
+
+    def _start_tunnel(self, response: TunnelResponse) -> None:
+        self._disarm()
+        self._transport.write(response.head)
+        self._tunnel = response.start(self._transport)
+        if self._leftover:
+            leftover, self._leftover = self._leftover, b""
+            self._tunnel.on_data(leftover)
+
+    def _refuse(self, response: Response) -> None:
+        if self._task is not None or self._closing:
+            self._transport.abort()
+            return
+        self._closing = True
+        self._transport.write(
+            _head(response, False) + b"Content-Length: %d\r\n\r\n" % len(response.body) + response.body
+        )
+        self._transport.close()
+
+    async def _drained(self) -> None:
+        future = self._loop.create_future()
+        self._writable.append(lambda: None if future.done() else future.set_result(None))
+        await future
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call once when writing is possible again."""
+        self._writable.append(callback)
+
+    def _take_writable(self) -> list[Callable[[], None]]:
+        callbacks, self._writable = self._writable, []
+        return callbacks
+
+    # --- time limits and shutdown
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = self._loop.call_later(seconds, self._too_late)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_late(self) -> None:
+        if self._task is None and self._tunnel is None:
+            self._closing = True
+            self._transport.close()
+
+    def shut_down(self) -> None:
+        """End streams properly, close when idle."""
+        if self._stream is not None:
+            self._stream.end()
+        if self._task is None:
+            self._closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut it."""
+        self._transport.abort()
+
+
+class _ChunkedStream:
+    """Implements `Stream` on a connection."""
+
+    __slots__ = ("_closers", "_ended", "_protocol", "_transport", "closed")
+
+    def __init__(self, protocol: HttpProtocol, transport: asyncio.Transport, ended: "asyncio.Future[None]") -> None:
+        self._protocol = protocol
+        self._transport = transport
+        self._ended = ended
+        self._closers: list[Callable[[], None]] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        if not self.closed and data:
+            self._transport.write(frame_chunk(data))
+
+    def write_framed(self, frame: bytes) -> None:
+        if not self.closed:
+            self._transport.write(frame)
+
+    def end(self) -> None:
+        if not self.closed:
+            self._transport.write(b"0\r\n\r\n")
+            self.lost()
+
+    def abort(self) -> None:
+        if not self.closed:
+            self._transport.abort()
+            self.lost()
+
+    def lost(self) -> None:
+        """The answer is over, for whatever reason."""
+        if self.closed:
+            return
+        self.closed = True
+        closers, self._closers = self._closers, []
+        for callback in closers:
+            callback()
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    @property
+    def paused(self) -> bool:
+        return self._protocol.write_paused
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        self._protocol.when_writable(callback)
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        if self.closed:
+            callback()
+        else:
+            self._closers.append(callback)
+
+
+def _discard(response: AnyResponse) -> None:
+    """The client went away before its stream began: nothing was started, nothing is to be stopped."""
+
+
+def _head(response: Response | StreamingResponse, keep_alive: bool) -> bytes:
+    lines = _STATUS_LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
+    if response.content_type:
+        lines += b"Content-Type: " + response.content_type.encode("latin-1") + b"\r\n"
+    if response.headers:
+        for name, value in response.headers.items():
+            lines += f"{name}: {value}\r\n".encode("latin-1", "replace")
+    for text in response.warnings:
+        lines += b"Warning: " + _warning(text) + b"\r\n"
+    if not keep_alive:
+        lines += b"Connection: close\r\n"
+    return lines
+
+
+def _warning(text: str) -> bytes:
+    """RFC 7234 warn-code 299 with a quoted text."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    printable = "".join(c if c.isprintable() else " " for c in quoted)
+    return f'299 - "{printable}"'.encode()
+
+
+def _peer(transport: asyncio.Transport) -> Peer:
+    address = transport.get_extra_info("peername")
+    host = str(address[0]) if isinstance(address, tuple) else ""
+    ssl_object = transport.get_extra_info("ssl_object")
+    certificate: dict[str, Any] | None = ssl_object.getpeercert() if ssl_object is not None else None
+    if not certificate:
+        return Peer(host)
+    names = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
+    common_name = next((value for name, value in names if name == "commonName"), "")
+    organizations = tuple(value for name, value in names if name == "organizationName")
+    return Peer(host, common_name, organizations)

@@ -1,0 +1,67 @@
+"""Listening: TLS, the set of open connections, a shutdown that lets answers finish."""
+
+import asyncio
+import errno
+import socket
+import ssl
+
+from kobune.base.errors import TerminalError
+from kobune.embedded.apiserver.http.message import Handler
+from kobune.embedded.apiserver.http.protocol import HttpProtocol, Limits
+
+__all__ = ["HttpServer", "PortInUse"]
+
+
+class PortInUse(TerminalError):
+    """Another program listens there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"{host}:{port} is in use by another program: stop it, or choose another port with --listen")
+        self.host = host
+        self.port = port
+
+
+class HttpServer:
+    """Serves `handler`; `port` is the real one after `start`."""
+
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None, limits: Limits = Limits()) -> None:  # noqa: B008
+        self._handler = handler
+        self._tls = tls
+        self._limits = limits
+        self._connections: set[HttpProtocol] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises PortInUse."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: HttpProtocol(self._handler, self._limits, self._connections),
+                host,
+                port,
+                ssl=self._tls,
+                backlog=1024,
+                reuse_address=True,
+                ssl_handshake_timeout=15.0 if self._tls else None,
+            )
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise PortInUse(host, port) from error
+            raise
+        for listening in self._server.sockets:
+            if listening.family in (socket.AF_INET, socket.AF_INET6):
+                self.port = listening.getsockname()[1]
+
+    async def stop(self, grace_s: float = 3.0) -> None:
+        """Accept nothing more, end watches, let running answers finish for at most `grace_s`, then cut."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.shut_down()
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self._connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)

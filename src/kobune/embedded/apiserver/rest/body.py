@@ -1,0 +1,156 @@
+"""Request bodies: media type, decoding, kind check, schema, field validation."""
+
+from typing import Any
+
+from kobune.embedded.apiserver.http.message import Request
+from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.schema.errors import DecodeError
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.schema.strict import BodyError, read_json, read_yaml
+from kobune.embedded.apiserver.status import StatusError, bad_request, too_large, unsupported_media_type
+
+__all__ = ["check_size", "conform", "decode_options", "read", "read_object"]
+
+_JSON = "application/json"
+_YAML = ("application/yaml", "text/yaml", "application/x-yaml")
+ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+
+
+def check_size(request: Request) -> None:
+    """Raise the 413 answer when the body was over the limit."""
+    if request.body_too_large:
+        raise too_large("limit is 3145728")
+
+
+def read(request: Request) -> tuple[Any, list[str]]:
+    """The value of a JSON or YAML body and what was given twice. Raises StatusError 400, 413, 415."""
+    check_size(request)
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media in ("", _JSON):
+        reader = read_json
+    elif media in _YAML:
+        reader = read_yaml
+    else:
+        raise unsupported_media_type(ACCEPTED)
+    return reader(request.body)
+
+
+def read_object(call: Call, info: ResourceInfo, validation: str) -> dict[str, Any]:
+    """The object of a request body in the form the server works with. Raises StatusError.
+
+    `validation` is Ignore, Warn or Strict.
+    """
+    request = call.request
+    try:
+        value, duplicates = read(request)
+    except BodyError as error:
+        raise bad_request(_undecodable(info, request, str(error))) from error
+    if not request.body.strip() or value is None:
+        raise bad_request(
+            _undecodable(
+                info,
+                request,
+                "unexpected end of JSON input" if not request.body else "Object 'Kind' is missing in 'null'",
+            )
+        )
+    if not isinstance(value, dict):
+        kind = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+        raise bad_request(
+            _undecodable(
+                info,
+                request,
+                "couldn't get version/kind; json parse error: json: cannot unmarshal "
+                f'{kind} into Go value of type struct {{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string'
+                ' "json:\\"kind,omitempty\\"" }',
+            )
+        )
+    _check_kind(value, info)
+    return conform(call, info, value, validation, duplicates)
+
+
+def conform(
+    call: Call, info: ResourceInfo, value: dict[str, Any], validation: str, duplicates: list[str] | None = None
+) -> dict[str, Any]:
+    """Bring an object into the server's form; unknown and duplicate fields warn or fail. Changes `value`."""
+    value["apiVersion"], value["kind"] = info.group_version, info.kind
+    if not isinstance(value.get("metadata"), dict):
+        if value.get("metadata") is not None:
+            raise bad_request(
+                f'{info.kind} in version "{info.version}" cannot be handled as a {info.kind}: json: cannot unmarshal'
+                f" {_json_kind(value['metadata'])} into Go struct field {info.kind}.metadata of type v1.ObjectMeta"
+            )
+        value["metadata"] = {}
+    try:
+        unknown = info.schema.decode(value)
+    except DecodeError as error:
+        raise bad_request(
+            f'{info.kind} in version "{info.version}" cannot be handled as a {info.kind}: {error.reason}'
+        ) from error
+    value.setdefault("metadata", {})
+    problems = [text if text.startswith("line ") else f'duplicate field "{text}"' for text in duplicates or ()] + [
+        f'unknown field "{path}"' for path in unknown
+    ]
+    if problems and validation != "Ignore":
+        if validation == "Strict":
+            raise bad_request(
+                f'{info.kind} in version "{info.version}" cannot be handled as a {info.kind}: strict decoding error: '
+                + ", ".join(problems)
+            )
+        for problem in problems:
+            call.warn(problem)
+    return value
+
+
+def decode_options(request: Request, kind: str) -> dict[str, Any]:
+    """The options object in a DELETE body; empty without one. Raises StatusError."""
+    check_size(request)
+    if not request.body.strip():
+        return {}
+    try:
+        value, _ = read(request)
+    except BodyError as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+    if not isinstance(value, dict):
+        raise bad_request(f"expected a {kind} object")
+    return value
+
+
+def _check_kind(value: dict[str, Any], info: ResourceInfo) -> None:
+    api_version, kind = value.get("apiVersion"), value.get("kind")
+    if not isinstance(kind, str | None) or not isinstance(api_version, str | None):
+        raise bad_request(f"the object provided is unrecognized (must be of type {info.kind})")
+    if info.custom:
+        if not kind:
+            raise bad_request(f"Object 'Kind' is missing in '{_shown(value)}'")
+        if not api_version:
+            raise bad_request(f"Object 'apiVersion' is missing in '{_shown(value)}'")
+    if (kind or info.kind) != info.kind or (api_version or info.group_version) != info.group_version:
+        if info.custom or (kind or info.kind) != info.kind or True:
+            raise bad_request(
+                f'{kind or info.kind} in version "{(api_version or info.group_version).rpartition("/")[2]}" cannot be'
+                f' handled as a {info.kind}: no kind "{kind}" is registered for version "{api_version}"'
+                if False
+                else f"the API version in the data ({api_version or ''}) does not match the expected API version"
+                f" ({info.group_version})"
+                if (kind or info.kind) == info.kind
+                else f"the object provided is unrecognized (must be of type {info.kind}): couldn't get version/kind"
+            )
+
+
+def _shown(value: dict[str, Any]) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
+
+
+def _json_kind(value: Any) -> str:
+    return {list: "array", str: "string", bool: "bool", dict: "object"}.get(type(value), "number")
+
+
+def _undecodable(info: ResourceInfo, request: Request, detail: str) -> str:
+    return f"{detail}" if info.custom else f"{detail}"
+
+
+def as_bad_request(error: Exception) -> StatusError:
+    """400 with the text of a decoding error."""
+    return bad_request(str(error))

@@ -1,0 +1,133 @@
+"""Answers: objects, lists, tables and metadata in the media type that was negotiated; failures as Status."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kobune.embedded.apiserver.http.message import Request, Response
+from kobune.embedded.apiserver.registry.collection import Item
+from kobune.embedded.apiserver.registry.registry import Resource
+from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.convert import from_storage, many_from_storage, same_bytes
+from kobune.embedded.apiserver.rest.negotiation import JSON, Format, negotiate
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.status import StatusError
+
+__all__ = ["document", "failure", "item", "items", "obj", "partial"]
+
+encode = msgspec.json.encode
+
+
+def failure(error: StatusError, request: Request, warnings: Sequence[str] = ()) -> Response:
+    """The Status answer; JSON unless YAML was asked for."""
+    try:
+        form = negotiate(request.headers.get("accept", ""), transforms=False)
+    except StatusError:
+        form = JSON
+    return _respond(form, error.code, error.body(), tuple(warnings), error.headers)
+
+
+def document(request: Request, status: int, body: Any, warnings: Sequence[str] = ()) -> Response:
+    """Any document that is no stored object."""
+    return _respond(negotiate(request.headers.get("accept", ""), transforms=False), status, body, tuple(warnings))
+
+
+async def item(call: Call, status: int, found: Item) -> Response:
+    """A stored object: its bytes, unless another form is wanted."""
+    form = negotiate(call.request.headers.get("accept", ""))
+    if form is JSON or (form.media == JSON.media and not form.transform):
+        if "pretty" not in call.request.raw_query and same_bytes(call.resource, found):
+            return Response(status, call.resource.head + found.body, warnings=tuple(call.warnings))
+    return await obj(call, status, await from_storage(call.resource, found))
+
+
+async def obj(call: Call, status: int, value: dict[str, Any]) -> Response:
+    """An object that was built for this answer."""
+    form = negotiate(call.request.headers.get("accept", ""))
+    if form.transform == "Table":
+        value = render_table(call, form, [value], value.get("metadata", {}).get("resourceVersion", ""))
+    elif form.transform == "PartialObjectMetadata":
+        value = partial(value, form.version)
+    elif form.transform:
+        raise StatusError(406, "NotAcceptable", f"object {value.get('kind')} is not a list")
+    return _respond(form, status, value, tuple(call.warnings))
+
+
+async def items(call: Call, found: Sequence[Item], metadata: dict[str, Any]) -> Response:
+    """A list, by joining stored bytes where possible."""
+    info = call.resource.info
+    form = negotiate(call.request.headers.get("accept", ""))
+    api_version, list_kind = info.group_version, info.list_kind or f"{info.kind}List"
+    codec = "codec" in info.extra
+    if form.media == JSON.media and not form.transform and "pretty" not in call.request.raw_query and not codec:
+        opening = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+            list_kind.encode(),
+            api_version.encode(),
+            encode(metadata),
+        )
+        # Items of built-in lists carry no kind; those of custom resources do, as from a real server.
+        head = b'{"apiVersion":"%b","kind":"%b",' % (api_version.encode(), info.kind.encode()) if info.custom else b"{"
+        body = head + (b"," + head).join([one.body for one in found]) if found else b""
+        return Response(200, b"".join((opening, body, b"]}")), warnings=tuple(call.warnings))
+    objects = await many_from_storage(call.resource, list(found))
+    if form.transform == "Table":
+        return _respond(form, 200, render_table(call, form, objects, None, metadata), tuple(call.warnings))
+    if form.transform == "PartialObjectMetadata":
+        raise StatusError(406, "NotAcceptable", f"object {list_kind} is not a single object")
+    if form.transform == "PartialObjectMetadataList":
+        objects = [partial(one, form.version) for one in objects]
+        api_version, list_kind = f"meta.k8s.io/{form.version}", "PartialObjectMetadataList"
+    elif not info.custom:
+        for one in objects:
+            one.pop("apiVersion", None)
+            one.pop("kind", None)
+    value = {"kind": list_kind, "apiVersion": api_version, "metadata": metadata, "items": objects}
+    return _respond(form, 200, value, tuple(call.warnings))
+
+
+def partial(value: dict[str, Any], version: str = "v1") -> dict[str, Any]:
+    """Only the metadata of an object."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": value.get("metadata", {}),
+    }
+
+
+def render_table(
+    call: Call,
+    form: Format,
+    objects: list[dict[str, Any]],
+    resource_version: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The Table of some objects; `includeObject` decides what each row carries."""
+    from kobune.embedded.apiserver.rest.tables import table
+
+    include = call.request.option("includeObject")
+    if metadata is None:
+        metadata = {"resourceVersion": resource_version} if resource_version else {}
+    return table(call.resource.info, objects, metadata, include, form.version)
+
+
+def list_kind(info: ResourceInfo) -> str:
+    """The kind of a list."""
+    return info.list_kind or f"{info.kind}List"
+
+
+def resource_head(resource: Resource) -> bytes:
+    """How an object of this version opens."""
+    return resource.head
+
+
+def _respond(
+    form: Format, status: int, value: Any, warnings: tuple[str, ...], headers: dict[str, str] | None = None
+) -> Response:
+    if form.media == JSON.media:
+        return Response(status, encode(value), JSON.media, headers, warnings)
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump(value, Dumper=dumper, sort_keys=True, default_flow_style=False, allow_unicode=True)
+    return Response(status, text.encode(), form.media, headers, warnings)

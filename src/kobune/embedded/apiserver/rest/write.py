@@ -1,0 +1,342 @@
+"""create, update and patch: decode, default, admit, prepare, validate, store.
+
+Owns the order of these steps and the retry when another write came between. What differs per kind is in `strategy`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kobune.embedded.apiserver.http.message import Response
+from kobune.embedded.apiserver.registry.collection import Item
+from kobune.embedded.apiserver.rest import metadata, respond
+from kobune.embedded.apiserver.rest.body import read_object
+from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.convert import from_storage, to_storage
+from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
+from kobune.embedded.apiserver.rest.ownership import record_create, record_update
+from kobune.embedded.apiserver.rest.validate import check_create, check_update, default
+from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.status import (
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    method_not_allowed,
+    modified,
+    not_found,
+)
+from kobune.embedded.apiserver.strategy import strategy_for
+from kobune.embedded.store import RevisionConflict
+
+__all__ = ["Transform", "create", "create_object", "update", "update_object"]
+
+Transform = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
+"""From the stored object in the request's version (the transform's to change; None: it does not exist) to the new one."""
+
+_RETRIES = 8
+_NAME_RETRIES = 8
+
+
+async def create(call: Call) -> Response:
+    """POST to a collection."""
+    options = write_options(call.request, kind="CreateOptions")
+    call.dry_run = options.dry_run
+    call.options = options_object("CreateOptions", call, options)
+    obj = read_object(call, call.resource.info, options.field_validation)
+    metadata.check_namespace(obj, call.resource.info, call.info.namespace)
+    item_or_obj = await create_object(call, obj, options)
+    if isinstance(item_or_obj, Item):
+        return await respond.item(call, 201, item_or_obj)
+    return await respond.obj(call, 201, item_or_obj)
+
+
+async def create_object(call: Call, obj: dict[str, Any], options: WriteOptions) -> Item | dict[str, Any]:
+    """Store a new object; a dry run gives what would be stored. Raises StatusError."""
+    info = call.resource.info
+    generated = not obj["metadata"].get("name") and obj["metadata"].get("generateName")
+    for attempt in range(_NAME_RETRIES):
+        new = obj if not generated else {**obj, "metadata": dict(obj["metadata"])}
+        if generated:
+            new["metadata"]["name"] = metadata.generate_name(str(generated))
+        if new["metadata"].get("resourceVersion") and new["metadata"]["resourceVersion"] != "0":
+            raise _version_on_create(call)
+        call.info.name = call.info.name or new["metadata"].get("name") or ""
+        try:
+            return await _create_once(call, new, options)
+        except RevisionConflict as error:
+            if not generated:
+                raise already_exists(info.group, info.plural, new["metadata"]["name"]) from error
+            if attempt + 1 == _NAME_RETRIES:
+                raise already_exists(info.group, info.plural, new["metadata"]["name"]) from error
+    raise AssertionError("the loop returns or raises")
+
+
+def _version_on_create(call: Call) -> Exception:
+    from kobune.embedded.apiserver.status import StatusError
+
+    return StatusError(500, "", "resourceVersion should not be set on objects to be created", None)
+
+
+async def _create_once(call: Call, obj: dict[str, Any], options: WriteOptions) -> Item | dict[str, Any]:
+    info, strategy = call.resource.info, strategy_for(call.resource.info)
+    # Values that the client may not choose go first, so that admission sees what will be stored.
+    default(info, obj)
+    record_create(call, obj, options)
+    before = _shallow(obj)
+    await call.services.admission.mutate(call, "CREATE", obj, None)
+    if obj != before:
+        _conform_again(call, obj)
+        record_create(call, obj, options, admitted=True)
+    metadata.prepare_new(obj, call.info.namespace if info.namespaced else "")
+    strategy.prepare_create(info, obj)
+    allocation = call.services.parts["allocators"].create(call, obj)
+    try:
+        errors = check_create(info, obj)
+        if errors:
+            raise invalid(info.group, info.kind, obj["metadata"].get("name", ""), errors)
+        await call.services.admission.validate(call, "CREATE", obj, None)
+        namespace = obj["metadata"].get("namespace", "")
+        key = (namespace, obj["metadata"]["name"])
+        if call.resource.collection.items.get(key) is not None:
+            raise RevisionConflict(0, 1)
+        stored = await to_storage(call.resource, obj)
+        if call.dry_run:
+            return obj
+        item = await call.services.storage.put(call.resource.collection, stored, 0)
+    except BaseException:
+        allocation.undo()
+        raise
+    if call.dry_run:
+        allocation.undo()
+    return item
+
+
+async def update(call: Call) -> Response:
+    """PUT of an object or of its status."""
+    info = call.resource.info
+    options = write_options(call.request, kind="UpdateOptions")
+    call.dry_run = options.dry_run
+    call.options = options_object("UpdateOptions", call, options)
+    body = read_object(call, info, options.field_validation)
+    metadata.check_namespace(body, info, call.info.namespace)
+    name = body["metadata"].get("name") or ""
+    if not name:
+        raise bad_request("name must be provided") if False else invalid_name(call)
+    if name != call.info.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.info.name})")
+    import msgspec
+
+    snapshot = msgspec.json.encode(body)
+
+    async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
+        fresh: dict[str, Any] = msgspec.json.decode(snapshot)
+        return fresh
+
+    result, created = await update_object(
+        call, transform, options, "Update", force_create=strategy_for(info).create_on_update
+    )
+    return await _answer(call, result, created)
+
+
+def invalid_name(call: Call) -> Exception:
+    """The answer to a PUT without a name in the body."""
+    return (
+        bad_request(f"the name of the object () does not match the name on the URL ({call.info.name})")
+        if False
+        else bad_request("name must be provided")
+    )
+
+
+async def _answer(call: Call, result: Item | dict[str, Any], created: bool) -> Response:
+    status = 201 if created else 200
+    if isinstance(result, Item):
+        return await respond.item(call, status, result)
+    return await respond.obj(call, status, result)
+
+
+async def update_object(
+    call: Call,
+    transform: Transform,
+    options: WriteOptions,
+    operation: str,
+    *,
+    force_create: bool = False,
+) -> tuple[Item | dict[str, Any], bool]:
+    """(what is stored now, whether it was created). `operation` is Update or Apply, for field ownership.
+
+    Raises StatusError.
+    """
+    info, collection = call.resource.info, call.resource.collection
+    namespace = call.info.namespace if info.namespaced else ""
+    attempts = _RETRIES if operation != "Update" or call.request.method == "PATCH" else 2
+    for attempt in range(attempts):
+        found = collection.get(namespace, call.info.name)
+        if found is None:
+            if not force_create:
+                raise not_found(info.group, info.plural, call.info.name)
+            new = await transform(None)
+            if new["metadata"].get("uid"):
+                raise conflict(
+                    info.group,
+                    info.plural,
+                    call.info.name,
+                    f"Precondition failed: UID in precondition: {new['metadata']['uid']}, UID in object meta: ",
+                )
+            version = new["metadata"].get("resourceVersion")
+            if version and version != "0":
+                raise not_found(info.group, info.plural, call.info.name)
+            try:
+                return await create_object(call, new, options), True
+            except RevisionConflict:
+                continue
+        try:
+            return await _update_once(call, found, transform, options, operation), False
+        except RevisionConflict as error:
+            await call.services.storage.log.settle()
+            if attempt + 1 == attempts:
+                raise modified(info.group, info.plural, call.info.name) from error
+    raise modified(info.group, info.plural, call.info.name)
+
+
+async def _update_once(
+    call: Call, found: Item, transform: Transform, options: WriteOptions, operation: str
+) -> Item | dict[str, Any]:
+    info, strategy = call.resource.info, strategy_for(call.resource.info)
+    subresource = call.info.subresource
+    old = await from_storage(call.resource, found)
+    new = await transform(await from_storage(call.resource, found))
+    meta = new["metadata"]
+    default(info, new)
+    version = meta.get("resourceVersion") or ""
+    patch = call.request.method == "PATCH"
+    if not version and not patch and not strategy.unconditional_update:
+        error = FieldError(
+            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
+        )
+        raise invalid(info.group, info.kind, call.info.name, [error])
+    if meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):
+        raise conflict(
+            info.group,
+            info.plural,
+            call.info.name,
+            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata'].get('uid', '')}",
+        )
+    if version and version != "0" and version != str(found.revision):
+        if not version.isdigit():
+            error = FieldError.invalid(
+                "metadata.resourceVersion", version, f'strconv.ParseUint: parsing "{version}": invalid syntax'
+            )
+            raise invalid(info.group, info.kind, call.info.name, [error])
+        raise modified(info.group, info.plural, call.info.name)
+    meta["resourceVersion"] = str(found.revision)
+    if meta.get("name", call.info.name) != call.info.name:
+        raise _renamed(call, meta["name"])
+    if (meta.get("namespace") or "") != (old["metadata"].get("namespace") or ""):
+        if patch:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        meta["namespace"] = old["metadata"].get("namespace") or ""
+    asked_deletion = meta.get("deletionTimestamp"), meta.get("deletionGracePeriodSeconds")
+    metadata.prepare_update(new, old)
+    strategy.prepare_update(info, new, old, subresource)
+    record_update(call, new, old, options, operation)
+    before = _shallow(new)
+    await call.services.admission.mutate(call, "UPDATE", new, old)
+    if new != before:
+        _conform_again(call, new)
+        metadata.prepare_update(new, old)
+        strategy.prepare_update(info, new, old, subresource)
+        record_update(call, new, old, options, operation, admitted=True)
+    allocation = call.services.parts["allocators"].update(call, new, old)
+    del asked_deletion
+    try:
+        errors = check_update(info, new, old, subresource)
+        if errors:
+            raise invalid(info.group, info.kind, call.info.name, errors)
+        await call.services.admission.validate(call, "UPDATE", new, old)
+        if _same(new, old):
+            allocation.undo()
+            return found
+        if call.dry_run:
+            allocation.undo()
+            return new
+        stored = await to_storage(call.resource, new)
+        if deletion_complete(new, info.plural, info.group):
+            item = await call.services.storage.remove(call.resource.collection, stored, found.revision)
+            call.services.parts["allocators"].release(call.resource, new)
+            return item
+        item = await call.services.storage.put(call.resource.collection, stored, found.revision)
+    except BaseException:
+        allocation.undo()
+        raise
+    return item
+
+
+def _renamed(call: Call, name: str) -> Exception:
+    info = call.resource.info
+    if call.request.method == "PATCH":
+        return bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.info.name})")
+    error = FieldError.invalid("metadata.name", name, "field is immutable")
+    return invalid(info.group, info.kind, call.info.name, [error])
+
+
+def deletion_complete(obj: dict[str, Any], plural: str, group: str) -> bool:
+    """Nothing holds an object any more that was asked to go."""
+    meta = obj["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+        return False
+    if meta.get("deletionGracePeriodSeconds"):
+        return False
+    if plural == "namespaces" and not group:
+        return not (obj.get("spec") or {}).get("finalizers")
+    return True
+
+
+def _same(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """No difference but, at most, the times of managed fields."""
+    if new == old:
+        return True
+    if new.keys() != old.keys():
+        return False
+    for name in new:
+        if name != "metadata" and new[name] != old[name]:
+            return False
+    mine = {k: v for k, v in new["metadata"].items() if k != "managedFields"}
+    theirs = {k: v for k, v in old["metadata"].items() if k != "managedFields"}
+    if mine != theirs:
+        return False
+
+    def timeless(entries: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        return [{k: v for k, v in entry.items() if k != "time"} for entry in entries or ()]
+
+    return timeless(new["metadata"].get("managedFields")) == timeless(old["metadata"].get("managedFields"))
+
+
+def _shallow(obj: dict[str, Any]) -> dict[str, Any]:
+    import copy
+
+    return copy.deepcopy(obj)
+
+
+def _conform_again(call: Call, obj: dict[str, Any]) -> None:
+    """A webhook's patch may have left out what defaults fill in."""
+    call.resource.info.schema.decode(obj)
+    default(call.resource.info, obj)
+
+
+def options_object(kind: str, call: Call, options: WriteOptions) -> dict[str, Any]:
+    """The options as admission webhooks see them."""
+    value: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+    if options.dry_run:
+        value["dryRun"] = ["All"]
+    if options.field_manager:
+        value["fieldManager"] = options.field_manager
+    if call.request.option("fieldValidation") if call.request.raw_query else "":
+        value["fieldValidation"] = options.field_validation
+    if options.force is not None:
+        value["force"] = options.force
+    return value
+
+
+def refuse_method() -> Exception:
+    """405."""
+    return method_not_allowed()

@@ -1,0 +1,72 @@
+"""The strategy that most kinds share. Source: the registry strategies of a kube-apiserver, by their visible effects."""
+
+from typing import Any
+
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
+
+__all__ = ["Strategy"]
+
+
+class Strategy:
+    """Objects with spec and maybe status: the main resource ignores status, /status ignores the rest."""
+
+    generation = False
+    """The kind counts generations of its spec."""
+    unconditional_update = True
+    """A PUT without resourceVersion is allowed."""
+    create_on_update = False
+    """A PUT of a new name creates it."""
+    returns_deleted = False
+    """DELETE answers with the object instead of a Status."""
+    keeps_status_on_create = False
+    initial_status: dict[str, Any] | None = None
+    spec_fields: tuple[str, ...] = ("spec",)
+    """Fields whose change makes a new generation."""
+
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        """Drop what a client can't set, fill in what the server sets."""
+        if self.generation:
+            obj["metadata"]["generation"] = 1
+        if info.has_status and not self.keeps_status_on_create:
+            obj.pop("status", None)
+            if self.initial_status is not None:
+                obj["status"] = dict(self.initial_status)
+
+    def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
+        """Keep what this request may not change."""
+        if subresource == "status":
+            self.prepare_status(info, obj, old)
+            return
+        if info.has_status:
+            _keep(obj, old, "status")
+        if self.generation:
+            self.count_generation(obj, old)
+
+    def prepare_status(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any]) -> None:
+        """An update of /status: everything but status and metadata stays."""
+        for name in set(obj) | set(old):
+            if name not in ("metadata", "status", "apiVersion", "kind"):
+                _keep(obj, old, name)
+
+    def count_generation(self, obj: dict[str, Any], old: dict[str, Any]) -> None:
+        """A new generation when the desired state changed."""
+        generation = old["metadata"].get("generation", 0)
+        if any(obj.get(name) != old.get(name) for name in self.spec_fields):
+            generation += 1
+        if generation:
+            obj["metadata"]["generation"] = generation
+
+    def grace_period_s(self, obj: dict[str, Any], asked: int | None) -> int:
+        """Seconds between a deletion's request and the removal; 0 removes at once."""
+        return 0
+
+    def default_propagation(self, info: ResourceInfo) -> str:
+        """What happens to dependents when the client does not say."""
+        return "Background"
+
+
+def _keep(obj: dict[str, Any], old: dict[str, Any], name: str) -> None:
+    if name in old:
+        obj[name] = old[name]
+    else:
+        obj.pop(name, None)

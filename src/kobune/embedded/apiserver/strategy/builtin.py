@@ -1,0 +1,142 @@
+"""Strategies of built-in kinds that differ from the shared one."""
+
+from typing import Any
+
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.strategy.base import Strategy
+from kobune.embedded.apiserver.strategy.pods import PodStrategy
+
+__all__ = ["BUILTIN"]
+
+
+class _Generation(Strategy):
+    generation = True
+
+
+class _Workload(_Generation):
+    def default_propagation(self, info: ResourceInfo) -> str:
+        return "Background"
+
+
+class _ReplicationController(_Generation):
+    def default_propagation(self, info: ResourceInfo) -> str:
+        return "Orphan"
+
+
+class _ReturnsDeleted(Strategy):
+    returns_deleted = True
+
+
+class _Namespace(Strategy):
+    initial_status = {"phase": "Active"}
+
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        super().prepare_create(info, obj)
+        spec = obj.setdefault("spec", {})
+        finalizers = spec.setdefault("finalizers", [])
+        if "kubernetes" not in finalizers:
+            finalizers.append("kubernetes")
+        obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
+
+    def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
+        if subresource == "finalize":
+            finalizers = (obj.get("spec") or {}).get("finalizers")
+            metadata, status = old["metadata"], old.get("status")
+            obj["spec"] = {"finalizers": finalizers} if finalizers else {}
+            if status is not None:
+                obj["status"] = status
+            obj["metadata"] = {**metadata, "resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return
+        super().prepare_update(info, obj, old, subresource)
+        if not subresource:
+            obj["spec"] = old.get("spec", {})
+            obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
+
+
+class _Node(Strategy):
+    keeps_status_on_create = True
+
+
+class _Claim(_ReturnsDeleted):
+    initial_status = {"phase": "Pending"}
+
+
+class _Volume(_ReturnsDeleted):
+    initial_status = {"phase": "Pending"}
+
+
+class _Service(_ReturnsDeleted):
+    initial_status = {"loadBalancer": {}}
+
+
+class _Ingress(_Generation):
+    initial_status = {"loadBalancer": {}}
+
+
+class _Lease(Strategy):
+    create_on_update = True
+    unconditional_update = False
+
+
+class _Event(Strategy):
+    create_on_update = True
+
+
+class _EndpointSlice(Strategy):
+    generation = True
+    unconditional_update = True
+    spec_fields = ("addressType", "endpoints", "ports")
+
+
+class _Configuration(_Generation):
+    """Webhook configurations: their lists are the spec."""
+
+    unconditional_update = False
+    spec_fields = ("webhooks",)
+
+
+class _Policy(_Generation):
+    unconditional_update = False
+
+
+class _Definition(_Generation):
+    unconditional_update = False
+
+
+_RBAC = "rbac.authorization.k8s.io"
+
+BUILTIN: dict[tuple[str, str], Strategy] = {
+    ("", "pods"): PodStrategy(),
+    ("", "namespaces"): _Namespace(),
+    ("", "nodes"): _Node(),
+    ("", "persistentvolumeclaims"): _Claim(),
+    ("", "persistentvolumes"): _Volume(),
+    ("", "services"): _Service(),
+    ("", "serviceaccounts"): _ReturnsDeleted(),
+    ("", "podtemplates"): _ReturnsDeleted(),
+    ("", "resourcequotas"): _ReturnsDeleted(),
+    ("", "replicationcontrollers"): _ReplicationController(),
+    ("", "events"): _Event(),
+    ("events.k8s.io", "events"): _Event(),
+    ("apps", "deployments"): _Workload(),
+    ("apps", "replicasets"): _Workload(),
+    ("apps", "statefulsets"): _Workload(),
+    ("apps", "daemonsets"): _Workload(),
+    ("batch", "jobs"): _Workload(),
+    ("batch", "cronjobs"): _Workload(),
+    ("policy", "poddisruptionbudgets"): _Generation(),
+    ("networking.k8s.io", "ingresses"): _Ingress(),
+    ("networking.k8s.io", "ingressclasses"): _Generation(),
+    ("networking.k8s.io", "networkpolicies"): _Generation(),
+    ("coordination.k8s.io", "leases"): _Lease(),
+    ("discovery.k8s.io", "endpointslices"): _EndpointSlice(),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): _Configuration(),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): _Configuration(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _Policy(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): _Policy(),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): _Definition(),
+}
+for _plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings"):
+    _strategy = Strategy()
+    _strategy.create_on_update = False
+    BUILTIN[(_RBAC, _plural)] = _strategy
