@@ -30,7 +30,7 @@ from kobune.virt.launcherproto.messages import DomainState, DomainStatus
 
 __all__ = ["DEFAULT_GRACE_S", "decide"]
 
-DEFAULT_GRACE_S: Final = 180.0
+DEFAULT_GRACE_S: Final = 30.0
 OVERDUE_S: Final = 15.0
 """How long the launcher may be late with destroying a guest before it is told to."""
 

@@ -39,7 +39,8 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
     _put(status, "memory", _memory(seen, state))
     topology = {"cores": state.cores, "sockets": state.sockets, "threads": state.threads}
     _put(status, "currentCPUTopology", topology if all(topology.values()) else status.get("currentCPUTopology"))
-    _put(status, "guestOSInfo", _guest_os(state))
+    # Present and empty while nothing is known, as KubeVirt shows it.
+    status["guestOSInfo"] = _guest_os(state)
     _put(status, "fsFreezeStatus", state.fs_freeze.value if state.fs_freeze is not None else None)
     conditions = _Conditions(status, seen.now)
     conditions.remove("Synchronized")
@@ -139,12 +140,11 @@ def _memory(seen: Observed, state: DomainState) -> Status | None:
     return rendered or None
 
 
-def _guest_os(state: DomainState) -> Status | None:
-    """The guest's operating system as `guestOSInfo`; None when the agent has told nothing."""
+def _guest_os(state: DomainState) -> Status:
+    """The guest's operating system as the agent told it."""
     if state.guest_os is None:
-        return None
-    told: Status = {name: value for name, value in to_builtins(state.guest_os).items() if value}
-    return told or None
+        return {}
+    return {name: value for name, value in to_builtins(state.guest_os).items() if value}
 
 
 class _Conditions:

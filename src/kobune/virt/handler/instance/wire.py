@@ -1,0 +1,75 @@
+"""What brings an instance's key into the queue: the instance, its pod, its launcher's line, its DHCP server."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.kube.client.core import PODS
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.objects import key_of, uid_of
+from kobune.kube.client.resource import Key
+from kobune.kube.informer import Informer, by_label
+from kobune.kube.runtime import Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.handler.devices.kvm import KvmProof
+from kobune.virt.handler.instance.actions import HandlerAction
+from kobune.virt.handler.instance.apply import InstanceExecutor
+from kobune.virt.handler.instance.decide import decide
+from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver
+from kobune.virt.handler.instance.observed import Observed
+from kobune.virt.handler.launchers import Launchers
+from kobune.virt.handler.network.setup import PodNetworks
+
+__all__ = ["InstanceController"]
+
+NODE_LABEL: Final = "kubevirt.io/nodeName"
+LAUNCHER_LABEL: Final = "kubevirt.io=virt-launcher"
+WORKERS: Final = 8
+_created_by = by_label(CREATED_BY)
+
+
+class InstanceController:
+    """The controller of this node's instances with what it shares with the server and the clean-up."""
+
+    def __init__(
+        self, process: ControllerProcess, node: str, kubelet_root: Path, networks: PodNetworks, kvm: KvmProof
+    ) -> None:
+        self.instances: Informer[VirtualMachineInstance] = process.informers.of(
+            VIRTUAL_MACHINE_INSTANCES, label_selector=f"{NODE_LABEL}={node}"
+        )
+        self.pods: Informer[Pod] = process.informers.of(
+            PODS,
+            label_selector=LAUNCHER_LABEL,
+            field_selector=f"spec.nodeName={node}",
+            indexes={CREATED_BY: _created_by},
+        )
+        self.launchers = Launchers(kubelet_root, process.clock, self._changed)
+        observer = InstanceObserver(process.client, self.instances, self.pods, self.launchers, node, process.clock)
+        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm)
+        self.controller: Controller[Observed, HandlerAction] = process.add(
+            "virt-handler",
+            primary=self.instances,
+            observe=observer.observe,
+            decide=decide,
+            execute=executor.execute,
+            watches=(Watch(self.pods, controller_key("VirtualMachineInstance")),),
+            workers=WORKERS,
+        )
+        self.instances.add_handler(self._forget_deleted)
+
+    def network_lost(self, pod_uid: str) -> None:
+        """What served a pod's network has ended: have it made complete again."""
+        for pod in self.pods.list():
+            if pod.metadata.uid == pod_uid:
+                for key in controller_key("VirtualMachineInstance")(pod):
+                    link = self.launchers.get(key)
+                    if link is not None:
+                        link.network_ready = False
+                    self.controller.queue.add(key)
+
+    def _changed(self, key: Key) -> None:
+        self.controller.queue.add(key)
+
+    def _forget_deleted(self, old: Any, new: Any) -> None:
+        if new is None or (old is not None and uid_of(old) != uid_of(new)):
+            self.launchers.forget(key_of(old))

@@ -1,0 +1,122 @@
+"""virt-handler as a whole: composes its parts and runs until cancelled. Needs a kubeconfig and root; no guest ends
+with it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from kobune.host.dnsmasq import Dnsmasq
+from kobune.host.netlink import IpCommand
+from kobune.host.nftables import NftCommand
+from kobune.host.run import HostRunner
+from kobune.kube.client.config import load_config
+from kobune.kube.client.core import SECRETS
+from kobune.kube.client.http import HttpClient
+from kobune.kube.client.protocol import Client
+from kobune.kube.runtime import ControllerProcess
+from kobune.virt.handler.devices.kvm import KVM, KvmProof
+from kobune.virt.handler.devices.plugin import DeviceNode, DevicePlugin
+from kobune.virt.handler.heartbeat import heartbeat
+from kobune.virt.handler.instance.wire import InstanceController
+from kobune.virt.handler.leftovers import Leftovers
+from kobune.virt.handler.network.setup import PodNetworks
+from kobune.virt.handler.server.app import make_app
+from kobune.virt.handler.server.tls import CLIENT_NAMES, SECRET_NAME, SECRET_NAMESPACE, ServerTls
+
+__all__ = ["HandlerConfig", "cleanup", "run"]
+
+log = logging.getLogger(__name__)
+
+TUN: Final = DeviceNode("devices.kubevirt.io/tun", "/dev/net/tun")
+VHOST_NET: Final = DeviceNode("devices.kubevirt.io/vhost-net", "/dev/vhost-net")
+KVM_NODE: Final = DeviceNode("devices.kubevirt.io/kvm", KVM)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerConfig:
+    """`listen_port` 0 takes a free one; `advertise_host` is what virt-api dials, by default `listen_host`."""
+
+    kubeconfig: Path | None
+    node_name: str
+    kubelet_root: Path
+    listen_host: str
+    listen_port: int
+    state_dir: Path
+    advertise_host: str = ""
+
+
+async def run(config: HandlerConfig, *, client: Client | None = None) -> None:
+    """Run until cancelled. Raises ConfigError without a usable kubeconfig."""
+    own = HttpClient(load_config(config.kubeconfig)) if client is None else None
+    try:
+        await _run(config, client or own)  # type: ignore[arg-type]
+    finally:
+        if own is not None:
+            await own.close()
+
+
+async def cleanup(state_dir: Path) -> None:
+    """Stop everything that outlives virt-handler on this node (DHCP servers), for a node that is taken down."""
+    networks = _networks(state_dir, lambda pod_uid: None)
+    for pod_uid in await networks.known():
+        await networks.release(pod_uid)
+
+
+def _networks(state_dir: Path, lost: Callable[[str], None]) -> PodNetworks:
+    runner = HostRunner()
+    dnsmasq = Dnsmasq(runner, state_dir / "dhcp", lost)
+    return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state_dir)
+
+
+async def _run(config: HandlerConfig, client: Client) -> None:
+    config.state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    process = ControllerProcess(client, component="virt-handler", instance=config.node_name)
+    kvm = KvmProof(HostRunner(), config.state_dir)
+    networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid))
+    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm)
+    tls = ServerTls(config.state_dir / "tls")
+    certificates = process.informers.of(
+        SECRETS, namespace=SECRET_NAMESPACE, field_selector=f"metadata.name={SECRET_NAME}"
+    )
+    certificates.add_handler(tls.take)
+    await kvm.prove()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(process.run(), name="controllers")
+            group.create_task(Leftovers(controller.pods, networks).run(), name="leftovers")
+            for plugin in _plugins(config, kvm):
+                group.create_task(plugin.run(), name=plugin.node.resource)
+            group.create_task(_serve(config, process, controller, tls), name="server")
+    finally:
+        controller.launchers.close()
+
+
+def _plugins(config: HandlerConfig, kvm: KvmProof) -> list[DevicePlugin]:
+    directory = config.kubelet_root / "device-plugins"
+    nodes = [node for node in (TUN, VHOST_NET) if Path(node.path).exists()]
+    nodes += [KVM_NODE] if kvm.proved else []
+    return [DevicePlugin(node, directory) for node in nodes]
+
+
+async def _serve(
+    config: HandlerConfig, process: ControllerProcess, controller: InstanceController, tls: ServerTls
+) -> None:
+    """Listen once there is a certificate, then announce where."""
+    await tls.wait_ready()
+    app = make_app(controller.launchers, config.kubelet_root, CLIENT_NAMES)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.listen_host, config.listen_port, ssl_context=tls.context)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        log.info("listening on %s:%d", host, port)
+        address = f"{config.advertise_host or host}:{port}"
+        await heartbeat(process.client, config.node_name, address, {}, process.clock)
+    finally:
+        await runner.cleanup()
