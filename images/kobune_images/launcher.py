@@ -37,7 +37,7 @@ def build(build: Build) -> Image:
     base = build.cached_layer("launcher-base", inputs, make)
     layers = [base, _dependency_layer(build), _code_layer(build)]
     config = ImageConfig(
-        entrypoint=("python3", "-m", "kobune.virt.launcher"),
+        entrypoint=("/usr/bin/virt-launcher-monitor",),
         env=("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"),
         user="107:107",
     )
@@ -58,6 +58,12 @@ def _code_layer(build: Build) -> Layer:
         entries.append(Entry(f"{_SITE}/kobune/{name}", path, mode=0o755 if os.access(path, os.X_OK) else 0o644))
         if path.suffix == ".py":
             entries += _compiled(path, f"kobune/{name}", build.work)
+    # PID 1 of a launcher's container, which keeps libvirtd and the launcher running.
+    monitor = build.package / "virt/launcher/virt-launcher-monitor"
+    entries.append(Entry("usr/bin/virt-launcher-monitor", monitor, mode=0o755))
+    # PID 1 of the container, by the path that launcher pods name.
+    monitor = build.package / "virt/launcher/virt-launcher-monitor"
+    entries.append(Entry("usr/bin/virt-launcher-monitor", monitor, mode=0o755))
     return write_layer(build.work / "code.tar", entries)
 
 
