@@ -14,6 +14,7 @@ from kobune_images.context import Build, Image
 from kobune_images.debian import extract, require, run
 from kobune_images.disk import PROGRAMS, write_disk
 from kobune_images.elf import copy_with_libraries
+from kobune_images.links import link_applets
 from kobune_images.modules import install_modules
 
 __all__ = ["build"]
@@ -112,17 +113,6 @@ def build(build: Build) -> Image:
     return Image([write_layer(build.work / "layer.tar", entries)], ImageConfig())
 
 
-def _applets(root: Path) -> None:
-    """Links for busybox' programs, where nothing else has that name."""
-    for line in run([root / "bin/busybox", "--list-full"]).decode().split():
-        link = root / line
-        if link.name in ("busybox", "dpkg", "dpkg-deb", "rpm"):
-            continue
-        if not any(os.path.lexists(root / folder / link.name) for folder in ("bin", "sbin", "usr/bin", "usr/sbin")):
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to("/bin/busybox")
-
-
 def _root_file_system(recipe: Path, debian: Path, root: Path) -> None:
     for name in ("dev", "proc", "sys", "run", "tmp", "root", "home", "mnt", "etc", "var/log", "var/lib", "var/tmp"):
         (root / name).mkdir(parents=True)
@@ -134,7 +124,7 @@ def _root_file_system(recipe: Path, debian: Path, root: Path) -> None:
             continue
         shutil.copyfile(path, target)
         target.chmod(0o755 if path.read_bytes().startswith(b"#!") else 0o644)
-    _applets(root)
+    link_applets(root)
     for name, link in {"var/run": "/run", "sbin/reboot": "halt", "sbin/poweroff": "halt"}.items():
         target = root / name
         if target.is_symlink():
@@ -172,7 +162,7 @@ def _early_file_system(recipe: Path, debian: Path, early: Path) -> None:
         (early / name).mkdir(parents=True)
     shutil.copyfile(debian / "bin/busybox", early / "bin/busybox")
     (early / "bin/busybox").chmod(0o755)
-    _applets(early)
+    link_applets(early)
     shutil.copyfile(recipe / "initramfs-init", early / "init")
     (early / "init").chmod(0o755)
 
