@@ -61,9 +61,6 @@ def _code_layer(build: Build) -> Layer:
     # PID 1 of a launcher's container, which keeps libvirtd and the launcher running.
     monitor = build.package / "virt/launcher/virt-launcher-monitor"
     entries.append(Entry("usr/bin/virt-launcher-monitor", monitor, mode=0o755))
-    # PID 1 of the container, by the path that launcher pods name.
-    monitor = build.package / "virt/launcher/virt-launcher-monitor"
-    entries.append(Entry("usr/bin/virt-launcher-monitor", monitor, mode=0o755))
     return write_layer(build.work / "code.tar", entries)
 
 
