@@ -5,6 +5,7 @@ from kobune.virt.domain.cpu import topology
 from kobune.virt.domain.devices.model import virtio_model
 from kobune.virt.domain.devices.pci import pci_address
 from kobune.virt.domain.document import DiskSource, Domain, DomainSource, Element, InvalidSpec, add
+from kobune.virt.domain.iothreads import disk_threads
 
 __all__ = ["configure"]
 
@@ -65,6 +66,7 @@ def _driver(source: DomainSource, disk: Disk, place: DiskSource, element: Elemen
     queues = None
     if source.vmi.spec.domain.devices.block_multi_queue and disk.disk is not None:
         queues = str(topology(source.vmi.spec.domain).vcpus)
+    thread = disk_threads(source).get(disk.name)
     error_policy = disk.error_policy or "stop"
     # Writes must be on the disk when the guest is told so; the page cache in between is safe with writethrough or
     # writeback, and O_DIRECT is not possible on every file system a pod may have.
@@ -78,7 +80,7 @@ def _driver(source: DomainSource, disk: Disk, place: DiskSource, element: Elemen
         error_policy=error_policy,
         discard=None if read_only else "unmap",
         queues=queues,
-        iothread="1" if disk.dedicated_io_thread else None,
+        iothread=None if thread is None else str(thread),
     )
 
 

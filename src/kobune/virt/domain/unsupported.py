@@ -1,0 +1,142 @@
+"""What a VMI may ask for that is not rendered yet, so that admission can say so. Nothing is silently ignored.
+
+Owns: the list. An entry leaves it together with the code that renders the field. Pure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kobune.api.kubevirt.devices import Devices, Disk
+from kobune.api.kubevirt.domain import DomainSpec
+from kobune.api.kubevirt.instance import VirtualMachineInstance, VirtualMachineInstanceSpec
+from kobune.api.kubevirt.network import Interface
+from kobune.api.kubevirt.volumes import Volume
+
+__all__ = ["Unsupported", "unsupported", "unsupported_spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """One thing that will not be as asked.
+
+    `field` is its path from `spec` on. When `harmless`, the guest runs without it (a warning is enough); otherwise the
+    VMI must be refused.
+    """
+
+    field: str
+    reason: str
+    harmless: bool = False
+
+
+def unsupported(vmi: VirtualMachineInstance) -> list[Unsupported]:
+    """Everything in the VMI that would not come out as asked, in the order of the specification."""
+    return unsupported_spec(vmi.spec)
+
+
+def unsupported_spec(spec: VirtualMachineInstanceSpec, path: str = "spec") -> list[Unsupported]:
+    """The same for a specification; `path` is where it is (`spec.template.spec` in a VirtualMachine)."""
+    return [
+        *_domain(spec.domain, f"{path}.domain"),
+        *_devices(spec.domain.devices, f"{path}.domain.devices"),
+        *_volumes(spec.volumes, f"{path}.volumes"),
+        *_rest(spec, path),
+    ]
+
+
+def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
+    cpu = domain.cpu
+    if cpu is not None:
+        if cpu.dedicated_cpu_placement:
+            yield Unsupported(f"{path}.cpu.dedicatedCpuPlacement", "CPUs are not pinned yet")
+        if cpu.numa is not None:
+            yield Unsupported(f"{path}.cpu.numa", "the host's NUMA layout is not passed to the guest yet")
+        if cpu.realtime is not None:
+            yield Unsupported(f"{path}.cpu.realtime", "real-time CPUs are not supported yet")
+    firmware = domain.firmware
+    if firmware is not None:
+        if firmware.acpi is not None:
+            yield Unsupported(f"{path}.firmware.acpi", "ACPI tables from secrets are not supported yet")
+        if firmware.kernel_boot is not None:
+            yield Unsupported(f"{path}.firmware.kernelBoot", "booting a kernel from an image is not supported yet")
+        efi = firmware.bootloader.efi if firmware.bootloader is not None else None
+        if efi is not None and efi.persistent:
+            yield Unsupported(f"{path}.firmware.bootloader.efi.persistent", "EFI variables do not outlive the pod yet")
+    if domain.launch_security is not None:
+        yield Unsupported(f"{path}.launchSecurity", "encrypted guest memory is not supported")
+    if domain.io_threads is not None:
+        yield Unsupported(f"{path}.ioThreads", "supplemental pools are not supported yet", harmless=True)
+
+
+def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
+    for index, disk in enumerate(devices.disks):
+        yield from _disk(disk, f"{path}.disks[{index}]")
+    for index, interface in enumerate(devices.interfaces):
+        yield from _interface(interface, f"{path}.interfaces[{index}]")
+    for name, wanted, reason in (
+        ("filesystems", devices.filesystems, "sharing file systems by virtiofs is not supported yet"),
+        ("gpus", devices.gpus, "GPUs are not passed to guests yet"),
+        ("hostDevices", devices.host_devices, "host devices are not passed to guests yet"),
+        ("clientPassthrough", devices.client_passthrough, "USB redirection is not supported yet"),
+        ("downwardMetrics", devices.downward_metrics, "metrics of the host are not given to guests yet"),
+    ):
+        # An empty object asks for the device as well.
+        if wanted is not None and wanted != []:
+            yield Unsupported(f"{path}.{name}", reason)
+    if devices.autoattach_vsock:
+        yield Unsupported(f"{path}.autoattachVSOCK", "vsock devices are not supported yet")
+    if devices.tpm is not None and devices.tpm.persistent:
+        yield Unsupported(f"{path}.tpm.persistent", "a TPM's state does not outlive the pod yet")
+    if devices.watchdog is not None and devices.watchdog.diag288 is not None:
+        yield Unsupported(f"{path}.watchdog.diag288", "this watchdog exists on s390x only")
+
+
+def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
+    if disk.lun is not None:
+        yield Unsupported(f"{path}.lun", "SCSI passthrough is not supported yet")
+    if disk.block_size is not None and disk.block_size.match_volume is not None:
+        yield Unsupported(f"{path}.blockSize.matchVolume", "the volume's block size is not matched yet", harmless=True)
+    if disk.changed_block_tracking:
+        yield Unsupported(f"{path}.changedBlockTracking", "changed blocks are not tracked yet", harmless=True)
+    if disk.tag:
+        yield Unsupported(f"{path}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
+
+
+def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
+    for name, wanted in (
+        ("sriov", interface.sriov),
+        ("macvtap", interface.macvtap),
+        ("passt", interface.passt),
+        ("passtBinding", interface.passt_binding),
+        ("slirp", interface.slirp),
+        ("binding", interface.binding),
+    ):
+        if wanted is not None:
+            yield Unsupported(f"{path}.{name}", "this way of binding an interface is not supported; use masquerade")
+    if interface.tag:
+        yield Unsupported(f"{path}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
+
+
+def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
+    for index, volume in enumerate(volumes):
+        for name, wanted in (
+            ("downwardMetrics", volume.downward_metrics),
+            ("memoryDump", volume.memory_dump),
+            ("containerPath", volume.container_path),
+        ):
+            if wanted is not None:
+                yield Unsupported(f"{path}[{index}].{name}", "this kind of volume is not supported yet")
+
+
+def _rest(spec: VirtualMachineInstanceSpec, path: str) -> Iterator[Unsupported]:
+    if spec.access_credentials:
+        reason = "keys and passwords are not brought into guests yet; use cloud-init"
+        yield Unsupported(f"{path}.accessCredentials", reason)
+    if spec.resource_claims:
+        yield Unsupported(f"{path}.resourceClaims", "dynamic resources are not supported yet")
+    for name, probe in (("readinessProbe", spec.readiness_probe), ("livenessProbe", spec.liveness_probe)):
+        if probe is None:
+            continue
+        if probe.guest_agent_ping is not None:
+            yield Unsupported(f"{path}.{name}.guestAgentPing", "the guest agent is not probed yet", harmless=True)
+        if probe.exec is not None:
+            yield Unsupported(f"{path}.{name}.exec", "commands in the guest are not probed yet", harmless=True)
