@@ -10,9 +10,9 @@ __all__ = ["BUSYBOX", "write_busybox_archive"]
 
 BUSYBOX = Path("/usr/bin/busybox")
 _APPLETS = (
-    "sh ls cat echo sleep env id hostname mount touch ps true false test nc httpd wget head tail dd stat printf date kill "
-    "mkdir rm grep wc readlink df awk tee ip ping nslookup stty tty seq cut tr sync sha256sum"
-).split()
+    "sh ls cat echo sleep env id hostname mount touch ps true false test nc httpd wget head tail dd stat printf date "
+    "kill mkdir rm grep wc readlink df awk tee ip ping nslookup stty tty seq cut tr sync sha256sum"
+)
 
 
 def write_busybox_archive(path: Path, *names: str) -> None:
@@ -27,7 +27,7 @@ def write_busybox_archive(path: Path, *names: str) -> None:
         data = BUSYBOX.read_bytes()
         info.size, info.mode = len(data), 0o755
         tar.addfile(info, io.BytesIO(data))
-        for applet in _APPLETS:
+        for applet in _APPLETS.split():
             info = tarfile.TarInfo(f"bin/{applet}")
             info.type, info.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(info)

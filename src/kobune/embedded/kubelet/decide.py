@@ -1,0 +1,412 @@
+"""What to do with one pod now. Pure: from the pod, its sandboxes and containers to actions, status and events.
+
+The order is the kubelet's: volumes, sandbox, init containers one after the other, then all containers; at the end
+containers, sandbox, volumes, and last the object. Each pass returns the steps that are possible now; the next pass sees
+their result. Restart back-off is kept with the containers themselves.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from kobune.api.core import Container, Pod
+from kobune.base.clock import parse_time
+from kobune.embedded.kubelet.model import (
+    ContainerInfo,
+    ContainerState,
+    FinishDeletion,
+    ForgetPod,
+    ImageViewState,
+    KillContainer,
+    PodAction,
+    PodObserved,
+    PodPlan,
+    PrepareVolumes,
+    PullImage,
+    RemoveContainer,
+    RemoveSandbox,
+    RunSandbox,
+    SandboxInfo,
+    StartContainer,
+    StopSandbox,
+    TearDownVolumes,
+    is_sidecar,
+)
+from kobune.embedded.kubelet.names import BACKOFF_ANNOTATION, GRACE_ANNOTATION
+from kobune.embedded.kubelet.status import CRASH_LOOP, Verdict, pod_status
+from kobune.kube.runtime.decision import Event, EventType
+
+__all__ = ["decide"]
+
+MAX_BACKOFF_S = 300
+FIRST_BACKOFF_S = 10
+BACKOFF_RESET_S = 600
+"""A container that ran so long has recovered: its next crash starts the back-off anew."""
+DEFAULT_GRACE_S = 30
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The plan while it is being made. `wake_at` is the earliest moment at which something may change by itself."""
+
+    actions: list[PodAction] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    waiting: dict[str, tuple[str, str]] = field(default_factory=dict)
+    wake_at: datetime | None = None
+
+    def wake(self, moment: datetime) -> None:
+        self.wake_at = moment if self.wake_at is None else min(self.wake_at, moment)
+
+
+def decide(seen: PodObserved) -> PodPlan:
+    """The next steps for one pod."""
+    draft = _Draft()
+    if seen.pod is None:
+        _end(seen, draft, _orphan_grace(seen), forget=True)
+        return _plan(seen, draft, None)
+    pod = seen.pod
+    verdict = _verdict(seen, pod)
+    if verdict is None:
+        _run(seen, pod, draft)
+        # What was just seen to be impossible may have finished the pod: look again with the same eyes.
+    elif pod.metadata.deletion_timestamp is not None:
+        _end(seen, draft, _deletion_grace(pod), forget=False)
+    else:
+        _end(seen, draft, _spec_grace(pod), forget=False)
+    return _plan(seen, draft, verdict)
+
+
+def _plan(seen: PodObserved, draft: _Draft, verdict: Verdict | None) -> PodPlan:
+    status = None
+    if seen.pod is not None:
+        status = pod_status(seen, verdict, draft.waiting)
+    requeue = None if draft.wake_at is None else max(draft.wake_at - seen.now, timedelta(milliseconds=50))
+    return PodPlan(tuple(draft.actions), status, tuple(draft.events), requeue)
+
+
+# ---- the end of a pod ----
+
+
+def _verdict(seen: PodObserved, pod: Pod) -> Verdict | None:
+    """Whether the pod must not run (any more), and why."""
+    if seen.memory.rejected is not None:
+        return Verdict("Failed", seen.memory.rejected.reason, seen.memory.rejected.message)
+    if pod.status.phase in ("Succeeded", "Failed"):
+        return Verdict(pod.status.phase, pod.status.reason, pod.status.message)
+    deadline = _deadline(pod)
+    if deadline is not None and seen.now >= deadline:
+        return Verdict("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+    if pod.metadata.deletion_timestamp is not None:
+        return Verdict("", "", "")
+    return _finished(seen, pod)
+
+
+def _finished(seen: PodObserved, pod: Pod) -> Verdict | None:
+    """Succeeded or Failed when every container has ended for good."""
+    policy = pod.spec.restart_policy or "Always"
+    if policy == "Always":
+        return None
+    if policy == "Never":
+        for container in pod.spec.init_containers:
+            latest = seen.latest(container.name)
+            if not is_sidecar(container) and latest is not None and _failed(latest):
+                return Verdict("Failed", "", "")
+    ended: list[ContainerInfo] = []
+    for container in pod.spec.containers:
+        latest = seen.latest(container.name)
+        if latest is None:
+            if _sandbox_lost_for_good(seen, pod):
+                continue
+            return None
+        if latest.state is not ContainerState.EXITED:
+            return None
+        if policy == "OnFailure" and latest.exit_code != 0:
+            return None
+        ended.append(latest)
+    failed = any(_failed(container) for container in ended) or len(ended) < len(pod.spec.containers)
+    return Verdict("Failed" if failed else "Succeeded", "", "")
+
+
+def _sandbox_lost_for_good(seen: PodObserved, pod: Pod) -> bool:
+    """A pod that is never restarted does not get a second sandbox once something ran in the first."""
+    return (
+        pod.spec.restart_policy == "Never"
+        and bool(seen.containers)
+        and bool(seen.sandboxes)
+        and not seen.sandboxes[0].ready
+    )
+
+
+def _end(seen: PodObserved, draft: _Draft, grace_s: int, *, forget: bool) -> None:
+    if _kill_all(seen, draft, grace_s):
+        return
+    for sandbox in seen.sandboxes:
+        if sandbox.ready:
+            draft.actions.append(StopSandbox(sandbox.id))
+    if draft.actions:
+        return
+    if not seen.memory.torn_down:
+        draft.actions.append(TearDownVolumes())
+    if forget:
+        draft.actions += [RemoveSandbox(sandbox.id) for sandbox in seen.sandboxes]
+        draft.actions.append(ForgetPod())
+    elif seen.pod is not None and seen.pod.metadata.deletion_timestamp is not None:
+        draft.actions.append(FinishDeletion())
+
+
+def _kill_all(seen: PodObserved, draft: _Draft, grace_s: int) -> bool:
+    """Stop what runs, sidecars after the others and in reverse order; True while something still runs."""
+    alive = [container for container in seen.containers if _alive(container)]
+    if not alive:
+        return False
+    sidecars = []
+    if seen.pod is not None:
+        sidecars = [container.name for container in seen.pod.spec.init_containers if is_sidecar(container)]
+    ordinary = [container for container in alive if container.name not in sidecars]
+    if ordinary:
+        targets = ordinary
+    else:
+        last = max(sidecars.index(container.name) for container in alive)
+        targets = [container for container in alive if container.name == sidecars[last]]
+    for container in targets:
+        _kill(seen, draft, container, grace_s, f"Stopping container {container.name}")
+    return True
+
+
+def _kill(seen: PodObserved, draft: _Draft, container: ContainerInfo, grace_s: int, message: str) -> None:
+    """Stop one container, unless that is under way with at most this grace."""
+    given = seen.memory.stopping.get(container.id)
+    if given is not None and given <= grace_s:
+        return
+    draft.actions.append(KillContainer(container.id, container.name, grace_s, message))
+    if given is None:
+        draft.events.append(Event(EventType.NORMAL, "Killing", message))
+
+
+# ---- the life of a pod ----
+
+
+def _run(seen: PodObserved, pod: Pod, draft: _Draft) -> None:
+    deadline = _deadline(pod)
+    if deadline is not None:
+        draft.wake(deadline)
+    if not _pod_problem_passed(seen, draft):
+        return
+    if not seen.memory.volumes_ready:
+        draft.actions.append(PrepareVolumes())
+        return
+    sandbox = _sandbox(seen, pod, draft)
+    if sandbox is None:
+        return
+    _remove_history(seen, draft)
+    if _run_init_containers(seen, pod, sandbox, draft):
+        for container in pod.spec.containers:
+            _run_container(seen, pod, sandbox, container, draft)
+
+
+def _pod_problem_passed(seen: PodObserved, draft: _Draft) -> bool:
+    """Volumes or the sandbox failed a moment ago: wait, unless the time has come."""
+    problem = seen.memory.problems.get("")
+    if problem is None or seen.now >= problem.retry_at:
+        return True
+    draft.wake(problem.retry_at)
+    return False
+
+
+def _sandbox(seen: PodObserved, pod: Pod, draft: _Draft) -> SandboxInfo | None:
+    """The sandbox to run in; when there is none, ask for one."""
+    newest = seen.sandboxes[0] if seen.sandboxes else None
+    for older in seen.sandboxes[1:]:
+        if older.ready:
+            draft.actions.append(StopSandbox(older.id))
+        elif not any(container.sandbox_id == older.id for container in seen.containers):
+            draft.actions.append(RemoveSandbox(older.id))
+    if newest is not None and newest.ready:
+        return newest
+    lost = [container for container in seen.containers if _alive(container)]
+    for container in lost:
+        _kill(seen, draft, container, _spec_grace(pod), "Pod sandbox changed, it will be killed and re-created.")
+    if lost:
+        return None
+    if newest is not None:
+        draft.events.append(
+            Event(EventType.NORMAL, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+        )
+        # Its network must be given back before another sandbox of this pod asks for one.
+        draft.actions.append(StopSandbox(newest.id))
+    draft.actions.append(RunSandbox(0 if newest is None else newest.attempt + 1))
+    return None
+
+
+def _remove_history(seen: PodObserved, draft: _Draft) -> None:
+    """Keep the newest attempt and the one before it, whose log `--previous` shows."""
+    kept: dict[str, int] = {}
+    for container in seen.containers:
+        kept[container.name] = kept.get(container.name, 0) + 1
+        if kept[container.name] > 2 and container.state is ContainerState.EXITED:
+            draft.actions.append(RemoveContainer(container.id))
+
+
+def _run_init_containers(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, draft: _Draft) -> bool:
+    """True once the ordinary containers may run. Sidecars are kept running from then on, too."""
+    begun = any(_in(seen, container, sandbox) is not None for container in pod.spec.containers)
+    for container in pod.spec.init_containers:
+        current = _in(seen, container, sandbox)
+        if is_sidecar(container):
+            _run_container(seen, pod, sandbox, container, draft)
+            started = current is not None and current.state is ContainerState.RUNNING and _started(seen, container.name)
+            if not started and not begun:
+                return False
+        elif not begun:
+            if current is not None and current.state is ContainerState.EXITED and current.exit_code == 0:
+                continue
+            _run_container(seen, pod, sandbox, container, draft)
+            return False
+    return True
+
+
+def _run_container(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, container: Container, draft: _Draft) -> None:
+    current = _in(seen, container, sandbox)
+    if current is None:
+        _start(seen, sandbox, container, draft)
+    elif current.state is ContainerState.CREATED:
+        # It was created and never started: this process ended in between, or the start failed.
+        if _problem_passed(seen, container.name, draft):
+            draft.actions.append(RemoveContainer(current.id))
+    elif current.state is ContainerState.RUNNING:
+        _check_probes(seen, pod, container, current, draft)
+    elif current.state is ContainerState.UNKNOWN:
+        _kill(seen, draft, current, _spec_grace(pod), f"Container {container.name} is in unknown state")
+    elif _restarts(pod, container, current):
+        _restart(seen, pod, sandbox, container, current, draft)
+
+
+def _check_probes(seen: PodObserved, pod: Pod, container: Container, current: ContainerInfo, draft: _Draft) -> None:
+    probe = seen.memory.probes.get(container.name)
+    if probe is not None and not probe.alive:
+        grace_s = _spec_grace(pod) if probe.grace_s is None else probe.grace_s
+        which = "liveness" if probe.started else "startup"
+        message = f"Container {container.name} failed {which} probe, will be restarted"
+        _kill(seen, draft, current, grace_s, message)
+
+
+def _restart(
+    seen: PodObserved, pod: Pod, sandbox: SandboxInfo, container: Container, ended: ContainerInfo, draft: _Draft
+) -> None:
+    delay_s = int(ended.annotations.get(BACKOFF_ANNOTATION, "0"))
+    due = _time(ended.finished_at_ns) + timedelta(seconds=delay_s)
+    if seen.now < due:
+        where = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
+        draft.waiting[container.name] = (
+            CRASH_LOOP,
+            f"back-off {_go_duration(delay_s)} restarting failed container={container.name} pod={where}",
+        )
+        message = f"Back-off restarting failed container {container.name} in pod {where}"
+        draft.events.append(Event(EventType.WARNING, "BackOff", message))
+        draft.wake(due)
+        return
+    _start(seen, sandbox, container, draft)
+
+
+def _start(seen: PodObserved, sandbox: SandboxInfo, container: Container, draft: _Draft) -> None:
+    if not _problem_passed(seen, container.name, draft):
+        return
+    view = seen.memory.images.get(container.name)
+    if view is None or (
+        view.state is ImageViewState.FAILED and view.retry_at is not None and seen.now >= view.retry_at
+    ):
+        draft.actions.append(PullImage(container))
+    elif view.state is ImageViewState.PRESENT:
+        latest = seen.latest(container.name)
+        attempt = 0 if latest is None else latest.attempt + 1
+        draft.actions.append(StartContainer(container, sandbox, attempt, _next_backoff_s(latest)))
+    elif view.state is ImageViewState.FAILED:
+        draft.waiting[container.name] = (view.reason, view.message)
+        if view.retry_at is not None:
+            draft.wake(view.retry_at)
+
+
+def _problem_passed(seen: PodObserved, name: str, draft: _Draft) -> bool:
+    problem = seen.memory.problems.get(name)
+    if problem is None or seen.now >= problem.retry_at:
+        return True
+    draft.waiting[name] = (problem.reason, problem.message)
+    draft.wake(problem.retry_at)
+    return False
+
+
+def _next_backoff_s(latest: ContainerInfo | None) -> int:
+    """The wait after the next attempt's end: none after the first, then 10 s, doubled up to 5 minutes."""
+    if latest is None:
+        return 0
+    ran_s = (latest.finished_at_ns - latest.started_at_ns) / 1e9
+    if latest.started_at_ns and ran_s >= BACKOFF_RESET_S:
+        return FIRST_BACKOFF_S
+    given = int(latest.annotations.get(BACKOFF_ANNOTATION, "0"))
+    return min(given * 2, MAX_BACKOFF_S) if given else FIRST_BACKOFF_S
+
+
+# ---- small questions ----
+
+
+def _in(seen: PodObserved, container: Container, sandbox: SandboxInfo) -> ContainerInfo | None:
+    latest = seen.latest(container.name)
+    return latest if latest is not None and latest.sandbox_id == sandbox.id else None
+
+
+def _alive(container: ContainerInfo) -> bool:
+    return container.state in (ContainerState.RUNNING, ContainerState.UNKNOWN)
+
+
+def _failed(container: ContainerInfo) -> bool:
+    return container.state is ContainerState.EXITED and container.exit_code != 0
+
+
+def _started(seen: PodObserved, name: str) -> bool:
+    probe = seen.memory.probes.get(name)
+    return probe is None or probe.started
+
+
+def _restarts(pod: Pod, container: Container, ended: ContainerInfo) -> bool:
+    policy = pod.spec.restart_policy or "Always"
+    ordinary = any(own.name == container.name for own in pod.spec.containers)
+    if is_sidecar(container) and not ordinary:
+        return True
+    if not ordinary:
+        return policy != "Never" and ended.exit_code != 0
+    return policy == "Always" or (policy == "OnFailure" and ended.exit_code != 0)
+
+
+def _deadline(pod: Pod) -> datetime | None:
+    if pod.spec.active_deadline_seconds is None or pod.status.start_time is None:
+        return None
+    return parse_time(pod.status.start_time) + timedelta(seconds=pod.spec.active_deadline_seconds)
+
+
+def _spec_grace(pod: Pod) -> int:
+    given = pod.spec.termination_grace_period_seconds
+    return DEFAULT_GRACE_S if given is None else given
+
+
+def _deletion_grace(pod: Pod) -> int:
+    given = pod.metadata.deletion_grace_period_seconds
+    return _spec_grace(pod) if given is None else given
+
+
+def _orphan_grace(seen: PodObserved) -> int:
+    """The pod's object is gone: what was agreed when its sandbox was made still holds."""
+    if seen.memory.final_grace_s is not None:
+        return seen.memory.final_grace_s
+    for sandbox in seen.sandboxes:
+        if GRACE_ANNOTATION in sandbox.annotations:
+            return int(sandbox.annotations[GRACE_ANNOTATION])
+    return DEFAULT_GRACE_S
+
+
+def _time(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
+
+
+def _go_duration(seconds: int) -> str:
+    """As Go prints a duration: 10s, 1m20s, 5m0s."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

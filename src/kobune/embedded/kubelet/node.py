@@ -1,0 +1,237 @@
+"""The Node object and the node's Lease. Owns both; other fields of the Node belong to others and stay untouched."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from kobune.api.core import Node
+from kobune.base.clock import Clock, format_micro_time, format_time
+from kobune.embedded.kubelet.devices import DevicePlugins
+from kobune.embedded.kubelet.machine import Machine
+from kobune.host.cri.types import CriError, CriRuntime
+from kobune.kube.client.core import LEASES, NODES
+from kobune.kube.client.errors import AlreadyExists, ApiError, NotFound
+from kobune.kube.client.objects import to_builtins
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.types import Patch
+
+__all__ = ["NodeIdentity", "NodeRegistration", "node_status"]
+
+_LOG = logging.getLogger(__name__)
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_DURATION_S = 40
+HEARTBEAT_S = 10.0
+STATUS_MAX_AGE = timedelta(minutes=5)
+"""An unchanged status is written again after this."""
+MAX_PODS = 110
+MAX_IMAGES = 50
+
+
+class NodeIdentity:
+    """How the node is known."""
+
+    def __init__(self, name: str, address: str, kubelet_port: int, pod_subnet: str, labels: Mapping[str, str]) -> None:
+        self.name = name
+        self.address = address
+        self.kubelet_port = kubelet_port
+        self.pod_subnet = pod_subnet
+        self.labels = dict(labels)
+
+
+def node_status(
+    identity: NodeIdentity,
+    machine: Machine,
+    devices: Mapping[str, tuple[int, int]],
+    runtime: Mapping[str, tuple[bool, str]],
+    images: list[dict[str, Any]],
+    stored: Node | None,
+    now: str,
+) -> dict[str, Any]:
+    """The part of the status that a kubelet owns. Pure.
+
+    Extended resources that are gone stay with 0, as plugins may come back.
+    """
+    base: dict[str, str] = {
+        "cpu": str(machine.cpus),
+        "memory": f"{machine.memory_bytes // 1024}Ki",
+        "ephemeral-storage": f"{machine.disk_bytes // 1024}Ki",
+        "pods": str(MAX_PODS),
+        **{name: str(amount) for name, amount in machine.hugepages.items()},
+    }
+    capacity, allocatable = dict(base), dict(base)
+    gone = {name for name in (stored.status.capacity if stored else {}) if "/" in name} - devices.keys()
+    for name in sorted(gone):
+        capacity[name] = allocatable[name] = "0"
+    for name, (total, usable) in devices.items():
+        capacity[name], allocatable[name] = str(total), str(usable)
+    problems = [f"{name}: {message}" for name, (good, message) in sorted(runtime.items()) if not good]
+    if not runtime:
+        problems = ["container runtime is down"]
+    ready = not problems
+    wanted = [
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        (
+            "Ready",
+            "True" if ready else "False",
+            "KubeletReady" if ready else "KubeletNotReady",
+            "kubelet is posting ready status" if ready else "; ".join(problems),
+        ),
+    ]
+    before = {condition.type: condition for condition in (stored.status.conditions if stored else [])}
+    conditions = []
+    for kind, status, reason, message in wanted:
+        old = before.get(kind)
+        same = old is not None and old.status == status
+        conditions.append(
+            {
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastHeartbeatTime": now,
+                "lastTransitionTime": old.last_transition_time if same and old is not None else now,
+            }
+        )
+    own = {kind for kind, *_ in wanted}
+    conditions += [to_builtins(old) for kind, old in before.items() if kind not in own]
+    return {
+        "capacity": capacity,
+        "allocatable": allocatable,
+        "conditions": conditions,
+        "addresses": [
+            {"type": "InternalIP", "address": identity.address},
+            {"type": "Hostname", "address": identity.name},
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": identity.kubelet_port}},
+        "nodeInfo": {
+            "kubeProxyVersion": "",
+            **to_builtins(machine.info),
+        },
+        "images": images,
+    }
+
+
+class NodeRegistration:
+    """Registers the node and keeps its status and Lease."""
+
+    def __init__(
+        self,
+        client: Client,
+        cri: CriRuntime,
+        devices: DevicePlugins,
+        identity: NodeIdentity,
+        machine: Machine,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._cri = cri
+        self._devices = devices
+        self._identity = identity
+        self._machine = machine
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self._written: dict[str, Any] | None = None
+        self._written_at = clock.now()
+
+    def wake(self) -> None:
+        """The node's resources have changed."""
+        self._changed.set()
+
+    async def run(self, registered: asyncio.Event | None = None) -> None:
+        """Until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._beat()
+                if registered is not None:
+                    registered.set()
+                failures = 0
+            except ApiError as error:
+                failures += 1
+                level = logging.WARNING if failures in (1, 10) else logging.DEBUG
+                _LOG.log(level, "node %s cannot be kept up to date: %s", self._identity.name, error)
+            delay_s = HEARTBEAT_S if failures == 0 else min(0.2 * 2.0**failures, HEARTBEAT_S)
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._changed.wait()
+                self._changed.clear()
+                # Plugins come in groups: one write for all of them.
+                await asyncio.sleep(0.05)
+            except TimeoutError:
+                pass
+
+    async def _beat(self) -> None:
+        node = await self._node()
+        await self._write_status(node)
+        await self._renew_lease(node)
+
+    async def _node(self) -> Node:
+        identity = self._identity
+        labels = identity.labels | {
+            "kubernetes.io/hostname": identity.name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": self._machine.info.architecture,
+        }
+        try:
+            node = await self._client.get(NODES, identity.name)
+        except NotFound:
+            body = {
+                "metadata": {"name": identity.name, "labels": labels},
+                "spec": {"podCIDR": identity.pod_subnet, "podCIDRs": [identity.pod_subnet]},
+            }
+            self._written = None
+            try:
+                return await self._client.create(NODES, body)
+            except AlreadyExists:
+                return await self._client.get(NODES, identity.name)
+        missing = {key: value for key, value in labels.items() if node.metadata.labels.get(key) != value}
+        if missing:
+            return await self._client.patch(NODES, identity.name, Patch.merge({"metadata": {"labels": missing}}))
+        return node
+
+    async def _write_status(self, node: Node) -> None:
+        now = self._clock.now()
+        try:
+            runtime = await self._cri.conditions()
+            images = await self._images()
+        except CriError as error:
+            runtime, images = {"RuntimeReady": (False, error.message)}, []
+        status = node_status(
+            self._identity, self._machine, self._devices.capacity(), runtime, images, node, format_time(now)
+        )
+        if self._written == _without_heartbeat(status) and now - self._written_at < STATUS_MAX_AGE:
+            return
+        await self._client.patch(NODES, self._identity.name, Patch.merge({"status": status}), subresource="status")
+        self._written, self._written_at = _without_heartbeat(status), now
+
+    async def _images(self) -> list[dict[str, Any]]:
+        images = sorted(await self._cri.list_images(), key=lambda image: -image.size_bytes)[:MAX_IMAGES]
+        return [
+            {"names": [*image.digests, *image.tags] or [image.id], "sizeBytes": image.size_bytes} for image in images
+        ]
+
+    async def _renew_lease(self, node: Node) -> None:
+        name = self._identity.name
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": LEASE_DURATION_S,
+            "renewTime": format_micro_time(self._clock.now()),
+        }
+        try:
+            await self._client.patch(LEASES, name, Patch.merge({"spec": spec}), LEASE_NAMESPACE)
+        except NotFound:
+            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}
+            body = {"metadata": {"name": name, "ownerReferences": [owner]}, "spec": spec}
+            await self._client.create(LEASES, body, LEASE_NAMESPACE)
+
+
+def _without_heartbeat(status: dict[str, Any]) -> dict[str, Any]:
+    conditions = [
+        {key: value for key, value in condition.items() if key != "lastHeartbeatTime"}
+        for condition in status["conditions"]
+    ]
+    return status | {"conditions": conditions}

@@ -1,0 +1,174 @@
+"""Composes the kubelet of one node and runs it until cancelled. Pods outlive it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kobune.api.core import Pod
+from kobune.embedded.kubelet.context import NodeContext
+from kobune.embedded.kubelet.devices import DevicePlugins
+from kobune.embedded.kubelet.dns import read_host_dns
+from kobune.embedded.kubelet.images import ImageError, Images
+from kobune.embedded.kubelet.machine import own_address, read_machine
+from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.node import NodeIdentity, NodeRegistration
+from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
+from kobune.embedded.kubelet.pods import NodePods
+from kobune.embedded.kubelet.render import DnsConfig
+from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
+from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
+from kobune.host.cgroup import Cgroups
+from kobune.host.containerd import ContainerdClient
+from kobune.host.cri import CriClient, CriError
+from kobune.host.mount import HostMounter
+from kobune.kube.client.clock import SystemClock
+from kobune.kube.client.config import load_config
+from kobune.kube.client.core import PODS, SERVICES
+from kobune.kube.client.http import HttpClient
+from kobune.kube.client.protocol import Client
+from kobune.kube.informer import Informer
+from kobune.kube.runtime import EventRecorder
+
+__all__ = ["KubeletConfig", "run", "run_with_client"]
+
+_LOG = logging.getLogger(__name__)
+RUNTIME_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletConfig:
+    """One node. Paths are this machine's; `tls_*` None means a self-signed certificate below `root`.
+
+    `client_ca` verifies clients of the kubelet's server (the API server); without it the server refuses everybody.
+    `allowed_clients` are the common names that may ask.
+    """
+
+    kubeconfig: Path
+    root: Path
+    node_name: str
+    containerd_socket: Path
+    pod_logs: Path
+    run_dir: Path
+    pod_subnet: str = "10.42.0.0/24"
+    node_ip: str = ""
+    listen_host: str = "0.0.0.0"  # noqa: S104 - clients need a certificate
+    listen_port: int = 10250
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
+    allowed_clients: tuple[str, ...] = ("kube-apiserver-kubelet-client",)
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    cgroup_root: str = "/kobune"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+async def run(config: KubeletConfig, *, ready: asyncio.Event | None = None) -> None:
+    """Run the node's kubelet until cancelled; `ready` is set once the node is registered and its server listens."""
+    client = HttpClient(load_config(config.kubeconfig), user_agent="kobune-kubelet")
+    try:
+        await run_with_client(config, client, ready=ready)
+    finally:
+        await client.close()
+
+
+async def run_with_client(config: KubeletConfig, client: Client, *, ready: asyncio.Event | None = None) -> None:
+    """As `run`, with a client that the caller made."""
+    clock = SystemClock()
+    cri = CriClient(config.containerd_socket)
+    containerd = ContainerdClient(config.containerd_socket)
+    paths = KubeletPaths(config.root, config.pod_logs)
+    for directory in (paths.root, paths.pods, paths.pod_logs, config.run_dir):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
+        runtime, version = await _wait_for_runtime(cri)
+        machine = read_machine(config.root, runtime, version)
+        address = config.node_ip or own_address()
+        facts = NodeFacts(
+            config.node_name, address, machine.memory_bytes, {"cpu": machine.cpus, "memory": machine.memory_bytes}
+        )
+        services = Informer(client, SERVICES)
+        pods_informer: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
+        images = Images(cri)
+        objects = PodObjects(client, services, facts)
+        mounter = HostMounter()
+
+        async def ensure_image(reference: str, policy: str, pod: Pod) -> None:
+            try:
+                await images.ensure(reference, policy, await objects.pull_secrets(pod))
+            except (ImageError, CriError) as error:
+                raise VolumeError(f"image {reference}: {error}") from None
+
+        devices = DevicePlugins(paths.device_plugins, lambda: registration.wake())
+        events = EventRecorder(client, component="kubelet", instance=config.node_name)
+        context = NodeContext(
+            client=client,
+            events=events,
+            clock=clock,
+            cri=cri,
+            images=images,
+            volumes=PodVolumes(paths, mounter, ImageVolumes(cri, containerd, mounter, ensure_image)),
+            objects=objects,
+            devices=devices,
+            cgroups=Cgroups(),
+            paths=paths,
+            facts=facts,
+            cluster_dns=DnsConfig(config.cluster_dns, (config.cluster_domain,)),
+            host_dns=read_host_dns,
+            cgroup_root=config.cgroup_root,
+        )
+        pods = NodePods(context, pods_informer, containerd)
+        server = KubeletServer(
+            ServerConfig(
+                host=config.listen_host,
+                port=config.listen_port,
+                node_name=config.node_name,
+                addresses=(address, "127.0.0.1"),
+                tls_cert=config.tls_cert,
+                tls_key=config.tls_key,
+                pki_dir=config.root / "pki",
+                client_ca=config.client_ca,
+                allowed_clients=config.allowed_clients,
+                run_dir=config.run_dir,
+            ),
+            pods,
+            cri,
+            containerd,
+        )
+        port = await server.start()
+        identity = NodeIdentity(config.node_name, address, port, config.pod_subnet, config.labels)
+        registration = NodeRegistration(client, cri, devices, identity, machine, clock)
+        await devices.start()
+        registered = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(services.run(), name="services")
+                group.create_task(pods_informer.run(), name="pods")
+                group.create_task(events.run(), name="events")
+                group.create_task(registration.run(registered), name="node")
+                group.create_task(pods.run(), name="pod workers")
+                await registered.wait()
+                _LOG.info("node %s is registered; kubelet server on port %d", config.node_name, port)
+                if ready is not None:
+                    ready.set()
+        finally:
+            await server.close()
+            await devices.close()
+    finally:
+        await cri.close()
+        await containerd.close()
+
+
+async def _wait_for_runtime(cri: CriClient) -> tuple[str, str]:
+    try:
+        async with asyncio.timeout(RUNTIME_TIMEOUT_S):
+            while True:
+                try:
+                    return await cri.version()
+                except CriError as error:
+                    _LOG.warning("waiting for the container runtime: %s", error)
+                    await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise TimeoutError(f"the container runtime did not answer within {RUNTIME_TIMEOUT_S:g} s") from None

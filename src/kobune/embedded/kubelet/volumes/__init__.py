@@ -1,0 +1,1 @@
+"""A pod's volumes: what their files hold (pure), and making, refreshing and removing them on this node."""
