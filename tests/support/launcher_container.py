@@ -22,7 +22,9 @@ mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o size=64m tmpfs "$root/dev"
-for device in null zero urandom random; do touch "$root/dev/$device"; mount --bind /dev/$device "$root/dev/$device"; done
+for device in null zero urandom random; do
+  touch "$root/dev/$device"; mount --bind /dev/$device "$root/dev/$device"
+done
 mkdir -p "$root/dev/net" "$root/dev/shm"; chmod 1777 "$root/dev/shm"
 mknod -m 0666 "$root/dev/net/tun" c 10 200
 mount -t tmpfs -o size=64m tmpfs "$root/run"

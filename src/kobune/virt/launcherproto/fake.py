@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from kobune.api.kubevirt.instance import VirtualMachineInstance
 from kobune.virt.domain.facts import Facts
 from kobune.virt.launcherproto.messages import (
     PROTOCOL_VERSION,
@@ -170,7 +171,13 @@ class FakeLauncher:
     def _sync(self, command: SyncVirtualMachine) -> DomainState:
         if self._state.status is S.ENDED:
             return self._state
-        self.vmi = msgspec.json.decode(bytes(command.vmi))
+        try:
+            vmi = msgspec.json.decode(command.vmi, type=VirtualMachineInstance)
+        except msgspec.MsgspecError as error:
+            raise Refusal(ErrorCode.INVALID_SPEC, f"this is no VirtualMachineInstance: {error}") from error
+        if vmi.metadata.uid != self.hello.uid:
+            raise Refusal(ErrorCode.INVALID_SPEC, f"this launcher belongs to {self.hello.uid}", field="metadata.uid")
+        self.vmi = msgspec.json.decode(command.vmi)
         self.facts = command.facts
         if self._state.status is S.NONE:
             self.change(status=S.STARTING)
