@@ -38,6 +38,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass: every sleeper due within it wakes at its own moment and runs before the next one."""
+        await settle()  # tasks that were just started get to their sleep first
         end_s = self._elapsed_s + seconds
         while due := [entry for entry in self._sleepers if entry[0] <= end_s and not entry[1].done()]:
             moment_s, future = min(due, key=lambda entry: entry[0])
