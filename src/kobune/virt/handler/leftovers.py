@@ -13,7 +13,7 @@ from kobune.api.core import Pod
 from kobune.base.errors import KobuneError
 from kobune.kube.informer import Informer
 from kobune.virt.handler.instance.observe import launcher_pod
-from kobune.virt.handler.network.setup import PodNetworks
+from kobune.virt.handler.network.setup import GuestNetworks
 
 __all__ = ["Leftovers"]
 
@@ -25,7 +25,7 @@ RETRY_S: Final = 5.0
 class Leftovers:
     """Runs beside the controller."""
 
-    def __init__(self, pods: Informer[Pod], networks: PodNetworks) -> None:
+    def __init__(self, pods: Informer[Pod], networks: GuestNetworks) -> None:
         self._pods = pods
         self._networks = networks
         self._due: set[str] = set()

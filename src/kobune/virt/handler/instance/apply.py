@@ -22,7 +22,7 @@ from kobune.virt.handler.instance.actions import (
     Start,
 )
 from kobune.virt.handler.launchers import LauncherLink, Launchers
-from kobune.virt.handler.network.setup import PodNetworks
+from kobune.virt.handler.network.setup import GuestNetworks
 
 __all__ = ["InstanceExecutor"]
 
@@ -30,7 +30,7 @@ __all__ = ["InstanceExecutor"]
 class InstanceExecutor:
     """`execute` of the controller."""
 
-    def __init__(self, writer: ApiWriter, launchers: Launchers, networks: PodNetworks, kvm: KvmProof) -> None:
+    def __init__(self, writer: ApiWriter, launchers: Launchers, networks: GuestNetworks, kvm: KvmProof) -> None:
         self._writer = writer
         self._launchers = launchers
         self._networks = networks

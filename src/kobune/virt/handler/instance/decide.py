@@ -67,11 +67,13 @@ def _starting(seen: Observed, key: Key, launcher: LauncherView) -> Decision[Hand
         return Decision()
     if setback is None:
         return Decision((Start(key, seen.vmi),))
+    if setback.terminal:
+        # The specification of an instance can't change. The launcher ends before the phase says so: no pod is left.
+        failed = _patch(seen, key, ended_status(seen, crashed=True, message=setback.message))
+        event = Event(EventType.WARNING, "SyncFailed", setback.message)
+        return Decision((Shutdown(key, 0), *failed), events=(event,))
     patch = _patch(seen, key, setback_status(seen, setback))
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
-    if setback.terminal:
-        # The specification of an instance can't change: end the launcher, its end becomes the instance's.
-        return Decision((*patch, Shutdown(key, 0)), events=told)
     if setback.again_at > seen.now:
         return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)
     return Decision((*patch, Start(key, seen.vmi)), events=told)

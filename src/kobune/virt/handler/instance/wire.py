@@ -18,7 +18,7 @@ from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver
 from kobune.virt.handler.instance.observed import Observed
 from kobune.virt.handler.launchers import Launchers
-from kobune.virt.handler.network.setup import PodNetworks
+from kobune.virt.handler.network.setup import GuestNetworks
 
 __all__ = ["InstanceController"]
 
@@ -32,7 +32,7 @@ class InstanceController:
     """The controller of this node's instances with what it shares with the server and the clean-up."""
 
     def __init__(
-        self, process: ControllerProcess, node: str, kubelet_root: Path, networks: PodNetworks, kvm: KvmProof
+        self, process: ControllerProcess, node: str, kubelet_root: Path, networks: GuestNetworks, kvm: KvmProof
     ) -> None:
         self.instances: Informer[VirtualMachineInstance] = process.informers.of(
             VIRTUAL_MACHINE_INSTANCES, label_selector=f"{NODE_LABEL}={node}"

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -25,7 +26,7 @@ from kobune.virt.domain.facts import InterfaceFacts
 from kobune.virt.handler.network.converge import link_changes, missing_sysctls
 from kobune.virt.handler.network.plan import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface, plan
 
-__all__ = ["NotReady", "PodNetworks"]
+__all__ = ["GuestNetworks", "NotReady", "PodNetworks"]
 
 _LOG = logging.getLogger(__name__)
 TUN = ("/dev/net/tun", (10, 200))
@@ -36,8 +37,28 @@ class NotReady(RetryableError):
     """The pod has no network yet."""
 
 
-class PodNetworks:
+class GuestNetworks(Protocol):
     """The networks of the launcher pods on this node, by pod uid."""
+
+    async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
+        """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
+
+        Idempotent. Raises UnsupportedInterface, NotReady, NamespaceGone, ProcessGone, UnsafePath, DnsmasqFailed,
+        CommandError.
+        """
+        ...
+
+    async def release(self, pod_uid: str) -> None:
+        """Stop what serves the pod's network and forget it; the rest ends with the namespace. Idempotent."""
+        ...
+
+    async def known(self) -> frozenset[str]:
+        """Uids of pods that something is left of."""
+        ...
+
+
+class PodNetworks:
+    """`GuestNetworks` on this machine."""
 
     def __init__(
         self, runner: Runner, netlink: Netlink, nftables: Nftables, dhcp: DhcpServers, state_dir: Path
@@ -49,10 +70,7 @@ class PodNetworks:
         self._state_dir = state_dir
 
     async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
-        """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
-
-        Raises UnsupportedInterface, NotReady, NamespaceGone, ProcessGone, UnsafePath, DnsmasqFailed, CommandError.
-        """
+        """See `GuestNetworks.ensure`."""
         if not vmi.spec.domain.devices.interfaces:
             return []
         resolv_conf = await asyncio.to_thread(_resolv_conf, pid)
@@ -72,12 +90,12 @@ class PodNetworks:
         ]
 
     async def release(self, pod_uid: str) -> None:
-        """Stop what serves the pod's network and forget it; the rest ends with the namespace. Idempotent."""
+        """See `GuestNetworks.release`."""
         await self._dhcp.stop(pod_uid)
         await asyncio.to_thread(shutil.rmtree, self._folder(pod_uid), ignore_errors=True)
 
     async def known(self) -> frozenset[str]:
-        """Uids of pods that something is left of."""
+        """See `GuestNetworks.known`."""
         folders: frozenset[str] = frozenset()
         with contextlib.suppress(FileNotFoundError):
             folders = frozenset(os.listdir(self._state_dir / "pods"))

@@ -1,0 +1,147 @@
+"""The plan of a guest's network, and what is missing to it."""
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import convert
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.dnsmasq import DhcpConfig, Lease, render
+from kobune.host.netlink import Address, AddTap, Link, Route
+from kobune.host.netlink.fake import FakeNetlink
+from kobune.host.netns import HOST
+from kobune.host.nftables import render as render_table
+from kobune.virt.handler.network.converge import link_changes, missing_sysctls
+from kobune.virt.handler.network.plan import NetworkPlan, PodInterface, UnsupportedInterface, guest_mac, plan
+
+ETH0 = (Address("inet", "10.42.0.7", 24), Address("inet6", "fe80::1", 64, "link"))
+POD = PodInterface("0a:00:00:00:00:07", 1450, ETH0, (Route("default", "10.42.0.1", "eth0"),))
+RESOLV = "nameserver 10.43.0.10\nnameserver ::1\nsearch a.b c.d\noptions ndots:5\n"
+
+
+def vmi(interface: dict[str, Any] | None = None, *, pod: dict[str, Any] | None = None, **domain: Any) -> Any:
+    interfaces = [] if interface is None else [{"name": "default", **interface}]
+    devices = {"interfaces": interfaces, **domain.pop("devices", {})}
+    spec = {"domain": {"devices": devices, **domain}, "networks": [{"name": "default", "pod": pod or {}}]}
+    return convert({"metadata": {"namespace": "ns", "name": "vm"}, "spec": spec}, type=VirtualMachineInstance)
+
+
+def test_masquerade_puts_the_guest_behind_a_bridge_with_an_address_of_its_own() -> None:
+    made = plan(vmi({"masquerade": {}}), POD, RESOLV)
+    bridge, tap = made.links
+    assert (bridge.name, bridge.mtu, [a.cidr for a in bridge.addresses]) == ("k6t-eth0", 1450, ["10.0.2.1/24"])
+    assert (tap.name, tap.master, tap.mtu) == ("tap0", "k6t-eth0", 1450)
+    assert dict(made.sysctls)["net.ipv4.ip_forward"] == "1"
+    assert "net.ipv6.conf.all.forwarding" not in dict(made.sysctls)
+    assert made.dhcp is not None
+    assert made.dhcp.dns_servers == ("10.43.0.10",), "a loopback server is nothing for a guest"
+    assert made.dhcp.search_domains == ("a.b", "c.d")
+    assert made.dhcp.leases[0].address == "10.0.2.2"
+
+
+def test_another_network_may_be_asked_for() -> None:
+    made = plan(vmi({"masquerade": {}}, pod={"vmNetworkCIDR": "172.30.0.0/16"}), POD, "")
+    assert made.dhcp is not None
+    assert (made.dhcp.leases[0].address, made.dhcp.leases[0].netmask) == ("172.30.0.2", "255.255.0.0")
+
+
+def test_ports_narrow_what_comes_in() -> None:
+    ports = [{"port": 22}, {"port": 53, "protocol": "UDP"}, {"port": 80, "protocol": "TCP"}]
+    made = plan(vmi({"masquerade": {}, "ports": ports}), POD, "")
+    assert made.table is not None
+    rules = {chain.name: chain.rules for chain in made.table.chains}
+    assert rules["prerouting"] == (
+        'iifname "eth0" meta nfproto ipv4 tcp dport { 22, 80 } dnat ip to 10.0.2.2',
+        'iifname "eth0" meta nfproto ipv4 udp dport { 53 } dnat ip to 10.0.2.2',
+    )
+
+
+def test_ipv6_follows_the_pod() -> None:
+    dual = replace(POD, addresses=(*ETH0, Address("inet6", "fd42::7", 64)))
+    made = plan(vmi({"masquerade": {}}), dual, "")
+    assert [a.cidr for a in made.links[0].addresses] == ["10.0.2.1/24", "fd10:0:2::1/120"]
+    assert made.dhcp is not None
+    assert made.dhcp.leases[0].address6 == "fd10:0:2::2"
+    assert made.table is not None
+    assert "dnat ip6 to fd10:0:2::2" in render_table(made.table)
+
+
+def test_bridge_binding_hands_the_pod_s_address_and_mac_to_the_guest() -> None:
+    made = plan(vmi({"bridge": {}}), POD, "")
+    assert made.guests[0].mac == POD.mac
+    assert made.table is None
+    eth0 = next(link for link in made.links if link.name == "eth0")
+    assert eth0.mac != POD.mac
+    assert eth0.addresses == ()
+    assert made.dhcp is not None
+    assert (made.dhcp.leases[0].address, made.dhcp.leases[0].gateway) == ("10.42.0.7", "10.42.0.1")
+
+
+def test_queues_follow_the_vcpus_when_asked_for() -> None:
+    many = vmi({"masquerade": {}}, devices={"networkInterfaceMultiqueue": True}, cpu={"cores": 2, "sockets": 2})
+    made = plan(many, POD, "")
+    assert made.guests[0].queues == 4
+    assert AddTap("tap0", 107, 107, True) in link_changes(made, ())
+    assert plan(vmi({"masquerade": {}}, cpu={"cores": 2}), POD, "").guests[0].queues == 1
+
+
+def test_no_interface_needs_nothing() -> None:
+    assert plan(vmi(), POD, RESOLV) == NetworkPlan()
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [{"sriov": {}}, {"name": "other", "masquerade": {}}, {"masquerade": {}, "macAddress": "02:00\nlink delete eth0"}],
+)
+def test_what_cannot_be_made_is_refused(interface: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedInterface):
+        plan(vmi(interface), POD, "")
+
+
+def test_a_mac_address_is_stable_local_and_unicast_unless_it_was_asked_for() -> None:
+    one, other = vmi({"masquerade": {}}), vmi({"masquerade": {}, "macAddress": "DE-AD-00-00-BE-EF"})
+    interface = one.spec.domain.devices.interfaces[0]
+    mac = guest_mac(one, interface)
+    assert mac == guest_mac(vmi({"masquerade": {}}), interface)
+    assert int(mac[:2], 16) & 3 == 2
+    assert guest_mac(other, other.spec.domain.devices.interfaces[0]) == "de:ad:00:00:be:ef"
+
+
+BINDINGS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{"masquerade": {}}, {"bridge": {}}])
+
+
+@given(binding=BINDINGS, cut=st.integers(0, 8))
+async def test_any_interrupted_set_up_converges(binding: dict[str, Any], cut: int) -> None:
+    """Killed after any number of changes, the next pass does the rest, and one after that nothing."""
+    wanted = plan(vmi(binding), POD, "")
+    kernel = FakeNetlink()
+    kernel.add(HOST, Link("eth0", POD.mac, POD.mtu, True, "veth", addresses=ETH0))
+    await kernel.change(HOST, tuple(itertools.islice(link_changes(wanted, await kernel.links(HOST)), cut)))
+    await kernel.change(HOST, link_changes(wanted, await kernel.links(HOST)))
+    assert link_changes(wanted, await kernel.links(HOST)) == ()
+
+
+def test_only_settings_that_differ_are_written() -> None:
+    wanted = plan(vmi({"masquerade": {}}), POD, "")
+    names = [name for name, _ in wanted.sysctls]
+    assert missing_sysctls(wanted, dict.fromkeys(names, "1")) == ()
+    assert missing_sysctls(wanted, {names[0]: "1"}) == tuple(wanted.sysctls[1:])
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_text_of_a_user_becomes_a_line_of_the_dhcp_configuration(hostname: str, domain: str) -> None:
+    lease = Lease("k6t-eth0", "02:00:00:00:00:01", "10.0.2.2", 24, "255.255.255.0", "10.0.2.1", 1500)
+    usual = render(DhcpConfig((lease,), "a", (), ("b",)))
+    lines = render(DhcpConfig((lease,), hostname, (), (domain,))).splitlines()
+    names = {line.partition("=")[0] for line in lines}
+    assert names <= {line.partition("=")[0] for line in usual.splitlines()}
+    assert len(lines) <= len(usual.splitlines())
+
+
+def test_a_lease_refuses_what_is_no_mac_address() -> None:
+    with pytest.raises(ValueError, match="no MAC address"):
+        Lease("k6t-eth0", "02:00\ndhcp-script=x", "10.0.2.2", 24, "255.255.255.0", None, 1500)
