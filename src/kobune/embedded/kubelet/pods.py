@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 RELIST_S = 30.0
 """A safety net only: containerd's events say what happens to containers."""
 REFRESH_S = 60.0
+LATE_LOOKS_S = (0.03, 0.15, 1.0)
 
 
 class NodePods:
@@ -111,12 +112,20 @@ class NodePods:
                     uid = self._owners.get(event.container_id)
                     worker = self._workers.get(uid) if uid else None
                     if worker is not None:
-                        worker.wake()
+                        self._wake_for(worker, event.topic)
             except ContainerdError as error:
                 _LOG.warning("containerd's events ended: %s", error)
             await asyncio.sleep(1)
             # Whatever was missed meanwhile is found by looking.
             await self._relist()
+
+    def _wake_for(self, worker: PodWorker, topic: str) -> None:
+        worker.wake()
+        if topic in ("/tasks/exit", "/tasks/delete"):
+            # The event is out before CRI has noted the end itself, and no other event follows.
+            loop = asyncio.get_running_loop()
+            for delay_s in LATE_LOOKS_S:
+                loop.call_later(delay_s, worker.wake)
 
     async def _relist_always(self) -> None:
         while True:

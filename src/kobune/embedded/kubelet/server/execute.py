@@ -72,9 +72,10 @@ class _Process:
         self._exec_id = exec_id
         self._options = options
         self._stdin = pipes / "stdin" if options.stdin else None
-        self._stdout = pipes / "stdout" if options.stdout or options.tty else None
-        self._stderr = pipes / "stderr" if options.stderr and not options.tty else None
-        self._outputs: list[tuple[int, int]] = []
+        # The runtime wants both outputs of a process without a terminal, whether the client does or not.
+        self._stdout = pipes / "stdout"
+        self._stderr = None if options.tty else pipes / "stderr"
+        self._outputs: list[tuple[int | None, int]] = []
         self._input: int | None = None
 
     async def start(self, command: Sequence[str]) -> None:
@@ -95,9 +96,10 @@ class _Process:
                 stdout=self._stdout,
                 stderr=self._stderr,
             )
-            for channel, path in ((STDOUT, self._stdout), (STDERR, self._stderr)):
+            outputs = ((STDOUT, self._stdout, self._options.stdout), (STDERR, self._stderr, self._options.stderr))
+            for channel, path, wanted in outputs:
                 if path is not None:
-                    self._outputs.append((channel, os.open(path, os.O_RDONLY | os.O_NONBLOCK)))
+                    self._outputs.append((channel if wanted else None, os.open(path, os.O_RDONLY | os.O_NONBLOCK)))
             if self._stdin is not None:
                 self._input = os.open(self._stdin, os.O_WRONLY | os.O_NONBLOCK)
         finally:
@@ -107,7 +109,7 @@ class _Process:
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Move bytes until the process has ended; its exit status is the last message."""
         # An empty message tells the client that the command runs.
-        await _send(socket, bytes([STDOUT if self._outputs else STDERR]))
+        await _send(socket, bytes([STDOUT if self._options.stdout else STDERR]))
         readers = [asyncio.create_task(_deliver(socket, channel, fd)) for channel, fd in self._outputs]
         exit_code = asyncio.create_task(self._containerd.exec_wait(self._container_id, self._exec_id))
         receiver = asyncio.create_task(self._receive(socket))
@@ -171,9 +173,8 @@ class _Process:
             self._input = None
 
 
-async def _deliver(socket: web.WebSocketResponse, channel: int, descriptor: int) -> None:
-    """Send a pipe's bytes until its end; a slow client slows the process down."""
-    prefix = bytes([channel])
+async def _deliver(socket: web.WebSocketResponse, channel: int | None, descriptor: int) -> None:
+    """Send a pipe's bytes until its end; a slow client slows the process down. Without a channel they are dropped."""
     try:
         while True:
             try:
@@ -183,7 +184,8 @@ async def _deliver(socket: web.WebSocketResponse, channel: int, descriptor: int)
                 continue
             if not data:
                 return
-            await _send(socket, prefix + data)
+            if channel is not None:
+                await _send(socket, bytes([channel]) + data)
     finally:
         os.close(descriptor)
 
