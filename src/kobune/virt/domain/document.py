@@ -19,6 +19,7 @@ __all__ = ["Configure", "DiskSource", "Domain", "DomainSource", "Element", "Inva
 Element = ElementTree.Element
 
 KOBUNE_NAMESPACE = "https://kobune.io/domain/v1"
+ElementTree.register_namespace("kobune", KOBUNE_NAMESPACE)
 
 
 class InvalidSpec(TerminalError):

@@ -1,0 +1,229 @@
+"""Domain XML by golden files: one VMI per file, whole documents compared. `--update-golden` writes them."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kobune.virt.domain.document import DiskSource, DomainSource, InvalidSpec
+from kobune.virt.domain.facts import Facts, InterfaceFacts
+from kobune.virt.domain.render import render_domain
+from support.vmis import UID, vmi, vmi_document
+
+ROOT = DiskSource(
+    "/var/run/kubevirt-ephemeral-disks/disk-data/root/disk.qcow2",
+    "qcow2",
+    backing=DiskSource("/var/run/kubevirt/container-disks/root/disk/demo.qcow2", "qcow2", read_only=True),
+)
+SEED = DiskSource("/var/run/kubevirt-ephemeral-disks/cloud-init/seed.iso", read_only=True)
+CLAIM = DiskSource("/var/run/kubevirt-private/vmi-disks/data/disk.img")
+BLOCK = DiskSource("/dev/block", block=True)
+DISKS = {"root": ROOT, "seed": SEED, "data": CLAIM, "block": BLOCK}
+POD = InterfaceFacts(name="default", tap="tap0", mac="02:00:00:5f:0c:2b", mtu=1450, bridge="k6t-eth0")
+TCG = Facts(interfaces=[POD])
+KVM = Facts(kvm=True, host_cpus=8, interfaces=[POD])
+
+INTERFACE = {"name": "default", "masquerade": {}}
+
+
+def devices(**more: Any) -> dict[str, Any]:
+    return {"disks": [{"name": "root", "disk": {"bus": "virtio"}}], **more}
+
+
+CASES: dict[str, tuple[dict[str, Any], Facts]] = {
+    "smallest-tcg": ({"devices": devices()}, TCG),
+    "demo-tcg": ({"devices": devices(interfaces=[INTERFACE], rng={})}, TCG),
+    "demo-kvm": ({"devices": devices(interfaces=[INTERFACE], rng={})}, KVM),
+    "disks": (
+        {
+            "devices": {
+                "disks": [
+                    {"name": "root", "bootOrder": 1, "disk": {"bus": "sata"}, "cache": "none", "io": "native"},
+                    {"name": "seed", "cdrom": {"bus": "sata", "tray": "open"}},
+                    {"name": "data", "disk": {"bus": "scsi"}, "serial": "D1", "errorPolicy": "report"},
+                    {
+                        "name": "block",
+                        "disk": {"bus": "virtio", "pciAddress": "0000:81:01.0"},
+                        "shareable": True,
+                        "dedicatedIOThread": True,
+                        "blockSize": {"custom": {"logical": 4096, "physical": 4096}},
+                    },
+                ],
+                "blockMultiQueue": True,
+            },
+            "cpu": {"cores": 2},
+            "ioThreadsPolicy": "shared",
+        },
+        TCG,
+    ),
+    "network": (
+        {
+            "devices": devices(
+                interfaces=[
+                    {"name": "default", "masquerade": {}, "bootOrder": 1},
+                    {"name": "second", "bridge": {}, "model": "e1000e", "state": "down", "acpiIndex": 7},
+                    {"name": "third", "bridge": {}, "state": "absent"},
+                ],
+                networkInterfaceMultiqueue=True,
+            ),
+            "cpu": {"sockets": 4},
+        },
+        Facts(
+            interfaces=[
+                InterfaceFacts(name="default", tap="tap0", mac="02:00:00:00:00:01", queues=8),
+                InterfaceFacts(name="second", tap="tap1", mac="02:00:00:00:00:02"),
+            ]
+        ),
+    ),
+    "cpu-and-memory": (
+        {
+            "devices": devices(),
+            "cpu": {
+                "sockets": 2,
+                "cores": 2,
+                "threads": 2,
+                "maxSockets": 4,
+                "model": "Haswell",
+                "features": [{"name": "vmx", "policy": "disable"}, {"name": "aes"}],
+            },
+            "memory": {"guest": "1Gi", "hugepages": {"pageSize": "2Mi"}},
+        },
+        KVM,
+    ),
+    "uefi-secure-boot": (
+        {
+            "devices": devices(tpm={}),
+            "machine": {"type": "pc-q35-7.2"},
+            "firmware": {
+                "uuid": "11111111-2222-3333-4444-555555555555",
+                "serial": "S-1",
+                "bootloader": {"efi": {}},
+            },
+            "chassis": {"manufacturer": "Acme", "asset": "A1"},
+        },
+        TCG,
+    ),
+    "windows-kvm": (
+        {
+            "devices": devices(inputs=[{"name": "tablet", "type": "tablet"}], sound={"name": "card"}),
+            "clock": {
+                "utc": {"offsetSeconds": 3600},
+                "timer": {
+                    "hpet": {"present": False},
+                    "pit": {"tickPolicy": "delay"},
+                    "rtc": {"tickPolicy": "catchup", "track": "guest"},
+                    "hyperv": {},
+                },
+            },
+            "features": {
+                "acpi": {},
+                "apic": {"endOfInterrupt": True},
+                "kvm": {"hidden": True},
+                "smm": {"enabled": False},
+                "hyperv": {
+                    "relaxed": {},
+                    "vapic": {"enabled": True},
+                    "spinlocks": {"spinlocks": 8191},
+                    "vendorid": {"vendorid": "KVM Hv"},
+                    "synic": {},
+                    "synictimer": {"direct": {}},
+                    "tlbflush": {"enabled": False},
+                },
+            },
+        },
+        KVM,
+    ),
+    "bare": (
+        {
+            "devices": devices(
+                autoattachGraphicsDevice=False,
+                autoattachSerialConsole=False,
+                autoattachMemBalloon=False,
+                disableHotplug=True,
+                useVirtioTransitional=True,
+            ),
+            "features": {"acpi": {"enabled": False}},
+            "rebootPolicy": "Terminate",
+        },
+        TCG,
+    ),
+    "watched": (
+        {
+            "devices": devices(
+                watchdog={"name": "dog", "i6300esb": {"action": "poweroff"}},
+                panicDevices=[{"model": "pvpanic"}],
+                inputs=[{"name": "keys", "type": "keyboard", "bus": "virtio"}],
+                video={"type": "virtio"},
+                logSerialConsole=False,
+            ),
+            "clock": {"timezone": "Europe/Berlin"},
+        },
+        TCG,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_domain_xml(name: str, golden: Callable[[str, str], None]) -> None:
+    domain, facts = CASES[name]
+    text = render_domain(DomainSource(vmi(vmi_document(**domain)), facts, DISKS))
+    golden(f"{name}.xml", text)
+    ElementTree.fromstring(text)
+
+
+def test_the_same_source_gives_the_same_text() -> None:
+    source = DomainSource(vmi(), TCG, DISKS)
+    assert render_domain(source) == render_domain(source)
+
+
+@pytest.mark.parametrize(
+    ("domain", "field"),
+    [
+        ({"devices": {"disks": [{"name": "nowhere", "disk": {}}]}}, "spec.domain.devices.disks[0].name"),
+        ({"devices": devices(interfaces=[{"name": "other"}])}, "spec.domain.devices.interfaces[0]"),
+        (
+            {"devices": devices(interfaces=[{**INTERFACE, "model": "token-ring"}])},
+            "spec.domain.devices.interfaces[0].model",
+        ),
+        (
+            {"devices": {"disks": [{"name": "root", "disk": {"pciAddress": "slot 7"}}]}},
+            "spec.domain.devices.disks[0].disk.pciAddress",
+        ),
+        ({"devices": devices(inputs=[{"name": "m", "type": "mouse"}])}, "spec.domain.devices.inputs[0].type"),
+        ({"memory": {"guest": "lots"}}, "spec.domain.memory.guest"),
+        ({"memory": {"guest": "1"}}, "spec.domain.memory.guest"),
+        ({"memory": None}, "spec.domain.memory.guest"),
+        ({"firmware": {"uuid": "seven"}}, "spec.domain.firmware.uuid"),
+    ],
+)
+def test_what_cannot_be_rendered_names_its_field(domain: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSpec) as error:
+        render_domain(DomainSource(vmi(vmi_document(**domain)), TCG, DISKS))
+    assert error.value.field == field
+    assert str(error.value).startswith(field)
+
+
+def test_the_domain_has_the_vmis_uid_unless_the_firmware_says_otherwise() -> None:
+    assert f"<uuid>{UID}</uuid>" in render_domain(DomainSource(vmi(), TCG, DISKS))
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({"requests": {"memory": "64Mi"}}, 64 * 1024),
+        ({"limits": {"memory": "1G"}}, 953 * 1024),
+        ({"requests": {"memory": "64Mi"}, "limits": {"memory": "1Gi"}}, 64 * 1024),
+    ],
+)
+def test_without_guest_memory_the_request_or_the_limit_is_taken(resources: dict[str, Any], expected: int) -> None:
+    text = render_domain(DomainSource(vmi(vmi_document(memory=None, resources=resources)), TCG, DISKS))
+    assert f'<memory unit="KiB">{expected}</memory>' in text
+
+
+@pytest.mark.parametrize(
+    ("resources", "vcpus"), [({"requests": {"cpu": "1500m"}}, 2), ({"limits": {"cpu": 3}}, 3), ({}, 1)]
+)
+def test_without_a_topology_the_request_or_limit_gives_the_sockets(resources: dict[str, Any], vcpus: int) -> None:
+    text = render_domain(DomainSource(vmi(vmi_document(resources=resources)), TCG, DISKS))
+    assert f'<vcpu placement="static">{vcpus}</vcpu>' in text

@@ -1,0 +1,55 @@
+"""What is not rendered is told with its field; what the demo needs is not in that list."""
+
+from typing import Any
+
+import pytest
+
+from kobune.virt.domain.unsupported import Unsupported, unsupported, unsupported_spec
+from support.vmis import vmi, vmi_document
+
+
+def test_everything_in_a_plain_vmi_is_supported() -> None:
+    assert unsupported(vmi()) == []
+
+
+DISK = {"name": "root", "disk": {}}
+
+
+@pytest.mark.parametrize(
+    ("domain", "field"),
+    [
+        ({"devices": {"filesystems": [{"name": "f", "virtiofs": {}}]}}, "spec.domain.devices.filesystems"),
+        ({"devices": {"downwardMetrics": {}}}, "spec.domain.devices.downwardMetrics"),
+        ({"devices": {"gpus": [{"name": "g"}]}}, "spec.domain.devices.gpus"),
+        ({"devices": {"disks": [DISK, {"name": "seed", "lun": {}}]}}, "spec.domain.devices.disks[1].lun"),
+        (
+            {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
+            "spec.domain.devices.interfaces[0].sriov",
+        ),
+        ({"devices": {"tpm": {"persistent": True}}}, "spec.domain.devices.tpm.persistent"),
+        ({"cpu": {"dedicatedCpuPlacement": True}}, "spec.domain.cpu.dedicatedCpuPlacement"),
+        ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
+        ({"firmware": {"kernelBoot": {}}}, "spec.domain.firmware.kernelBoot"),
+    ],
+)
+def test_what_is_not_rendered_is_named_by_its_path(domain: dict[str, Any], field: str) -> None:
+    document = vmi_document(**{"devices": {"disks": [DISK]}, **domain})
+    found = unsupported(vmi(document))
+    assert [entry.field for entry in found] == [field]
+    assert not found[0].harmless
+
+
+def test_a_template_is_named_by_its_own_path() -> None:
+    document = vmi_document()
+    document["spec"]["volumes"].append({"name": "m", "memoryDump": {"claimName": "c"}})
+    found = unsupported_spec(vmi(document).spec, "spec.template.spec")
+    assert found == [
+        Unsupported("spec.template.spec.volumes[2].memoryDump", "this kind of volume is not supported yet")
+    ]
+
+
+def test_what_a_guest_can_do_without_is_harmless() -> None:
+    document = vmi_document()
+    document["spec"]["readinessProbe"] = {"guestAgentPing": {}}
+    (found,) = unsupported(vmi(document))
+    assert (found.field, found.harmless) == ("spec.readinessProbe.guestAgentPing", True)
