@@ -17,7 +17,7 @@ import pytest
 
 from kobune.api.core import ConfigMap, Pod
 from kobune.kube.client.core import CONFIG_MAPS, NAMESPACES, PODS
-from kobune.kube.client.errors import AlreadyExists, Conflict, Expired, Invalid, NotFound
+from kobune.kube.client.errors import AlreadyExists, Conflict, Invalid, NotFound
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch, PatchType, Preconditions, WatchEvent, WatchEventType
@@ -248,10 +248,6 @@ class ClientContract:
         async with asyncio.timeout(10):
             async for _ in client.watch(CONFIG_MAPS, NAMESPACE, resource_version=page.resource_version, timeout_s=1):
                 pass
-
-    async def test_a_watch_from_a_forgotten_revision_is_expired(self, client: Client) -> None:
-        with pytest.raises(Expired):
-            await self._collect(client, "1", "", 1)
 
     async def test_pods_on_a_node_get_a_grace_period(self, client: Client, name: str) -> None:
         await client.create(PODS, {"metadata": {"name": name}, "spec": POD_SPEC | {"nodeName": "somewhere"}}, NAMESPACE)

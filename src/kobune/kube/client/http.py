@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_S: Final = 30.0
 WATCH_LINE_LIMIT: Final = 16 * 1024 * 1024
 """Longest watch event in bytes; etcd's own limit for an object is 1.5 MiB."""
-CONNECTION_LIMIT: Final = 100
 _WATCH_GRACE_S: Final = 15.0
 _JSON: Final = "application/json"
 
@@ -282,7 +281,8 @@ class HttpClient:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=CONNECTION_LIMIT, ttl_dns_cache=60)
+            # No limit: each watch holds a connection, and a request must never wait for one of them to end.
+            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 headers={"User-Agent": self._user_agent, "Accept": _JSON},

@@ -53,14 +53,13 @@ class Request:
 
 
 class FakeApi:
-    """Keeps `kobune.kube.client.protocol.Client` without a server. Every resource has a status subresource."""
+    """Keeps `kobune.kube.client.protocol.Client` without a server, for any `Resource` that it is called with."""
 
-    def __init__(self, *, clock: Clock | None = None, no_status: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.store = Store(self.clock)
         self.faults = Faults()
         self.requests: list[Request] = []
-        self._no_status = no_status
         self._applied: dict[tuple[Collection, Key, str], dict[str, Any]] = {}
         self._routes: list[tuple[str, re.Pattern[str], RawHandler]] = []
         self._news = asyncio.Event()
@@ -146,7 +145,7 @@ class FakeApi:
         document = copy.deepcopy(to_builtins(obj))
         namespace = namespace or key_of(document).namespace
         await self._enter("create", resource.plural, Key(namespace, key_of(document).name))
-        if resource.plural not in self._no_status:
+        if resource.status_subresource:
             document.pop("status", None)
         return await self._leave("create", resource, self.store.create(resource, namespace, document))
 
@@ -344,7 +343,7 @@ class FakeApi:
     def _write(self, resource: Resource[Any], key: Key, document: dict[str, Any], subresource: str) -> dict[str, Any]:
         """Store what the main resource or the status subresource may change, and nothing else."""
         old = self.store.get(resource, key)
-        if subresource == "status":
+        if subresource == "status" and resource.status_subresource:
             metadata = {**copy.deepcopy(old["metadata"])}
             given = document.get("metadata") or {}
             metadata |= {name: given[name] for name in ("resourceVersion", "uid") if name in given}
@@ -352,9 +351,9 @@ class FakeApi:
             if not merged["status"]:
                 merged.pop("status")
             return self.store.update(resource, key, merged)
-        if subresource:
+        if subresource and subresource != "status":
             raise Invalid(404, "NotFound", f"the in-memory API has no subresource {subresource!r}")
-        if resource.plural not in self._no_status:
+        if resource.status_subresource:
             document.pop("status", None)
             if "status" in old:
                 document["status"] = copy.deepcopy(old["status"])
