@@ -6,6 +6,7 @@ Quantities, URLs, IPs and CIDRs are their canonical text, so that they stay comp
 """
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -114,7 +115,7 @@ def _last(values: list[Any], value: Any) -> int:
 
 
 def _sorted(values: list[Any]) -> bool:
-    return all(a <= b for a, b in zip(values, values[1:], strict=False))
+    return all(a <= b for a, b in itertools.pairwise(values))
 
 
 _QUANTITY: list[Declaration] = [

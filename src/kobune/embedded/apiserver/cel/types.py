@@ -24,8 +24,8 @@ class CelType:
 DYN = CelType("dyn")
 _STRING = CelType("string")
 _RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
+    """as break const continue else false for function if import in let loop null package namespace return true var void
+    while""".split()  # noqa: SIM905 - a sentence of words
 )
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

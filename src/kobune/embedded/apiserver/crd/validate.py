@@ -9,7 +9,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.crd.schemas import validate_schema
 from kobune.embedded.apiserver.schema.errors import FieldError
-from kobune.embedded.apiserver.validation.names import is_dns1035_label, is_dns1123_subdomain
+from kobune.embedded.apiserver.schema.names import is_dns1035_label, is_dns1123_subdomain
 
 __all__ = ["default_crd", "prepare_crd", "validate_crd"]
 
@@ -39,10 +39,7 @@ def prepare_crd(crd: dict[str, Any], old: dict[str, Any] | None) -> None:
     spec = crd.get("spec") or {}
     storage = [v.get("name") for v in spec.get("versions") or () if v.get("storage")]
     status = crd.setdefault("status", {})
-    if old is not None:
-        known = list((old.get("status") or {}).get("storedVersions") or ())
-    else:
-        known = []
+    known = list((old.get("status") or {}).get("storedVersions") or ()) if old is not None else []
     status["storedVersions"] = known + [v for v in storage[:1] if v not in known]
     status.setdefault("conditions", [])
     status.setdefault("acceptedNames", {"kind": "", "plural": ""})

@@ -14,7 +14,8 @@ def merge_patch(doc: dict[str, Any], patch: Any) -> dict[str, Any]:
     """
     if not isinstance(patch, dict):
         raise PatchError.malformed(
-            f"error decoding patch: json: cannot unmarshal {_name(patch)} into Go value of type map[string]interface {{}}"
+            f"error decoding patch: json: cannot unmarshal {_name(patch)} into Go value of type "
+            "map[string]interface {}"
         )
     return _merge(doc, patch)
 

@@ -41,7 +41,7 @@ class BuiltinSchema:
         decode_root(self.name, obj, unknown)
         return unknown
 
-    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[FieldError]:
+    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None, *, part: str = "") -> list[FieldError]:
         """Built-in schemas carry types only; their rules are in `validation`."""
         return []
 

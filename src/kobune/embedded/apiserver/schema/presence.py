@@ -8,7 +8,12 @@ part of the definition's name. Source: the published API types' serialisation, a
 
 __all__ = ["ALWAYS", "NULL_TIMES", "drops_zero"]
 
-_VALUE_BOOLS = frozenset(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_VALUE_BOOLS = _names(
     """
     Container.stdin Container.stdinOnce Container.tty EphemeralContainer.stdin EphemeralContainer.stdinOnce
     EphemeralContainer.tty DeploymentSpec.paused PodSpec.hostNetwork PodSpec.hostPID PodSpec.hostIPC
@@ -18,9 +23,9 @@ _VALUE_BOOLS = frozenset(
     CustomResourceDefinitionVersion.deprecated JSONSchemaProps.exclusiveMaximum JSONSchemaProps.exclusiveMinimum
     JSONSchemaProps.nullable JSONSchemaProps.uniqueItems JSONSchemaProps.x-kubernetes-embedded-resource
     JSONSchemaProps.x-kubernetes-int-or-string
-    """.split()
+    """
 )
-_VALUE_INTS = frozenset(
+_VALUE_INTS = _names(
     """
     Condition.observedGeneration CustomResourceColumnDefinition.priority ObjectMeta.generation
     ValidatingAdmissionPolicyStatus.observedGeneration Event.count EventSeries.count Event.deprecatedCount
@@ -29,10 +34,10 @@ _VALUE_INTS = frozenset(
     PodDisruptionBudgetStatus.observedGeneration HorizontalPodAutoscalerStatus.currentReplicas ScaleSpec.replicas
     JobStatus.active JobStatus.failed JobStatus.succeeded Probe.initialDelaySeconds Probe.timeoutSeconds
     Probe.periodSeconds Probe.successThreshold Probe.failureThreshold
-    """.split()
+    """
 )
 _VALUE_INT_TYPES = ("DaemonSetStatus", "DeploymentStatus", "ReplicaSetStatus", "StatefulSetStatus")
-_POINTER_STRINGS = frozenset(
+_POINTER_STRINGS = _names(
     """
     CustomResourceDefinitionVersion.deprecationWarning ValidationRule.reason Preconditions.uid
     Preconditions.resourceVersion DeleteOptions.propagationPolicy ServiceReference.path WebhookClientConfig.url
@@ -69,7 +74,7 @@ _POINTER_STRINGS = frozenset(
     CSIDriverSpec.fsGroupPolicy StorageClass.reclaimPolicy StorageClass.volumeBindingMode
     VolumeAttachmentSource.persistentVolumeName JSONSchemaProps.$ref CustomResourceSubresourceScale.labelSelectorPath
     JSONSchemaProps.x-kubernetes-list-type JSONSchemaProps.x-kubernetes-map-type
-    """.split()
+    """
 )
 
 

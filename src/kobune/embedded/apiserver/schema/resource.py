@@ -45,11 +45,12 @@ class ObjectSchema(Protocol):
         """
         ...
 
-    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[FieldError]:
+    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None, *, part: str = "") -> list[FieldError]:
         """Errors of the schema itself (types, enums, limits, CEL rules) beyond `decode`. Empty when valid.
 
         `old` is the stored object on update: CEL transition rules need it, and unchanged invalid values are tolerated
-        (ratcheting) as the real server does.
+        (ratcheting) as the real server does. `part` limits the check to one top-level field (status, on the status
+        subresource).
         """
         ...
 

@@ -92,8 +92,13 @@ class SchemaRules:
     def __init__(self, schema: dict[str, Any]) -> None:
         self._root = _collect(_with_meta(schema))
 
-    def check(self, obj: dict[str, Any], old: dict[str, Any] | None, earlier: list[FieldError]) -> list[FieldError]:
-        """Errors of the rules; not evaluated when `earlier` errors make the values meaningless."""
+    def check(
+        self, obj: dict[str, Any], old: dict[str, Any] | None, earlier: list[FieldError], part: str = ""
+    ) -> list[FieldError]:
+        """Errors of the rules; not evaluated when `earlier` errors make the values meaningless.
+
+        `part`: only rules of the root and of that top-level field.
+        """
         if self._root is None:
             return []
         if any(error.reason in _BLOCKING for error in earlier):
@@ -103,7 +108,7 @@ class SchemaRules:
             )
             return [FieldError.invalid("<nil>", None, detail)]
         errors: list[FieldError] = []
-        _walk(self._root, obj, MISSING if old is None else old, "", errors)
+        _walk(self._root, obj, MISSING if old is None else old, "", errors, part)
         return errors
 
 
@@ -136,7 +141,7 @@ def _collect(schema: dict[str, Any]) -> _Node | None:
     return node if node.rules or node.children or node.items or node.rest else None
 
 
-def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError]) -> None:
+def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError], part: str = "") -> None:
     if value is None and node.schema.get("nullable"):
         return
     unchanged = old is not MISSING and value == old
@@ -152,7 +157,7 @@ def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError]
         before = old if isinstance(old, dict) else None
         for key, entry in value.items():
             child = node.children.get(key, node.rest)
-            if child is not None:
+            if child is not None and part in ("", key):
                 earlier = MISSING if before is None else before.get(key, MISSING)
                 _walk(child, entry, earlier, f"{path}.{key}" if path else key, errors)
     elif isinstance(value, list) and node.items is not None:

@@ -26,12 +26,13 @@ _OBJECT_META = META + "ObjectMeta"
 class StructuralSchema:
     """An ObjectSchema over the openAPIV3Schema of one version of a CustomResourceDefinition."""
 
-    def __init__(self, schema: dict[str, Any], *, defaults: bool = True) -> None:
+    def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
         self._settle: _Settle | None = None
         self._validate: Validate | None = None
         self._rules: SchemaRules | None = None
         self._shape: Shape | None = None
+        self._parts: dict[str, Validate] = {}
 
     @property
     def openapi(self) -> dict[str, Any]:
@@ -54,14 +55,26 @@ class StructuralSchema:
         decode_metadata(obj, unknown, "metadata")
         return unknown
 
-    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[FieldError]:
+    def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None, *, part: str = "") -> list[FieldError]:
         """See ObjectSchema: structure first, then the x-kubernetes-validations if the structure holds."""
         if self._validate is None:
             self._validate = compile_validation(self._schema)
             self._rules = SchemaRules(self._schema)
-        errors = validate_root(self._validate, obj, old)
         assert self._rules is not None
-        return errors + self._rules.check(obj, old, errors)
+        errors = self._validate_part(obj, old, part) if part else validate_root(self._validate, obj, old)
+        return errors + self._rules.check(obj, old, errors, part)
+
+    def _validate_part(self, obj: dict[str, Any], old: dict[str, Any] | None, part: str) -> list[FieldError]:
+        """Structure of one top-level field. Messages name paths below it, as the real server's do."""
+        schema = (self._schema.get("properties") or {}).get(part)
+        if schema is None or part not in obj:
+            return []
+        check = self._parts.get(part)
+        if check is None:
+            check = self._parts[part] = compile_validation(schema)
+        before = None if old is None else old.get(part)
+        errors = validate_root(check, obj[part], before)
+        return [FieldError(e.reason, e.field if e.field == "<nil>" else f"{part}.{e.field}", e.message) for e in errors]
 
 
 def compile_schema(schema: dict[str, Any]) -> StructuralSchema:

@@ -319,7 +319,7 @@ def _some(branches: list[dict[str, Any]], *, exactly_one: bool) -> Validate:
             text = f'"{path}" must validate one and only one schema (oneOf). Found none valid'
         errors.append(FieldError.invalid(_NIL, "", text))
         if not holding:
-            errors.extend(min(failures, key=len))
+            errors.extend(sorted(failures, key=len)[0])
 
     return validate
 

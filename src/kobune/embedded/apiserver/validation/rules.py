@@ -1,0 +1,162 @@
+"""Which rules apply to which kind: the entry points of this package.
+
+Owns: the dispatch tables and the order and repetition of metadata checks, which clients see in the causes of a Status.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from kobune.embedded.apiserver.crd import validate_crd
+from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.schema.names import (
+    is_dns1035_label,
+    is_dns1123_label,
+    is_dns1123_subdomain,
+    path_segment,
+)
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.validation import access, admission, core, others, pods, workloads
+from kobune.embedded.apiserver.validation.defaults import DEFAULTS
+from kobune.embedded.apiserver.validation.metadata import NameRule, metadata_create, metadata_update
+
+__all__ = ["default", "validate_create", "validate_update"]
+
+_Check = Callable[[dict[str, Any]], list[FieldError]]
+_UpdateCheck = Callable[[dict[str, Any], dict[str, Any]], list[FieldError]]
+_RBAC = "rbac.authorization.k8s.io"
+_HOOKS = "admissionregistration.k8s.io"
+_AUTHORIZATION = "authorization.k8s.io"
+
+_NAMES: dict[tuple[str, str], NameRule] = {
+    ("", "Namespace"): is_dns1123_label,
+    ("", "Service"): is_dns1035_label,
+    (_RBAC, "Role"): path_segment,
+    (_RBAC, "ClusterRole"): path_segment,
+    (_RBAC, "RoleBinding"): path_segment,
+    (_RBAC, "ClusterRoleBinding"): path_segment,
+    ("certificates.k8s.io", "CertificateSigningRequest"): path_segment,
+    ("apiregistration.k8s.io", "APIService"): path_segment,
+}
+_CREATE: dict[tuple[str, str], _Check] = {
+    ("", "Pod"): pods.pod_create,
+    ("", "ConfigMap"): core.config_map_create,
+    ("", "Secret"): core.secret_create,
+    ("", "Service"): core.service_create,
+    ("", "PersistentVolumeClaim"): core.claim_create,
+    ("", "PersistentVolume"): core.volume_create,
+    ("", "ResourceQuota"): core.quota,
+    ("", "LimitRange"): core.limit_range,
+    ("apps", "Deployment"): workloads.deployment,
+    ("apps", "ReplicaSet"): workloads.workload,
+    ("apps", "StatefulSet"): workloads.workload,
+    ("apps", "DaemonSet"): workloads.workload,
+    ("batch", "Job"): workloads.job,
+    ("batch", "CronJob"): workloads.cron_job,
+    ("policy", "PodDisruptionBudget"): workloads.disruption_budget,
+    (_RBAC, "Role"): access.role,
+    (_RBAC, "ClusterRole"): access.role,
+    (_RBAC, "RoleBinding"): access.binding,
+    (_RBAC, "ClusterRoleBinding"): access.binding,
+    (_HOOKS, "ValidatingWebhookConfiguration"): admission.webhooks,
+    (_HOOKS, "MutatingWebhookConfiguration"): admission.webhooks,
+    (_HOOKS, "ValidatingAdmissionPolicy"): admission.policy,
+    (_HOOKS, "ValidatingAdmissionPolicyBinding"): admission.policy_binding,
+    ("coordination.k8s.io", "Lease"): others.lease,
+    ("networking.k8s.io", "NetworkPolicy"): others.network_policy,
+    ("networking.k8s.io", "Ingress"): others.ingress,
+    ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,
+    ("scheduling.k8s.io", "PriorityClass"): others.priority_class,
+    ("storage.k8s.io", "StorageClass"): others.storage_class,
+    ("apiregistration.k8s.io", "APIService"): others.api_service,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
+}
+_UNNAMED: dict[tuple[str, str], _Check] = {
+    (_AUTHORIZATION, "SubjectAccessReview"): access.access_review,
+    (_AUTHORIZATION, "SelfSubjectAccessReview"): access.access_review,
+    (_AUTHORIZATION, "LocalSubjectAccessReview"): access.access_review,
+    ("authentication.k8s.io", "TokenRequest"): access.token_request,
+}
+"""Kinds that are answered, not stored: nothing is asked of their metadata."""
+_UPDATE: dict[tuple[str, str], _UpdateCheck] = {
+    ("", "Pod"): pods.pod_update,
+    ("", "ConfigMap"): core.config_map_update,
+    ("", "Secret"): core.secret_update,
+    ("", "Service"): core.service_update,
+    ("", "PersistentVolumeClaim"): core.claim_update,
+    ("", "PersistentVolume"): core.volume_update,
+    ("apps", "Deployment"): lambda new, old: workloads.deployment(new) + workloads.selector_update(new, old),
+    ("apps", "ReplicaSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
+    ("apps", "DaemonSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
+    ("apps", "StatefulSet"): lambda new, old: workloads.workload(new) + workloads.stateful_set_update(new, old),
+    ("batch", "Job"): lambda new, old: workloads.job(new) + workloads.job_update(new, old),
+    (_RBAC, "RoleBinding"): access.binding_update,
+    (_RBAC, "ClusterRoleBinding"): access.binding_update,
+    ("scheduling.k8s.io", "PriorityClass"): others.priority_class_update,
+    ("storage.k8s.io", "StorageClass"): others.storage_class_update,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
+}
+_REVALIDATED = frozenset((("", "ConfigMap"), ("", "Secret"), (_RBAC, "Role"), (_RBAC, "ClusterRole")))
+"""Kinds whose update is checked like a creation as well, so that errors of metadata show once more."""
+
+
+def default(info: ResourceInfo, obj: dict[str, Any]) -> None:
+    """Fill in the defaults of a built-in kind, in place. Defaults of custom resources come from their schema."""
+    if not info.custom:
+        fill = DEFAULTS.get((info.group, info.kind))
+        if fill is not None:
+            fill(obj)
+
+
+def validate_create(info: ResourceInfo, obj: dict[str, Any]) -> list[FieldError]:
+    """Everything that is wrong with a new object, metadata included."""
+    key = (info.group, info.kind)
+    if not info.custom and key in _UNNAMED:
+        return _UNNAMED[key](obj)
+    rule = is_dns1123_subdomain if info.custom else _NAMES.get(key, is_dns1123_subdomain)
+    meta = obj.get("metadata") or {}
+    if key == ("", "Event"):
+        rule = path_segment
+    errors = metadata_create(meta, namespaced=info.namespaced, name_rule=rule)
+    if not errors and rule is not path_segment:
+        name = meta.get("name", "")
+        errors += [FieldError.invalid("metadata.name", name, m) for m in path_segment(name)]
+    if info.custom:
+        return errors + info.schema.validate(obj) + _scale(info, obj)
+    check = _CREATE.get(key)
+    return errors + (check(obj) if check else [])
+
+
+def validate_update(
+    info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str = ""
+) -> list[FieldError]:
+    """Everything that is wrong with a changed object. `old` is the stored one in the same version."""
+    key = (info.group, info.kind)
+    meta, before = obj.get("metadata") or {}, old.get("metadata") or {}
+    errors = metadata_update(meta, before)
+    if info.custom:
+        if subresource == "status":
+            return errors + info.schema.validate(obj, old, part="status")
+        return errors + info.schema.validate(obj, old) + _scale(info, obj)
+    # The real server checks metadata of built-in kinds in the generic and again in the kind's own code.
+    errors += metadata_update(meta, before)
+    if key in _REVALIDATED:
+        errors += metadata_create(meta, namespaced=info.namespaced, name_rule=_NAMES.get(key, is_dns1123_subdomain))
+    if subresource:
+        return errors
+    check = _UPDATE.get(key)
+    if check is not None:
+        return errors + check(obj, old)
+    plain = _CREATE.get(key)
+    return errors + (plain(obj) if plain else [])
+
+
+def _scale(info: ResourceInfo, obj: dict[str, Any]) -> list[FieldError]:
+    """Replicas at the path of the scale subresource are a non-negative number."""
+    if info.scale is None:
+        return []
+    value: Any = obj
+    for name in info.scale.spec_replicas_path.lstrip(".").split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+        return [FieldError.invalid(info.scale.spec_replicas_path, value, "should be a non-negative integer")]
+    return []

@@ -1,0 +1,167 @@
+"""Rules of apps/v1, batch/v1 and policy/v1."""
+
+from typing import Any
+
+from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.validation.checks import immutable, int_or_percent, non_negative, one_of
+from kobune.embedded.apiserver.validation.metadata import selector
+from kobune.embedded.apiserver.validation.pods import template
+
+__all__ = [
+    "cron_job",
+    "deployment",
+    "disruption_budget",
+    "job",
+    "job_update",
+    "selector_update",
+    "stateful_set_update",
+    "workload",
+]
+
+
+def matches(given: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a label selector selects these labels."""
+    for key, value in (given.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for expression in given.get("matchExpressions") or ():
+        key, operator, values = expression.get("key"), expression.get("operator"), expression.get("values") or []
+        present = key in labels
+        if operator == "In" and not (present and labels[key] in values):
+            return False
+        if operator == "NotIn" and present and labels[key] in values:
+            return False
+        if (operator == "Exists" and not present) or (operator == "DoesNotExist" and present):
+            return False
+    return True
+
+
+def workload(obj: dict[str, Any]) -> list[FieldError]:
+    """What Deployments, ReplicaSets, StatefulSets and DaemonSets share."""
+    spec = obj.get("spec") or {}
+    errors = non_negative(spec.get("replicas"), "spec.replicas")
+    errors += non_negative(spec.get("minReadySeconds"), "spec.minReadySeconds")
+    errors += non_negative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit")
+    given = spec.get("selector")
+    pod = spec.get("template") or {}
+    if not given:
+        errors.append(FieldError.required("spec.selector"))
+    else:
+        errors += selector(given, "spec.selector")
+        if not given.get("matchLabels") and not given.get("matchExpressions"):
+            errors.append(FieldError.invalid("spec.selector", given, "empty selector is invalid for deployment"))
+        labels = (pod.get("metadata") or {}).get("labels") or {}
+        if not matches(given, labels):
+            text = "`selector` does not match template `labels`"
+            errors.append(FieldError.invalid("spec.template.metadata.labels", labels, text))
+    errors += template(pod, "spec.template")
+    restart = (pod.get("spec") or {}).get("restartPolicy")
+    if restart not in (None, "Always"):
+        errors.append(FieldError.not_supported("spec.template.spec.restartPolicy", restart, ("Always",)))
+    return errors
+
+
+def deployment(obj: dict[str, Any]) -> list[FieldError]:
+    """A Deployment and its strategy."""
+    errors = workload(obj)
+    strategy = (obj.get("spec") or {}).get("strategy") or {}
+    if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate"):
+        text = "may not be specified when strategy `type` is 'Recreate'"
+        errors.append(FieldError.forbidden("spec.strategy.rollingUpdate", text))
+    errors += one_of(strategy.get("type"), ("Recreate", "RollingUpdate"), "spec.strategy.type")
+    rolling = strategy.get("rollingUpdate") or {}
+    for field in ("maxUnavailable", "maxSurge"):
+        errors += int_or_percent(rolling.get(field), f"spec.strategy.rollingUpdate.{field}")
+    return errors
+
+
+def selector_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """The selector of an apps/v1 kind never changes."""
+    return immutable((obj.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector"), "spec.selector")
+
+
+_STATEFUL_TEXT = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+
+
+def stateful_set_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """Most of a StatefulSet's spec never changes."""
+    mutable = {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    }
+    new = {k: v for k, v in (obj.get("spec") or {}).items() if k not in mutable}
+    before = {k: v for k, v in (old.get("spec") or {}).items() if k not in mutable}
+    return [] if new == before else [FieldError.forbidden("spec", _STATEFUL_TEXT)]
+
+
+def job(obj: dict[str, Any]) -> list[FieldError]:
+    """A Job."""
+    return _job_spec(obj.get("spec") or {}, "spec")
+
+
+def _job_spec(spec: dict[str, Any], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"):
+        errors += non_negative(spec.get(field), f"{path}.{field}")
+    pod = spec.get("template") or {}
+    errors += template(pod, f"{path}.template")
+    restart = (pod.get("spec") or {}).get("restartPolicy")
+    if restart not in ("OnFailure", "Never"):
+        at = f"{path}.template.spec.restartPolicy"
+        if restart in (None, "", "Always"):
+            text = 'valid values: "OnFailure", "Never"'
+            errors.append(FieldError.required(at, text))
+        else:
+            errors.append(FieldError.not_supported(at, restart, ("OnFailure", "Never")))
+    return errors
+
+
+def job_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """Selector, template and completion mode of a Job never change."""
+    new_spec, old_spec = obj.get("spec") or {}, old.get("spec") or {}
+    errors: list[FieldError] = []
+    for field in ("selector", "completionMode"):
+        errors += immutable(new_spec.get(field), old_spec.get(field), f"spec.{field}")
+    if not (old_spec.get("suspend") and not (old.get("status") or {}).get("startTime")):
+        errors += immutable(new_spec.get("template"), old_spec.get("template"), "spec.template")
+    return errors
+
+
+def cron_job(obj: dict[str, Any]) -> list[FieldError]:
+    """A CronJob's schedule and template."""
+    spec = obj.get("spec") or {}
+    errors: list[FieldError] = []
+    schedule = spec.get("schedule", "")
+    if not schedule:
+        errors.append(FieldError.required("spec.schedule"))
+    elif not schedule.startswith("@") and len(schedule.split()) != 5:
+        text = f"expected exactly 5 fields, found {len(schedule.split())}: {schedule.split()}"
+        errors.append(FieldError.invalid("spec.schedule", schedule, text))
+    errors += one_of(spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"), "spec.concurrencyPolicy")
+    inner = (spec.get("jobTemplate") or {}).get("spec") or {}
+    return errors + _job_spec(inner, "spec.jobTemplate.spec")
+
+
+def disruption_budget(obj: dict[str, Any]) -> list[FieldError]:
+    """A PodDisruptionBudget has one of two limits."""
+    spec = obj.get("spec") or {}
+    errors: list[FieldError] = []
+    if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
+        errors.append(FieldError.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+    for field in ("minAvailable", "maxUnavailable"):
+        value = spec.get(field)
+        found = int_or_percent(value, f"spec.{field}")
+        errors += found
+        if not found and isinstance(value, str) and int(value.rstrip("%")) > 100:
+            errors.append(FieldError.invalid(f"spec.{field}", value, "must not be greater than 100%"))
+    if spec.get("selector"):
+        errors += selector(spec["selector"], "spec.selector")
+    return errors
