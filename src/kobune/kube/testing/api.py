@@ -53,13 +53,17 @@ class Request:
 
 
 class FakeApi:
-    """Keeps `kobune.kube.client.protocol.Client` without a server, for any `Resource` that it is called with."""
+    """Keeps `kobune.kube.client.protocol.Client` without a server, for any `Resource` that it is called with.
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    `no_status` names plurals without a status subresource beside those whose `Resource` says so.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, no_status: frozenset[str] = frozenset()) -> None:
         self.clock = clock or SystemClock()
         self.store = Store(self.clock)
         self.faults = Faults()
         self.requests: list[Request] = []
+        self._no_status = no_status
         self._applied: dict[tuple[Collection, Key, str], dict[str, Any]] = {}
         self._routes: list[tuple[str, re.Pattern[str], RawHandler]] = []
         self._news = asyncio.Event()
@@ -145,7 +149,7 @@ class FakeApi:
         document = copy.deepcopy(to_builtins(obj))
         namespace = namespace or key_of(document).namespace
         await self._enter("create", resource.plural, Key(namespace, key_of(document).name))
-        if resource.status_subresource:
+        if self._splits_status(resource):
             document.pop("status", None)
         return await self._leave("create", resource, self.store.create(resource, namespace, document))
 
@@ -329,6 +333,9 @@ class FakeApi:
     def _key(self, resource: Resource[Any], namespace: str, name: str) -> Key:
         return Key((namespace or "default") if resource.namespaced else "", name)
 
+    def _splits_status(self, resource: Resource[Any]) -> bool:
+        return resource.status_subresource and resource.plural not in self._no_status
+
     async def _enter(self, verb: str, plural: str, key: Key, subresource: str = "") -> None:
         self.requests.append(Request(verb, plural, key, subresource))
         # A real call always gives others a turn; races between controllers need that.
@@ -343,7 +350,7 @@ class FakeApi:
     def _write(self, resource: Resource[Any], key: Key, document: dict[str, Any], subresource: str) -> dict[str, Any]:
         """Store what the main resource or the status subresource may change, and nothing else."""
         old = self.store.get(resource, key)
-        if subresource == "status" and resource.status_subresource:
+        if subresource == "status" and self._splits_status(resource):
             metadata = {**copy.deepcopy(old["metadata"])}
             given = document.get("metadata") or {}
             metadata |= {name: given[name] for name in ("resourceVersion", "uid") if name in given}
@@ -353,7 +360,7 @@ class FakeApi:
             return self.store.update(resource, key, merged)
         if subresource and subresource != "status":
             raise Invalid(404, "NotFound", f"the in-memory API has no subresource {subresource!r}")
-        if resource.status_subresource:
+        if self._splits_status(resource):
             document.pop("status", None)
             if "status" in old:
                 document["status"] = copy.deepcopy(old["status"])
