@@ -34,13 +34,14 @@ class Space:
 
 
 @contextlib.contextmanager
-def space(root: Path | None = None) -> Iterator[Space]:
-    """A new network namespace, held by a process whose root directory is `root`."""
+def space(root: Path | None = None, *, loopback: bool = True) -> Iterator[Space]:
+    """A new network namespace, held by a process whose root directory is `root`; its loopback is up by default."""
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(root or "")], stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        inside(Space(child.pid), "ip", "link", "set", "lo", "up")
+        if loopback:
+            inside(Space(child.pid), "ip", "link", "set", "lo", "up")
         yield Space(child.pid)
     finally:
         child.send_signal(signal.SIGKILL)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 1.0
 """A connect to a socket that is not there costs microseconds; a launcher listens 0.3 s after its container started."""
-START_RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+START_RETRY_S: Final = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class NoLauncher(RetryableError):
