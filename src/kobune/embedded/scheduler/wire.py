@@ -1,0 +1,120 @@
+"""Feeds the scheduler: which pods wait, what makes them look again, and bindings that the watch does not show yet."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from kobune.api.core import Node, Pod
+from kobune.base.clock import Clock
+from kobune.embedded.scheduler.decide import Bind, Seen, decide
+from kobune.kube.client.core import NODES, PODS
+from kobune.kube.client.errors import Conflict, NotFound
+from kobune.kube.client.objects import key_of
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.resource import Key
+from kobune.kube.informer import Informer
+from kobune.kube.runtime import Controller, ControllerProcess, Watch, Written
+
+__all__ = ["SCHEDULER_NAME", "add_scheduler"]
+
+SCHEDULER_NAME = "default-scheduler"
+
+
+def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
+    """Add the scheduler to a process of controllers."""
+    pods = process.informers.of(PODS)
+    nodes = process.informers.of(NODES)
+    scheduler = _Scheduler(process.client, pods, nodes, process.clock)
+    return process.add(
+        "scheduler",
+        primary=pods,
+        observe=scheduler.observe,
+        decide=decide,
+        execute=scheduler.execute,
+        watches=(
+            Watch(nodes, scheduler.waiting, _node_matters),
+            Watch(pods, scheduler.waiting, _frees_something),
+        ),
+        # One at a time: each decision must see the binding before it.
+        workers=1,
+    )
+
+
+class _Scheduler:
+    """The state between decisions: bindings made and not yet seen."""
+
+    def __init__(self, client: Client, pods: Informer[Pod], nodes: Informer[Node], clock: Clock) -> None:
+        self._client = client
+        self._pods = pods
+        self._nodes = nodes
+        self._clock = clock
+        self._assumed: dict[str, str] = {}
+
+    async def observe(self, key: Key) -> Seen | None:
+        """What the decision needs; None for a pod that needs none."""
+        pod = self._pods.get(key)
+        if pod is None or not _waits(pod) or pod.metadata.uid in self._assumed:
+            return None
+        placed: list[tuple[str, Pod]] = []
+        unseen: dict[str, str] = {}
+        for other in self._pods.list():
+            uid = other.metadata.uid
+            if other.spec.node_name:
+                if other.status.phase not in ("Succeeded", "Failed"):
+                    placed.append((other.spec.node_name, other))
+            elif uid in self._assumed:
+                unseen[uid] = self._assumed[uid]
+                placed.append((self._assumed[uid], other))
+        self._assumed = unseen
+        return Seen(pod, self._nodes.list(), placed, self._clock.now())
+
+    async def execute(self, action: Bind) -> Written | None:
+        """Bind; a pod that is gone or was bound by somebody else needs nothing."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": action.key.name, "namespace": action.key.namespace, "uid": action.uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": action.node},
+        }
+        self._assumed[action.uid] = action.node
+        try:
+            path = PODS.path(action.key.namespace, action.key.name, "binding")
+            await self._client.raw("POST", path, body=json.dumps(body).encode())
+        except (NotFound, Conflict):
+            self._assumed.pop(action.uid, None)
+        except BaseException:
+            self._assumed.pop(action.uid, None)
+            raise
+        return None
+
+    def waiting(self, _: Any) -> Iterable[Key]:
+        """All pods without a node: something may have become possible for them."""
+        return [key_of(pod) for pod in self._pods.list() if _waits(pod)]
+
+
+def _waits(pod: Pod) -> bool:
+    return (
+        not pod.spec.node_name
+        and (pod.spec.scheduler_name or SCHEDULER_NAME) == SCHEDULER_NAME
+        and pod.metadata.deletion_timestamp is None
+        and pod.status.phase not in ("Succeeded", "Failed")
+    )
+
+
+def _node_matters(old: Node, new: Node) -> bool:
+    """Heartbeats change nothing for pods that wait."""
+    return (
+        old.spec != new.spec
+        or old.metadata.labels != new.metadata.labels
+        or old.status.allocatable != new.status.allocatable
+    )
+
+
+def _frees_something(old: Pod, new: Pod) -> bool:
+    """A pod that ends gives back what it had; new ones change affinities."""
+    ended = ("Succeeded", "Failed")
+    return (
+        (old.status.phase not in ended and new.status.phase in ended)
+        or old.spec.node_name != new.spec.node_name
+        or old.metadata.labels != new.metadata.labels
+    )
