@@ -55,6 +55,13 @@ BALLAST = (
     "usr/share/qemu/u-boot*",
     "usr/share/qemu/opensbi-*",
     "usr/share/qemu/vof*",
+    # libvirt's drivers besides QEMU's: the network is virt-handler's, disks are files and devices of the pod.
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_interface.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_nodedev.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_nwfilter.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_secret.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_storage.so",
     # Perl, apt and translations serve package installation only.
     "usr/share/perl",
     "usr/lib/*/perl",
