@@ -10,6 +10,7 @@ from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
+from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
 from kobune.embedded.apiserver.kinds.reviews import Reviews
 from kobune.embedded.apiserver.kinds.tokens import TokenRequests
@@ -20,6 +21,7 @@ from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.registry.registry import Registry
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.call import Services
+from kobune.embedded.apiserver.rest.delete import delete_collected
 from kobune.embedded.apiserver.schema import builtin
 from kobune.embedded.apiserver.server import ApiServer
 from kobune.embedded.apiserver.subresources import SpecialHandler, Subresources
@@ -39,7 +41,7 @@ class Server:
         self.registry = registry
         self.services: Services | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._starters: list[Callable[[str], Coroutine[Any, Any, None]]] = []
+        self._background: list[Callable[[], Coroutine[Any, Any, None]]] = [storage.compact_for_ever]
 
     async def build(self, pki: Pki, token: str, service_endpoints: dict[str, str]) -> ApiServer:
         """The application, with everything written that a server needs from its start."""
@@ -52,6 +54,11 @@ class Server:
         for info in builtin.resources():
             self.registry.add(info)
         await write_defaults(storage, pki)
+        definitions = Definitions(
+            storage, self.registry, lambda resource, item: delete_collected(services, resource, item), lambda _: {}
+        )
+        definitions.load()
+        self._background.append(definitions.run)
         tokens = ServiceAccountTokens(pki.service_account_key_file, self._find)
         admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
         authenticator = Authenticator({token: admin}, tokens, authorizer)
@@ -61,7 +68,7 @@ class Server:
 
     async def start(self, url: str) -> None:
         """Start background work."""
-        self._tasks.append(asyncio.create_task(self.storage.compact_for_ever()))
+        self._tasks = [asyncio.create_task(run()) for run in self._background]
 
     async def stop(self) -> None:
         """End background work."""

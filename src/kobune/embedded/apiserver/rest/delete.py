@@ -4,17 +4,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kobune.base.clock import format_time
-from kobune.embedded.apiserver.http.message import Response
+from kobune.embedded.apiserver.http.message import Peer, Request, Response
 from kobune.embedded.apiserver.registry.collection import Item
+from kobune.embedded.apiserver.registry.registry import Resource
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import decode_options
-from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.call import Call, Services
 from kobune.embedded.apiserver.rest.convert import from_storage, to_storage
 from kobune.embedded.apiserver.rest.options import delete_options_errors, list_options
 from kobune.embedded.apiserver.rest.read import select
+from kobune.embedded.apiserver.rest.route import RequestInfo
 from kobune.embedded.apiserver.rest.write import deletion_complete
-from kobune.embedded.apiserver.status import conflict, invalid, modified, not_found, success
+from kobune.embedded.apiserver.status import StatusError, conflict, invalid, modified, not_found, success
 from kobune.embedded.apiserver.strategy import strategy_for
+from kobune.embedded.apiserver.user import User
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["delete", "delete_collection", "delete_object"]
@@ -84,6 +87,21 @@ def _options(call: Call) -> dict[str, Any]:
     return options
 
 
+async def delete_collected(services: Services, resource: Resource, item: Item) -> None:
+    """Delete an object on the server's own behalf. Raises StatusError, but not when it is gone already."""
+    request = Request("DELETE", "/", [], b"", Peer())
+    info = RequestInfo(
+        True, "delete", "/", resource.info.group, resource.info.version, item.namespace, resource.info.plural, "", item.name
+    )
+    user = User("system:apiserver", ("system:masters",))
+    call = Call(services, request, user, info, resource, options={"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"})
+    try:
+        await delete_object(call, item.name, {})
+    except StatusError as error:
+        if error.code != 404:
+            raise
+
+
 async def delete_object(call: Call, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], Item | None, bool]:
     """(last state, stored item if it stays or was stored, whether it is gone). Raises StatusError."""
     info, collection = call.resource.info, call.resource.collection
@@ -108,6 +126,8 @@ async def _delete_once(call: Call, found: Item, options: dict[str, Any]) -> tupl
     await call.services.admission.validate(call, "DELETE", None, obj)
     strategy = strategy_for(info)
     finalizers = _finalizers(metadata, options, strategy.default_propagation(info))
+    if not metadata.get("deletionTimestamp"):
+        finalizers = strategy.hold_deletion(finalizers)
     asked = options.get("gracePeriodSeconds")
     grace = strategy.grace_period_s(obj, asked)
     held = bool(finalizers) or (

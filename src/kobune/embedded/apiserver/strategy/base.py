@@ -56,6 +56,10 @@ class Strategy:
         if generation:
             obj["metadata"]["generation"] = generation
 
+    def hold_deletion(self, finalizers: list[str]) -> list[str]:
+        """The finalizers of an object whose deletion begins."""
+        return finalizers
+
     def grace_period_s(self, obj: dict[str, Any], asked: int | None) -> int:
         """Seconds between a deletion's request and the removal; 0 removes at once."""
         return 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.strategy.base import Strategy
 from kobune.embedded.apiserver.strategy.pods import PodStrategy
@@ -101,6 +102,23 @@ class _Policy(_Generation):
 
 class _Definition(_Generation):
     unconditional_update = False
+
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        super().prepare_create(info, obj)
+        default_crd(obj)
+        prepare_crd(obj, None)
+
+    def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
+        default_crd(obj)
+        super().prepare_update(info, obj, old, subresource)
+        if subresource != "status":
+            status = dict(obj.get("status") or {})
+            prepare_crd(obj, old)
+            obj["status"] = {**status, "storedVersions": obj["status"]["storedVersions"]}
+
+    def hold_deletion(self, finalizers: list[str]) -> list[str]:
+        name = "customresourcecleanup.apiextensions.k8s.io"
+        return finalizers if name in finalizers else [*finalizers, name]
 
 
 _RBAC = "rbac.authorization.k8s.io"

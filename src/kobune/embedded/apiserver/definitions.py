@@ -1,0 +1,160 @@
+"""CustomResourceDefinitions at run time: names accepted, resources served, instances removed with their definition.
+
+Owns: the step from a stored definition to served resources. A definition is served from the moment its Established
+condition is stored; the rules of names and schemas are `crd`'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kobune.embedded.apiserver.crd.names import accept_names
+from kobune.embedded.apiserver.crd.resources import resources
+from kobune.embedded.apiserver.registry.collection import Change, Item
+from kobune.embedded.apiserver.registry.registry import Registry, Resource
+from kobune.embedded.apiserver.registry.storage import Storage
+from kobune.embedded.apiserver.rest.metadata import now
+from kobune.embedded.store import RevisionConflict
+
+__all__ = ["CLEANUP", "Definitions"]
+
+log = logging.getLogger(__name__)
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+_CLEANUP_RETRY_S = 1.0
+
+
+class Definitions:
+    """Follows the definitions. `remove(resource, item)` deletes one custom object as a client would."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        remove: Callable[[Resource, Item], Awaitable[None]],
+        extra: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        self._storage = storage
+        self._registry = registry
+        self._remove = remove
+        self._extra = extra
+        self._collection = storage.collection("apiextensions.k8s.io/customresourcedefinitions")
+        self._served: dict[str, list[tuple[str, str, str]]] = {}
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._collection.listen(self._changed)
+
+    def load(self) -> None:
+        """Serve what is stored."""
+        for item in list(self._collection.select()):
+            self._serve(item)
+            self._dirty[item.name] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Bring conditions up to date and clean up after deleted definitions, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                name = next(iter(self._dirty))
+                del self._dirty[name]
+                try:
+                    await self._update(name)
+                except RevisionConflict:
+                    await self._storage.log.settle()
+                    self._dirty[name] = None
+                except Exception:
+                    log.exception("definition %s", name)
+
+    def _changed(self, change: Change) -> None:
+        if change.deleted:
+            self._stop(change.item.name)
+        else:
+            self._serve(change.item)
+        # Names that were taken may be free now, so all definitions of the group are looked at again.
+        group = change.item.name.partition(".")[2]
+        for item in self._collection.select():
+            if item.name.partition(".")[2] == group:
+                self._dirty[item.name] = None
+        self._wake.set()
+
+    def _serve(self, item: Item) -> None:
+        definition = item.object()
+        self._stop(item.name)
+        status = definition.get("status") or {}
+        conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+        if conditions.get("Established") != "True":
+            return
+        terminating = bool(definition["metadata"].get("deletionTimestamp"))
+        served = self._served.setdefault(item.name, [])
+        extra = self._extra(definition)
+        for info in resources(definition):
+            info.extra.update(extra)
+            self._registry.add(info, definition=definition, terminating=terminating)
+            served.append((info.group, info.version, info.plural))
+
+    def _stop(self, name: str) -> None:
+        for group, version, plural in self._served.pop(name, ()):
+            self._registry.remove(group, version, plural)
+
+    async def _update(self, name: str) -> None:
+        item = self._collection.get("", name)
+        if item is None:
+            return
+        definition = item.object()
+        if definition["metadata"].get("deletionTimestamp"):
+            await self._clean_up(item, definition)
+            return
+        others = [other.object() for other in self._collection.select() if other.name != name]
+        status = accept_names(definition, others, now())
+        if status != definition.get("status"):
+            definition["status"] = status
+            await self._storage.put(self._collection, definition, item.revision)
+
+    async def _clean_up(self, item: Item, definition: dict[str, Any]) -> None:
+        finalizers = definition["metadata"].get("finalizers") or []
+        if CLEANUP not in finalizers:
+            return
+        conditions = definition.setdefault("status", {}).setdefault("conditions", [])
+        if not any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions):
+            conditions[:] = [c for c in conditions if c["type"] != "Terminating"]
+            conditions.append(
+                {
+                    "type": "Terminating",
+                    "status": "True",
+                    "lastTransitionTime": now(),
+                    "reason": "InstanceDeletionInProgress",
+                    "message": "CustomResource deletion is in progress",
+                }
+            )
+            await self._storage.put(self._collection, definition, item.revision)
+            return
+        spec = definition["spec"]
+        collection = self._storage.collection(f"{spec['group']}/{spec['names']['plural']}")
+        resource = self._registry.find(spec["group"], spec["names"]["plural"])
+        if len(collection) and resource is not None:
+            for instance in list(collection.select()):
+                try:
+                    await self._remove(resource, instance)
+                except RevisionConflict:
+                    continue
+            if len(collection):
+                asyncio.get_running_loop().call_later(_CLEANUP_RETRY_S, self._again, item.name)
+                return
+        fresh = self._collection.get("", item.name)
+        if fresh is None:
+            return
+        definition = fresh.object()
+        remaining = [name for name in definition["metadata"].get("finalizers") or () if name != CLEANUP]
+        if remaining:
+            definition["metadata"]["finalizers"] = remaining
+            await self._storage.put(self._collection, definition, fresh.revision)
+        else:
+            definition["metadata"].pop("finalizers", None)
+            await self._storage.remove(self._collection, definition, fresh.revision)
+
+    def _again(self, name: str) -> None:
+        self._dirty[name] = None
+        self._wake.set()
