@@ -18,6 +18,7 @@ from kobune.kube.runtime import Controller, ControllerProcess, Watch, Written
 __all__ = ["SCHEDULER_NAME", "add_scheduler"]
 
 SCHEDULER_NAME = "default-scheduler"
+ASSUME_S = 30.0
 
 
 def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
@@ -48,15 +49,19 @@ class _Scheduler:
         self._pods = pods
         self._nodes = nodes
         self._clock = clock
-        self._assumed: dict[str, str] = {}
+        # uid -> (node, when it counts no more)
+        self._assumed: dict[str, tuple[str, float]] = {}
 
     async def observe(self, key: Key) -> Seen | None:
         """What the decision needs; None for a pod that needs none."""
+        now_s = self._clock.monotonic_s()
+        # A binding that the watch has not shown for so long is lost: the pod is decided again.
+        self._assumed = {uid: known for uid, known in self._assumed.items() if known[1] > now_s}
         pod = self._pods.get(key)
         if pod is None or not _waits(pod) or pod.metadata.uid in self._assumed:
             return None
         placed: list[tuple[str, Pod]] = []
-        unseen: dict[str, str] = {}
+        unseen: dict[str, tuple[str, float]] = {}
         for other in self._pods.list():
             uid = other.metadata.uid
             if other.spec.node_name:
@@ -64,7 +69,7 @@ class _Scheduler:
                     placed.append((other.spec.node_name, other))
             elif uid in self._assumed:
                 unseen[uid] = self._assumed[uid]
-                placed.append((self._assumed[uid], other))
+                placed.append((self._assumed[uid][0], other))
         self._assumed = unseen
         return Seen(pod, self._nodes.list(), placed, self._clock.now())
 
@@ -76,7 +81,7 @@ class _Scheduler:
             "metadata": {"name": action.key.name, "namespace": action.key.namespace, "uid": action.uid},
             "target": {"apiVersion": "v1", "kind": "Node", "name": action.node},
         }
-        self._assumed[action.uid] = action.node
+        self._assumed[action.uid] = (action.node, self._clock.monotonic_s() + ASSUME_S)
         try:
             path = PODS.path(action.key.namespace, action.key.name, "binding")
             await self._client.raw("POST", path, body=json.dumps(body).encode())

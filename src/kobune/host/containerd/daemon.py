@@ -88,6 +88,7 @@ class ContainerdDaemon:
                 await _gone(pid, 5.0)
         self._config.pid_file.unlink(missing_ok=True)
         self._config.socket.unlink(missing_ok=True)
+        self._config.socket.with_name(f"{self._config.socket.name}.ttrpc").unlink(missing_ok=True)
 
     async def _wait_ready(self, pid: int) -> None:
         client = CriClient(self._config.socket)
