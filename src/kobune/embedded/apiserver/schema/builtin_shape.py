@@ -9,7 +9,10 @@ from typing import Any, Literal
 from kobune.embedded.apiserver.schema.definitions import definition, ref_name
 from kobune.embedded.apiserver.schema.shape import ANY, Shape
 
-__all__ = ["shape"]
+__all__ = ["SCALARS", "shape"]
+
+SCALARS = {"string": "string", "integer": "numeric", "number": "numeric", "boolean": "boolean"}
+"""OpenAPI's scalar types as field ownership sees them."""
 
 _SCALAR = (".Time", ".MicroTime", ".Quantity", ".IntOrString")
 _KEY_DEFAULTS: dict[str, object] = {"protocol": "TCP"}
@@ -60,7 +63,7 @@ def _of(schema: dict[str, Any]) -> Shape:
             patch_strategies=strategies,
             expand=lambda: ({}, _of(values)),
         )
-    return Shape("scalar") if kind else ANY
+    return Shape("scalar", scalar=SCALARS.get(str(kind), "")) if kind else ANY
 
 
 def _list(schema: dict[str, Any], strategies: tuple[str, ...]) -> Shape:

@@ -31,6 +31,7 @@ class Shape:
         "patch_key",
         "patch_strategies",
         "preserve_unknown",
+        "scalar",
     )
 
     def __init__(
@@ -45,6 +46,7 @@ class Shape:
         preserve_unknown: bool = False,
         expand: "Callable[[], tuple[dict[str, Shape], Shape | None]] | None" = None,
         defaults: dict[str, object] | None = None,
+        scalar: str = "",
     ) -> None:
         self.kind = kind
         self.atomic = atomic
@@ -53,6 +55,8 @@ class Shape:
         self.patch_key = patch_key
         self.patch_strategies = patch_strategies
         self.preserve_unknown = preserve_unknown
+        self.scalar = scalar
+        """Of a scalar: string, numeric or boolean; empty when any scalar will do."""
         self.defaults = defaults or {}
         """Defaults of a list-map entry's key fields (a port's protocol is TCP when left out)."""
         self._expand = expand

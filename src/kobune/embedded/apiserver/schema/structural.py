@@ -8,6 +8,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from kobune.embedded.apiserver.schema.builtin_shape import SCALARS
+from kobune.embedded.apiserver.schema.builtin_shape import shape as builtin_shape
 from kobune.embedded.apiserver.schema.decoder import decode_root
 from kobune.embedded.apiserver.schema.definitions import META
 from kobune.embedded.apiserver.schema.errors import DecodeError, FieldError
@@ -189,10 +191,8 @@ def _settled_default(schema: dict[str, Any], settle: _Settle) -> Any:
 
 
 def _root_shape(schema: dict[str, Any]) -> Shape:
-    from kobune.embedded.apiserver.schema import builtin_shape
-
     own = _shape(schema)
-    meta = builtin_shape.shape(_OBJECT_META)
+    meta = builtin_shape(_OBJECT_META)
     scalar = Shape("scalar")
 
     def expand() -> tuple[dict[str, Shape], Shape | None]:
@@ -239,4 +239,4 @@ def _shape(schema: dict[str, Any]) -> Shape:
         return Shape("object", atomic=atomic, preserve_unknown=preserve, expand=expand)
     if preserve or (kind is None and not schema.get("x-kubernetes-int-or-string")):
         return ANY
-    return Shape("scalar")
+    return Shape("scalar", scalar="" if schema.get("x-kubernetes-int-or-string") else SCALARS.get(str(kind), ""))
