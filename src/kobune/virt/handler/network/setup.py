@@ -15,18 +15,18 @@ from typing import Protocol
 import msgspec
 
 from kobune.api.kubevirt import VirtualMachineInstance
-from kobune.base.errors import RetryableError
+from kobune.base.errors import RetryableError, TerminalError
 from kobune.host import procroot
 from kobune.host.dnsmasq import DhcpServers
 from kobune.host.netlink import Link, Netlink, Route
-from kobune.host.netns import NetworkNamespace
+from kobune.host.netns import HOST, NetworkNamespace
 from kobune.host.nftables import Nftables
 from kobune.host.run import Runner
 from kobune.virt.domain.facts import InterfaceFacts
 from kobune.virt.handler.network.converge import link_changes, missing_sysctls
 from kobune.virt.handler.network.plan import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface, plan
 
-__all__ = ["GuestNetworks", "NotReady", "PodNetworks"]
+__all__ = ["ForeignNamespace", "GuestNetworks", "NotReady", "PodNetworks"]
 
 _LOG = logging.getLogger(__name__)
 TUN = ("/dev/net/tun", (10, 200))
@@ -37,14 +37,18 @@ class NotReady(RetryableError):
     """The pod has no network yet."""
 
 
+class ForeignNamespace(TerminalError):
+    """The process behind the launcher's socket is in this node's own network; nothing was touched."""
+
+
 class GuestNetworks(Protocol):
     """The networks of the launcher pods on this node, by pod uid."""
 
     async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
         """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
 
-        Idempotent. Raises UnsupportedInterface, NotReady, NamespaceGone, ProcessGone, UnsafePath, DnsmasqFailed,
-        CommandError.
+        Idempotent. Raises UnsupportedInterface, ForeignNamespace, NotReady, NamespaceGone, ProcessGone, UnsafePath,
+        DnsmasqFailed, CommandError.
         """
         ...
 
@@ -75,6 +79,9 @@ class PodNetworks:
             return []
         resolv_conf = await asyncio.to_thread(_resolv_conf, pid)
         with NetworkNamespace.of_process(pid) as namespace:
+            if namespace.identity == HOST.identity:
+                # The pid is the launcher's word: one that was used again after its process ended may be anybody's.
+                raise ForeignNamespace(f"process {pid} is not in a pod's network namespace")
             links = await self._netlink.links(namespace)
             pod = await self._pod_interface(pod_uid, namespace, links)
             wanted = plan(vmi, pod, resolv_conf)
