@@ -1,0 +1,1 @@
+"""Garbage collection: what owners own goes with them, before them, or stays."""

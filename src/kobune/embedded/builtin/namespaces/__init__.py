@@ -1,0 +1,1 @@
+"""Namespaces end only after everything in them is gone."""

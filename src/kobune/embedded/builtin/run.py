@@ -1,0 +1,29 @@
+"""The process of the built-in controllers."""
+
+import asyncio
+from pathlib import Path
+
+from kobune.embedded.builtin.garbage.wire import GarbageCollector
+from kobune.embedded.builtin.namespaces import wire as namespaces_wire
+from kobune.embedded.builtin.serviceaccounts import wire as serviceaccounts_wire
+from kobune.kube.client.config import load_config
+from kobune.kube.client.http import HttpClient
+from kobune.kube.runtime import ControllerProcess
+
+__all__ = ["run"]
+
+
+async def run(kubeconfig: Path, *, ready: asyncio.Event | None = None) -> None:
+    """Run all built-in controllers until cancelled; `ready` is set once their caches are filled."""
+    config = load_config(kubeconfig)
+    client = HttpClient(config, user_agent="kobune-controllers")
+    try:
+        process = ControllerProcess(client, component="kobune-controllers")
+        namespaces_wire.add_to(process)
+        serviceaccounts_wire.add_to(process, config.ca_pem.decode() if config.ca_pem else "")
+        collector = GarbageCollector(process)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(process.run(ready=ready), name="controllers")
+            group.create_task(collector.run(), name="garbage collector")
+    finally:
+        await client.close()

@@ -1,0 +1,1 @@
+"""Every namespace has a ServiceAccount `default` and the certificate authority to trust."""
