@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kobune.base.errors import KobuneError
+from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.host.cgroup import Cgroups
 from kobune.host.cni import BridgeNetwork
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
-from kobune.host.cri import CriClient, CriError
+from kobune.host.cri import ContainerState, CriClient, CriError
 from kobune.host.mount import HostMounter
 from kobune.host.run import CommandError, HostRunner, Runner
 
-__all__ = ["NodeRemains", "cleanup"]
+__all__ = ["NodeRemains", "cleanup", "remove_node"]
 
 _LOG = logging.getLogger(__name__)
 STOP_LIMIT_S = 60.0
@@ -44,10 +45,25 @@ class NodeRemains:
     keep_images: bool = True
 
 
-async def cleanup(remains: NodeRemains, *, runner: Runner | None = None) -> list[str]:
+async def cleanup(data_dir: Path, *, grace_s: float = 30.0, keep_images: bool = True) -> list[str]:
+    """`remove_node` for an instance with the usual layout of its data directory."""
+    instance = NodeInstance.of(data_dir)
+    remains = NodeRemains(
+        containerd=ContainerdConfig.for_data_dir(data_dir),
+        kubelet_root=data_dir / "kubelet",
+        pod_logs=data_dir / "logs" / "pods",
+        run_dir=data_dir / "run" / "exec",
+        network=instance.network,
+        cgroup_root=instance.cgroup_root,
+        keep_images=keep_images,
+    )
+    return await remove_node(remains, grace_s=grace_s)
+
+
+async def remove_node(remains: NodeRemains, *, grace_s: float = 30.0, runner: Runner | None = None) -> list[str]:
     """Stop all pods and containerd, unmount, delete network and cgroups. Returns what could not be removed, as text.
 
-    The kubelet must have been stopped before, or it would start its pods again.
+    Containers get `grace_s` to end by themselves. The kubelet must have been stopped before, or it would start its pods again.
     """
     runner = runner or HostRunner()
     left: list[str] = []
@@ -58,7 +74,7 @@ async def cleanup(remains: NodeRemains, *, runner: Runner | None = None) -> list
         try:
             # Also when it was killed: only containerd knows how to give back what its sandboxes have.
             await daemon.ensure()
-            await _remove_pods(remains)
+            await _remove_pods(remains, grace_s)
         except KobuneError as error:
             _LOG.warning("pods are removed without containerd's help: %s", error)
     await daemon.stop()
@@ -83,11 +99,13 @@ def _pods_may_run(remains: NodeRemains, cgroups: Cgroups) -> bool:
     )
 
 
-async def _remove_pods(remains: NodeRemains) -> None:
+async def _remove_pods(remains: NodeRemains, grace_s: float) -> None:
     cri = CriClient(remains.containerd.socket)
     containerd = ContainerdClient(remains.containerd.socket)
     try:
-        async with asyncio.timeout(STOP_LIMIT_S):
+        async with asyncio.timeout(STOP_LIMIT_S + grace_s):
+            running = [own for own in await cri.list_containers() if own.state is ContainerState.RUNNING]
+            await asyncio.gather(*[_stop_container(cri, own.id, grace_s) for own in running])
             sandboxes = await cri.list_sandboxes()
             await asyncio.gather(*[_remove_sandbox(cri, sandbox.id) for sandbox in sandboxes])
             paths = KubeletPaths(remains.kubelet_root, remains.pod_logs)
@@ -95,7 +113,7 @@ async def _remove_pods(remains: NodeRemains) -> None:
             for directory in sorted(paths.pods.iterdir()) if paths.pods.is_dir() else ():
                 await volumes.tear_down(directory.name)
     except TimeoutError:
-        _LOG.warning("containerd did not remove all pods within %g s", STOP_LIMIT_S)
+        _LOG.warning("containerd did not remove all pods within %g s", STOP_LIMIT_S + grace_s)
     finally:
         await cri.close()
         await containerd.close()
@@ -103,6 +121,13 @@ async def _remove_pods(remains: NodeRemains) -> None:
 
 async def _no_image(reference: str, policy: str, pod: object) -> None:
     """Cleaning up pulls nothing."""
+
+
+async def _stop_container(cri: CriClient, container_id: str, grace_s: float) -> None:
+    try:
+        await cri.stop_container(container_id, int(grace_s))
+    except CriError as error:
+        _LOG.warning("container %s is ended with its sandbox: %s", container_id[:12], error)
 
 
 async def _remove_sandbox(cri: CriClient, sandbox_id: str) -> None:

@@ -11,6 +11,7 @@ from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.dns import read_host_dns
 from kobune.embedded.kubelet.images import ImageError, Images
+from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.machine import own_address, read_machine
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.node import NodeIdentity, NodeRegistration
@@ -20,6 +21,7 @@ from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
 from kobune.host.cgroup import Cgroups
+from kobune.host.cni import write_conflist
 from kobune.host.containerd import ContainerdClient
 from kobune.host.cri import CriClient, CriError
 from kobune.host.mount import HostMounter
@@ -61,7 +63,8 @@ class KubeletConfig:
     allowed_clients: tuple[str, ...] = ("kube-apiserver-kubelet-client",)
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
-    cgroup_root: str = "/kobune"
+    instance: NodeInstance | None = None
+    """None: the names that belong to the data directory, which is the parent of `root`."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,10 +80,12 @@ async def run(config: KubeletConfig, *, ready: asyncio.Event | None = None) -> N
 async def run_with_client(config: KubeletConfig, client: Client, *, ready: asyncio.Event | None = None) -> None:
     """As `run`, with a client that the caller made."""
     clock = SystemClock()
+    instance = config.instance or NodeInstance.of(config.root.parent, config.pod_subnet)
+    write_conflist(instance.network, instance.cni_conf_dir)
     cri = CriClient(config.containerd_socket)
     containerd = ContainerdClient(config.containerd_socket)
     paths = KubeletPaths(config.root, config.pod_logs)
-    for directory in (paths.root, paths.pods, paths.pod_logs, config.run_dir):
+    for directory in (paths.root, paths.pods, paths.pod_logs, config.run_dir / "exec"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
     try:
         runtime, version = await _wait_for_runtime(cri)
@@ -117,7 +122,7 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
             facts=facts,
             cluster_dns=DnsConfig(config.cluster_dns, (config.cluster_domain,)),
             host_dns=read_host_dns,
-            cgroup_root=config.cgroup_root,
+            cgroup_root=instance.cgroup_root,
         )
         pods = NodePods(context, pods_informer, containerd)
         server = KubeletServer(
@@ -131,7 +136,7 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
                 pki_dir=config.root / "pki",
                 client_ca=config.client_ca,
                 allowed_clients=config.allowed_clients,
-                run_dir=config.run_dir,
+                run_dir=config.run_dir / "exec",
             ),
             pods,
             cri,
