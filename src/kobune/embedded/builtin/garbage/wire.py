@@ -63,13 +63,13 @@ class GarbageCollector:
     async def _follow_discovery(self, group: asyncio.TaskGroup) -> None:
         delay_s = 0.2
         while True:
+            self._stale.clear()
             try:
                 await self._refresh(group)
                 delay_s = REFRESH_S
             except KobuneError as error:
                 log.warning("garbage collection cannot read discovery: %s", error)
                 delay_s = min(delay_s * 2, REFRESH_S)
-            self._stale.clear()
             try:
                 async with asyncio.timeout(delay_s):
                     await self._stale.wait()
