@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from kobune.virt.launcherproto.client import LauncherClient
@@ -19,6 +20,7 @@ set -e
 root=$1; state=$2; shift 2
 mount --make-rprivate /
 mount --bind "$root" "$root"
+mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/run"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o size=64m tmpfs "$root/dev"
@@ -86,11 +88,11 @@ class LauncherContainer:
         shutil.copy(image, folder / image.name)
         (folder / image.name).chmod(0o444)
 
-    async def connect(self, timeout_s: float = 15) -> LauncherClient:
+    async def connect(self, timeout_s: float = 15, **callbacks: Any) -> LauncherClient:
         async with asyncio.timeout(timeout_s):
             while True:
                 try:
-                    return await LauncherClient.connect(self.socket)
+                    return await LauncherClient.connect(self.socket, **callbacks)
                 except ConnectionLost:
                     assert self.returncode is None, self.log.read_text()
                     await asyncio.sleep(0.02)

@@ -39,8 +39,11 @@ class States:
         self._new.set()
 
     async def wait_for(self, status: DomainStatus, timeout_s: float = 30) -> DomainState:
+        return await self.wait_until(lambda state: state.status is status, timeout_s)
+
+    async def wait_until(self, holds: Callable[[DomainState], bool], timeout_s: float = 30) -> DomainState:
         async with asyncio.timeout(timeout_s):
-            while not self.all or self.all[-1].status is not status:
+            while not self.all or not holds(self.all[-1]):
                 self._new.clear()
                 await self._new.wait()
         return self.all[-1]
