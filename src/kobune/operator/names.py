@@ -26,7 +26,7 @@ HANDLER_CLIENT_SECRET: Final = "kobune-virt-handler-client-certs"  # noqa: S105
 
 HANDLER_SERVER_NAME: Final = "kobune-virt-handler"
 """DNS name in the certificate of every virt-handler; who dials one checks this name, whatever the address."""
-HANDLER_CLIENT_NAME: Final = "kobune.io:system:client:virt-handler"
+HANDLER_CLIENT_NAME: Final = "kubevirt.io:system:client:virt-handler"
 """Common name of the certificate that virt-handler's server lets in."""
 
 COMPONENTS: Final = ("virt-api", "virt-controller", "virt-handler")

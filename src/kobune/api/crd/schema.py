@@ -53,6 +53,10 @@ _DETAILS: dict[tuple[str, str], Schema] = {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
     },
+    ("CPU", "cores"): {"minimum": 0},
+    ("CPU", "sockets"): {"minimum": 0},
+    ("CPU", "threads"): {"minimum": 0},
+    ("CPU", "maxSockets"): {"minimum": 0},
     ("MemoryInstancetype", "overcommitPercent"): {"minimum": 0, "maximum": 100},
 }
 

@@ -1,0 +1,1 @@
+"""virt-api: admission webhooks (defaults, validation) and the API subresources.kubevirt.io."""

@@ -59,8 +59,8 @@ def memory_overhead_bytes(spec: VirtualMachineInstanceSpec) -> int:
         overhead += TPM_OVERHEAD_MIB * MIB
     if _is_guaranteed(spec):
         overhead += GUARANTEED_OVERHEAD_MIB * MIB
-    if spec.domain.memory is None or spec.domain.memory.guest is None:
-        overhead += guest_memory_bytes(spec) // PAGE_TABLE_RATIO
+    if spec.domain.resources is not None and "memory" in spec.domain.resources.requests:
+        overhead += to_bytes(spec.domain.resources.requests["memory"]) // PAGE_TABLE_RATIO
     return overhead
 
 

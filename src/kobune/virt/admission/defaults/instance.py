@@ -1,0 +1,159 @@
+"""Defaults of VirtualMachineInstances. Source: KubeVirt's published behaviour and defaults."""
+
+import uuid
+from decimal import ROUND_CEILING
+from typing import Any, Final
+
+from kobune.base.quantity import QuantityError, parse_quantity
+
+__all__ = ["PCI_TOPOLOGY_ANNOTATION", "PREBUILT_IMAGES", "default_instance", "default_platform"]
+
+Document = dict[str, Any]
+
+VMI_FINALIZER: Final = "kubevirt.io/foregroundDeleteVirtualMachine"
+PCI_TOPOLOGY_ANNOTATION: Final = "kubevirt.io/pci-topology-version"
+PCI_TOPOLOGY_VERSION: Final = "v3"
+MAX_SOCKETS_RATIO: Final = 4
+PREBUILT_IMAGES: Final = frozenset({"kobune/demo", "docker.io/kobune/demo"})
+"""Container disks that come with Kobune's nodes and in no registry: nothing would be won by pulling them."""
+
+# An enlightenment needs those that it is built on.
+_HYPERV_NEEDS: Final = {
+    "synictimer": ("synic",),
+    "synic": ("vpindex",),
+    "tlbflush": ("vpindex",),
+    "ipi": ("vpindex",),
+}
+
+
+def default_instance(obj: Document, *, new_uuid: uuid.UUID) -> None:
+    """Fill in a VirtualMachineInstance that is being created."""
+    metadata = obj.setdefault("metadata", {})
+    _annotate(metadata)
+    finalizers = metadata.setdefault("finalizers", [])
+    if VMI_FINALIZER not in finalizers:
+        finalizers.insert(0, VMI_FINALIZER)
+    obj.setdefault("status", {}).setdefault("phase", "Pending")
+    spec = obj["spec"]
+    default_platform(spec)
+    domain = spec["domain"]
+    domain.setdefault("firmware", {}).setdefault("uuid", str(new_uuid))
+    spec.setdefault("evictionStrategy", "None")
+    _network(spec, domain["devices"])
+    _cpu(domain)
+    _memory(domain)
+    _features(domain)
+    _disks(domain["devices"])
+    _images(spec)
+    for name in ("livenessProbe", "readinessProbe"):
+        if spec.get(name):
+            _probe(spec[name])
+    watchdog = domain["devices"].get("watchdog")
+    if watchdog and watchdog.get("i6300esb") is not None:
+        watchdog["i6300esb"].setdefault("action", "reset")
+
+
+def default_platform(spec: Document) -> None:
+    """Architecture and machine type, which templates of machines get as well."""
+    if not spec.get("architecture"):
+        spec["architecture"] = "amd64"
+    domain = spec["domain"]
+    machine = domain.setdefault("machine", {})
+    if not machine.get("type"):
+        machine["type"] = "q35"
+    domain.setdefault("resources", {})
+
+
+def annotate_template(template: Document) -> None:
+    """The layout of PCI devices that the guest keeps over its lives."""
+    _annotate(template.setdefault("metadata", {}))
+
+
+def _annotate(metadata: Document) -> None:
+    annotations = metadata.get("annotations") or {}
+    annotations.setdefault(PCI_TOPOLOGY_ANNOTATION, PCI_TOPOLOGY_VERSION)
+    metadata["annotations"] = annotations
+
+
+def _network(spec: Document, devices: Document) -> None:
+    """Without any network: the pod's, bridged."""
+    if devices.get("autoattachPodInterface") is False or devices.get("interfaces") or spec.get("networks"):
+        return
+    devices["interfaces"] = [{"name": "default", "bridge": {}}]
+    spec["networks"] = [{"name": "default", "pod": {}}]
+
+
+def _cpu(domain: Document) -> None:
+    cpu = domain.setdefault("cpu", {})
+    resources = domain.get("resources") or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    if "cpu" in limits and "cpu" not in requests:
+        requests = {**requests, "cpu": limits["cpu"]}
+        domain["resources"] = {**resources, "requests": requests}
+    if not any(cpu.get(part) for part in ("cores", "sockets", "threads")):
+        sockets = _whole(limits.get("cpu", requests.get("cpu")))
+        cpu.update(cores=1, sockets=sockets, threads=1)
+        cpu.setdefault("maxSockets", sockets * MAX_SOCKETS_RATIO)
+    cpu.setdefault("model", "host-model")
+
+
+def _whole(amount: Any) -> int:
+    try:
+        return max(1, int(parse_quantity(amount).to_integral_value(ROUND_CEILING)))
+    except (QuantityError, TypeError, ValueError):
+        return 1
+
+
+def _memory(domain: Document) -> None:
+    resources = domain.get("resources") or {}
+    memory = domain.get("memory") or {}
+    if memory.get("guest") is None:
+        for amounts in (resources.get("requests") or {}, resources.get("limits") or {}):
+            if "memory" in amounts:
+                domain["memory"] = {**memory, "guest": amounts["memory"]}
+                break
+
+
+def _features(domain: Document) -> None:
+    features = domain.setdefault("features", {})
+    acpi = features.get("acpi") or {}
+    acpi.setdefault("enabled", True)
+    features["acpi"] = acpi
+    for name, feature in list(features.items()):
+        if name in ("apic", "smm", "pvspinlock") and feature is not None:
+            feature.setdefault("enabled", True)
+    hyperv = features.get("hyperv")
+    if not hyperv:
+        return
+    for feature in hyperv.values():
+        if isinstance(feature, dict):
+            feature.setdefault("enabled", True)
+    wanted = [name for name, feature in hyperv.items() if isinstance(feature, dict) and feature.get("enabled")]
+    while wanted:
+        for needed in _HYPERV_NEEDS.get(wanted.pop(), ()):
+            if needed not in hyperv:
+                hyperv[needed] = {"enabled": True}
+                wanted.append(needed)
+
+
+def _disks(devices: Document) -> None:
+    for disk in devices.get("disks") or ():
+        kind = next((name for name in ("disk", "lun", "cdrom") if disk.get(name) is not None), "disk")
+        target: Document = disk.setdefault(kind, {})
+        if not target.get("bus"):
+            target["bus"] = "sata"
+
+
+def _images(spec: Document) -> None:
+    for volume in spec.get("volumes") or ():
+        disk = volume.get("containerDisk")
+        if disk is not None and not disk.get("imagePullPolicy"):
+            image = disk.get("image", "")
+            moving = image.endswith(":latest") or not any(mark in image for mark in ":@")
+            disk["imagePullPolicy"] = "Always" if moving and image not in PREBUILT_IMAGES else "IfNotPresent"
+
+
+def _probe(probe: Document) -> None:
+    for name, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+        if not probe.get(name):
+            probe[name] = value

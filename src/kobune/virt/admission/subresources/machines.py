@@ -1,0 +1,199 @@
+"""Verbs on a VirtualMachine: they change its specification or leave a request in its status."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from kobune.api.kubevirt import (
+    RestartOptions,
+    StartOptions,
+    StopOptions,
+    VirtualMachine,
+    VirtualMachineInstance,
+)
+from kobune.kube.client.errors import NotFound
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.resource import Resource
+from kobune.kube.client.types import Patch
+from kobune.virt.admission.subresources.failure import bad_request, conflict, not_found
+from kobune.virt.admission.subresources.instances import (
+    InstanceVerbs,
+    check_add_volume,
+    check_remove_volume,
+)
+from kobune.virt.admission.subresources.power import (
+    PowerPlan,
+    decode_options,
+    plan_restart,
+    plan_start,
+    plan_stop,
+)
+
+__all__ = ["MachineVerbs"]
+
+_KIND: Final = "virtualmachine"
+_FINAL_PHASES: Final = ("Succeeded", "Failed")
+_RAW_MACHINES: Final[Resource[dict[str, Any]]] = Resource(
+    "kubevirt.io", "v1", "virtualmachines", "VirtualMachine", True, dict
+)
+
+MachineVerb = Callable[[web.Request, VirtualMachine, str], Awaitable[web.StreamResponse]]
+
+
+class MachineVerbs:
+    """One coroutine per verb; `rest` is what follows the verb in the path."""
+
+    def __init__(self, client: Client, instances: InstanceVerbs) -> None:
+        self._client = client
+        self._instances = instances
+        self.verbs: dict[str, MachineVerb] = {
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "migrate": self._migrate,
+            "expand-spec": self._expand,
+            "portforward": self._port_forward,
+            "addvolume": self._add_volume,
+            "removevolume": self._remove_volume,
+            "memorydump": self._memory_dump,
+            "removememorydump": self._memory_dump,
+        }
+
+    async def _start(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        options: StartOptions = decode_options(await request.read(), StartOptions)
+        plan = plan_start(vm, await self.instance(vm), options)
+        return await self._carry_out(vm, plan, options.dry_run)
+
+    async def _stop(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        options: StopOptions = decode_options(await request.read(), StopOptions)
+        plan = plan_stop(vm, await self.instance(vm), options)
+        return await self._carry_out(vm, plan, options.dry_run)
+
+    async def _restart(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        options: RestartOptions = decode_options(await request.read(), RestartOptions)
+        plan = plan_restart(vm, await self.instance(vm), options)
+        return await self._carry_out(vm, plan, options.dry_run)
+
+    async def _carry_out(self, vm: VirtualMachine, plan: PowerPlan, dry_run: list[str]) -> web.StreamResponse:
+        if "All" in dry_run:
+            return web.Response(status=202)
+        name, namespace = vm.metadata.name, vm.metadata.namespace
+        if plan.grace_period_s is not None:
+            body: dict[str, Any] = {"spec": {"terminationGracePeriodSeconds": plan.grace_period_s}}
+            try:
+                await self._client.patch(VIRTUAL_MACHINE_INSTANCES, name, Patch.merge(body), namespace)
+            except NotFound:
+                pass
+        if plan.status is not None:
+            # On the state that the plan was made from: a request that came between must not be lost.
+            body = {"metadata": {"resourceVersion": vm.metadata.resource_version}, "status": plan.status}
+            await self._client.patch(VIRTUAL_MACHINES, name, Patch.merge(body), namespace, subresource="status")
+        if plan.spec is not None:
+            await self._client.patch(VIRTUAL_MACHINES, name, Patch.merge({"spec": plan.spec}), namespace)
+        return web.Response(status=202)
+
+    async def _migrate(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        vmi = await self._must_have_instance(vm)
+        if vmi.status.phase != "Running":
+            raise conflict(_KIND, vm.metadata.name, "VM is not running")
+        raise conflict(_KIND, vm.metadata.name, "live migration is not supported yet")
+
+    async def _expand(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        raw = await self._client.get(_RAW_MACHINES, vm.metadata.name, vm.metadata.namespace)
+        return web.Response(body=msgspec.json.encode(self.expanded(raw)), content_type="application/json")
+
+    def expanded(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """A machine with its instancetype and preference applied."""
+        spec = raw.get("spec") or {}
+        if spec.get("instancetype") or spec.get("preference"):
+            raise conflict(_KIND, raw["metadata"].get("name", ""), "instancetypes cannot be expanded yet")
+        return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", **raw}
+
+    async def _port_forward(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        vmi = await self.instance(vm)
+        if vmi is None:
+            raise conflict(_KIND, vm.metadata.name, "VMI is not started")
+        return await self._instances.port_forward(request, vmi, rest)
+
+    async def _add_volume(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        """Into the template; a running guest would need hot-plug."""
+        options = check_add_volume(await request.read())
+        await self._must_be_stopped(vm)
+        spec = vm.spec.template.spec
+        if spec is not None and any(volume.name == options["name"] for volume in spec.volumes):
+            raise conflict(_KIND, vm.metadata.name, f"Volume [{options['name']}] already exists")
+        path = "/spec/template/spec"
+        operations: list[dict[str, Any]] = []
+        for parent, exists in (
+            ("volumes", spec and spec.volumes),
+            ("domain/devices/disks", spec and spec.domain.devices.disks),
+        ):
+            if not exists:
+                operations.append({"op": "add", "path": f"{path}/{parent}", "value": []})
+        volume = {"name": options["name"], **options["volumeSource"]}
+        disk = {**options["disk"], "name": options["name"]}
+        operations += [
+            {"op": "add", "path": f"{path}/volumes/-", "value": volume},
+            {"op": "add", "path": f"{path}/domain/devices/disks/-", "value": disk},
+        ]
+        return await self._change_template(vm, operations, options.get("dryRun") or [])
+
+    async def _remove_volume(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        body = await request.read()
+        name = check_remove_volume(body)
+        await self._must_be_stopped(vm)
+        spec = vm.spec.template.spec
+        volumes = [volume.name for volume in spec.volumes] if spec is not None else []
+        disks = [disk.name for disk in spec.domain.devices.disks] if spec is not None else []
+        if name not in volumes:
+            raise conflict(_KIND, vm.metadata.name, f"Volume [{name}] does not exist")
+        path = "/spec/template/spec"
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": f"{path}/volumes/{volumes.index(name)}/name", "value": name},
+            {"op": "remove", "path": f"{path}/volumes/{volumes.index(name)}"},
+        ]
+        if name in disks:
+            operations.append({"op": "remove", "path": f"{path}/domain/devices/disks/{disks.index(name)}"})
+        return await self._change_template(vm, operations, decode_options(body, dict).get("dryRun") or [])
+
+    async def _change_template(
+        self, vm: VirtualMachine, operations: list[dict[str, Any]], dry_run: list[str]
+    ) -> web.StreamResponse:
+        if "All" not in dry_run:
+            await self._client.patch(VIRTUAL_MACHINES, vm.metadata.name, Patch.json(*operations), vm.metadata.namespace)
+        return web.Response(status=202)
+
+    async def _memory_dump(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        await self._must_have_instance(vm)
+        raise conflict(_KIND, vm.metadata.name, "memory dumps are not supported yet")
+
+    async def instance(self, vm: VirtualMachine) -> VirtualMachineInstance | None:
+        """The machine's instance, as the API server has it now."""
+        try:
+            return await self._client.get(VIRTUAL_MACHINE_INSTANCES, vm.metadata.name, vm.metadata.namespace)
+        except NotFound:
+            return None
+
+    async def _must_have_instance(self, vm: VirtualMachine) -> VirtualMachineInstance:
+        vmi = await self.instance(vm)
+        if vmi is None:
+            raise not_found("virtualmachineinstance", vm.metadata.name)
+        return vmi
+
+    async def _must_be_stopped(self, vm: VirtualMachine) -> None:
+        vmi = await self.instance(vm)
+        if vmi is not None and vmi.status.phase not in _FINAL_PHASES:
+            raise conflict(_KIND, vm.metadata.name, "volumes of a running guest cannot be changed yet: stop it first")
+
+
+def decode_machine(body: bytes) -> dict[str, Any]:
+    """The VirtualMachine in a request's body."""
+    raw: dict[str, Any] = decode_options(body, dict)
+    try:
+        msgspec.convert(raw, VirtualMachine)
+    except msgspec.ValidationError as error:
+        raise bad_request(f"Can not unmarshal Request body to struct, error: {error}") from error
+    return raw

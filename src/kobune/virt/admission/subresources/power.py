@@ -1,0 +1,115 @@
+"""start, stop, restart: pure plans from what a machine is to the patches that change it.
+
+Source: KubeVirt's rules which run strategy takes which request.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from kobune.api.kubevirt import RestartOptions, StartOptions, StopOptions, VirtualMachine, VirtualMachineInstance
+from kobune.virt.admission.subresources.failure import Failure, bad_request, conflict
+
+__all__ = ["PowerPlan", "plan_restart", "plan_start", "plan_stop"]
+
+Document = dict[str, Any]
+_FINAL_PHASES: Final = ("Succeeded", "Failed")
+_KIND: Final = "virtualmachine"
+
+
+@dataclass(frozen=True, slots=True)
+class PowerPlan:
+    """Merge patches, None where nothing is to be written; carried out in the order of the fields."""
+
+    grace_period_s: int | None = None
+    """A shorter time to shut down for the instance that is to end."""
+    status: Document | None = None
+    spec: Document | None = None
+
+
+def _strategy(vm: VirtualMachine) -> str:
+    return vm.spec.run_strategy or ("Always" if vm.spec.running else "Halted")
+
+
+def _is_alive(vmi: VirtualMachineInstance | None) -> bool:
+    return vmi is not None and vmi.status.phase not in _FINAL_PHASES
+
+
+def plan_start(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: StartOptions) -> PowerPlan:
+    """Raises Failure when the machine runs already or its strategy takes no requests."""
+    name, strategy = vm.metadata.name, _strategy(vm)
+    if _is_alive(vmi):
+        raise conflict(_KIND, name, "VM is already running")
+    request: Document = {"action": "Start"}
+    if options.paused:
+        request["data"] = {"paused": "true"}
+    if strategy == "Halted":
+        # The request carries how to start; the strategy, that.
+        status = _requests(request) if options.paused else None
+        return PowerPlan(status=status, spec=_running(vm, run=True))
+    if strategy in ("Manual", "RerunOnFailure"):
+        _refuse_when_busy(vm)
+        return PowerPlan(status=_requests(request))
+    raise conflict(_KIND, name, f"{strategy} does not support manual start requests")
+
+
+def plan_stop(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: StopOptions) -> PowerPlan:
+    """Raises Failure when nothing runs."""
+    name, strategy = vm.metadata.name, _strategy(vm)
+    grace = _grace(options.grace_period)
+    if strategy == "Halted":
+        if not _is_alive(vmi) or grace is None:
+            raise conflict(_KIND, name, "VM is not running")
+        return PowerPlan(grace_period_s=grace)
+    if strategy == "Manual":
+        if vmi is None or not _is_alive(vmi):
+            raise conflict(_KIND, name, "VM is not running")
+        return PowerPlan(grace, status=_requests({"action": "Stop", "uid": vmi.metadata.uid}))
+    return PowerPlan(grace if vmi is not None else None, spec=_running(vm, run=False))
+
+
+def plan_restart(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: RestartOptions) -> PowerPlan:
+    """Raises Failure when nothing runs or the strategy does not allow it."""
+    name, strategy = vm.metadata.name, _strategy(vm)
+    if strategy in ("Halted", "Once"):
+        raise conflict(_KIND, name, f"RunStrategy {strategy} does not support manual restart requests")
+    if vmi is None or not _is_alive(vmi):
+        raise conflict(_KIND, name, "VM is not running")
+    if options.grace_period_seconds not in (None, 0):
+        raise bad_request("For force restart, only gracePeriodSeconds=0 is supported for now")
+    _refuse_when_busy(vm)
+    status = _requests({"action": "Stop", "uid": vmi.metadata.uid}, {"action": "Start"})
+    return PowerPlan(_grace(options.grace_period_seconds), status=status)
+
+
+def _refuse_when_busy(vm: VirtualMachine) -> None:
+    if vm.status.state_change_requests:
+        raise conflict(_KIND, vm.metadata.name, "unable to complete request: stop/start already underway")
+
+
+def _requests(*requests: Document) -> Document:
+    return {"stateChangeRequests": list(requests)}
+
+
+def _running(vm: VirtualMachine, *, run: bool) -> Document:
+    if vm.spec.running is not None:
+        return {"running": run}
+    return {"runStrategy": "Always" if run else "Halted"}
+
+
+def _grace(seconds: int | None) -> int | None:
+    if seconds is not None and seconds < 0:
+        raise bad_request("gracePeriod has to be greater than or equal to 0")
+    return seconds
+
+
+def decode_options(body: bytes, kind: type[Any]) -> Any:
+    """The options in a request's body; an empty body means none.
+
+    Raises Failure for anything that is no such object.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise Failure(400, "BadRequest", f"Can not unmarshal Request body to struct, error: {error}") from error

@@ -1,0 +1,41 @@
+"""The pad that checks write on, and checks that many fields share."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from kobune.api.meta import QuantityValue
+from kobune.base.quantity import QuantityError, parse_quantity
+from kobune.virt.admission.review import Problem, Reason
+
+__all__ = ["DNS_LABEL", "DNS_SUBDOMAIN", "PCI_ADDRESS", "Findings", "amount"]
+
+DNS_LABEL: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+DNS_SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+PCI_ADDRESS: Final = re.compile(r"^[\da-fA-F]{4}:[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]$")
+
+
+@dataclass(slots=True)
+class Findings:
+    """Problems found so far, and which feature gates are open."""
+
+    gates: frozenset[str] = frozenset()
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, path: str, message: str, reason: str = Reason.INVALID) -> None:
+        """Note a problem once."""
+        problem = Problem(path, reason, message)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def required(self, path: str, message: str) -> None:
+        """Note that something is missing."""
+        self.add(path, message, Reason.REQUIRED)
+
+
+def amount(value: QuantityValue) -> float | None:
+    """A quantity as a number, None when it is none."""
+    try:
+        return float(parse_quantity(value))
+    except QuantityError:
+        return None

@@ -1,0 +1,195 @@
+"""CPU, memory, machine and firmware."""
+
+from decimal import Decimal
+from typing import Final
+
+from kobune.api.kubevirt import CPU, DomainSpec, Memory, ResourceRequirements, VirtualMachineInstanceSpec
+from kobune.base.quantity import QuantityError, parse_quantity
+from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.check import Findings
+
+__all__ = ["check_compute", "check_live_update"]
+
+_POLICIES: Final = ("force", "require", "optional", "disable", "forbid")
+_ARCHITECTURES: Final = ("amd64", "arm64", "s390x")
+_SMALLEST_MEMORY: Final = 10**6
+_LIVE_MEMORY_STEP: Final = 2 * 1024 * 1024
+_IO_POLICIES: Final = ("shared", "auto", "supplementalPool")
+
+
+def check_compute(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
+    """CPU, memory and platform of a specification at `path`."""
+    domain = spec.domain
+    here = f"{path}.domain"
+    resources = domain.resources or ResourceRequirements()
+    _amounts(findings, f"{here}.resources", resources)
+    _hugepages(findings, here, domain, resources)
+    _dedicated(findings, here, domain, resources)
+    _cpu(findings, here, domain)
+    _platform(findings, path, spec)
+
+
+def check_live_update(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
+    """Upper bounds for changes at run time."""
+    cpu, memory = spec.domain.cpu or CPU(), spec.domain.memory or Memory()
+    if cpu.sockets and cpu.max_sockets and cpu.sockets > cpu.max_sockets:
+        message = "Number of sockets in CPU topology is greater than the maximum sockets allowed"
+        findings.add(f"{path}.domain.cpu.sockets", message)
+    if memory.guest is not None and memory.max_guest is not None:
+        guest, most = _number(memory.guest), _number(memory.max_guest)
+        if guest is not None and most is not None and guest > most:
+            message = "Guest memory is greater than the configured maxGuest memory"
+            findings.add(f"{path}.domain.memory.guest", message)
+        elif most is not None and most % _LIVE_MEMORY_STEP:
+            findings.add(f"{path}.domain.memory.guest", "MaxGuest must be 2Mi aligned")
+
+
+def _number(value: str | int | float | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return parse_quantity(value)
+    except QuantityError:
+        return None
+
+
+def _amounts(findings: Findings, here: str, resources: ResourceRequirements) -> None:
+    for name in ("memory", "cpu"):
+        request, limit = resources.requests.get(name), resources.limits.get(name)
+        for kind, value in (("requests", request), ("limits", limit)):
+            number = _number(value)
+            if number is not None and number < 0:
+                findings.add(
+                    f"{here}.{kind}.{name}", f"{here}.{kind}.{name} '{value}': must be greater than or equal to 0."
+                )
+        asked, most = _number(request), _number(limit)
+        if name == "memory" and asked is not None and 0 < asked < _SMALLEST_MEMORY:
+            where = f"{here}.requests.memory"
+            findings.add(where, f"{where} '{request}': must be greater than or equal to 1M.")
+        if asked is not None and most is not None and asked > most > 0:
+            where = f"{here}.requests.{name}"
+            findings.add(where, f"{where} '{request}' is greater than {here}.limits.{name} '{limit}'")
+
+
+def _hugepages(findings: Findings, here: str, domain: DomainSpec, resources: ResourceRequirements) -> None:
+    hugepages = domain.memory.hugepages if domain.memory is not None else None
+    if hugepages is None or hugepages.page_size is None:
+        return
+    where = f"{here}.memory.hugepages.pageSize"
+    page = _number(hugepages.page_size)
+    if page is None or page <= 0:
+        message = f"{where} '{hugepages.page_size}' is not a quantity: use a size such as 2Mi or 1Gi"
+        findings.add(where, message)
+        return
+    request = _number(resources.requests.get("memory"))
+    if request is not None and request % page:
+        amount = resources.requests["memory"]
+        message = (
+            f"{here}.resources.requests.memory '{amount}' is not a multiple of the page size {where} "
+            f"'{hugepages.page_size}'"
+        )
+        findings.add(f"{here}.resources.requests.memory", message)
+    guest = _number(domain.memory.guest) if domain.memory is not None else None
+    if guest is not None and guest % page:
+        message = f"{here}.memory.guest is not a multiple of the page size {where} '{hugepages.page_size}'"
+        findings.add(f"{here}.memory.guest", message)
+
+
+def _dedicated(findings: Findings, here: str, domain: DomainSpec, resources: ResourceRequirements) -> None:
+    cpu = domain.cpu or CPU()
+    dedicated = bool(cpu.dedicated_cpu_placement)
+    where = f"{here}.cpu.dedicatedCpuPlacement"
+    if dedicated:
+        amounts: dict[str, Decimal | None] = {}
+        for kind, values in (("requests", resources.requests), ("limits", resources.limits)):
+            amounts[kind] = _number(values.get("cpu"))
+            if (number := amounts[kind]) is not None and number % 1:
+                message = f"provided resources CPU {kind} must be an integer"
+                findings.add(f"{here}.resources.{kind}.cpu", message)
+        if amounts["requests"] is not None and amounts["limits"] not in (None, amounts["requests"]):
+            message = (
+                f"{here}.resources.requests.cpu or {here}.resources.limits.cpu must be equal when "
+                "DedicatedCPUPlacement is true"
+            )
+            findings.add(where, message)
+        memory = _number(resources.requests.get("memory"))
+        if memory is not None and _number(resources.limits.get("memory")) not in (None, memory):
+            message = f"{here}.resources.requests.memory must be equal to {here}.resources.limits.memory"
+            findings.add(f"{here}.resources.requests.memory", message)
+        if (cpu.threads or 0) > 2:
+            message = (
+                f"Not more than two threads must be provided at {here}.cpu.threads (got {cpu.threads}) when "
+                "DedicatedCPUPlacement is true"
+            )
+            findings.add(where, message)
+    elif cpu.isolate_emulator_thread:
+        message = f"{where} must be set to true when IsolateEmulatorThread is set"
+        findings.add(f"{here}.cpu.isolateEmulatorThread", message)
+    _numa(findings, here, domain, dedicated=dedicated)
+
+
+def _numa(findings: Findings, here: str, domain: DomainSpec, *, dedicated: bool) -> None:
+    cpu = domain.cpu or CPU()
+    passthrough = cpu.numa is not None and cpu.numa.guest_mapping_passthrough is not None
+    where = f"{here}.cpu.numa.guestMappingPassthrough"
+    if passthrough:
+        if not dedicated:
+            message = f"{here}.cpu.dedicatedCpuPlacement must be set to true when NUMA topology strategy is set"
+            findings.add(where, message)
+        if domain.memory is None or domain.memory.hugepages is None:
+            message = f"{here}.memory.hugepages must be requested when NUMA topology strategy is set in {where}"
+            findings.add(where, message)
+    if cpu.realtime is not None:
+        if not dedicated:
+            message = f"{here}.cpu.dedicatedCpuPlacement must be set to true when {here}.cpu.realtime is used"
+            findings.required(f"{here}.cpu.dedicatedCpuPlacement", message)
+        if not passthrough:
+            findings.required(where, f"{where} must be defined when {here}.cpu.realtime is used")
+
+
+def _cpu(findings: Findings, here: str, domain: DomainSpec) -> None:
+    for index, feature in enumerate((domain.cpu or CPU()).features):
+        if feature.policy and feature.policy not in _POLICIES:
+            message = f"CPU feature {feature.name} uses policy {feature.policy} that is not supported."
+            findings.add(f"{here}.cpu.features[{index}].policy", message, Reason.NOT_SUPPORTED)
+    policy = domain.io_threads_policy
+    if policy and policy not in _IO_POLICIES:
+        findings.add(f"{here}.ioThreadsPolicy", f"Invalid IOThreadsPolicy ({policy})")
+    count = domain.io_threads.supplemental_pool_thread_count if domain.io_threads is not None else None
+    if policy == "supplementalPool" and (count is None or count < 1):
+        message = "the number of iothreads needs to be set and positive for the dedicated policy"
+        findings.add(f"{here}.ioThreads.count", message)
+
+
+def _platform(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
+    domain = spec.domain
+    if spec.architecture and spec.architecture not in _ARCHITECTURES:
+        findings.add(f"{path}.architecture", f"unsupported architecture: {spec.architecture}")
+    machine = domain.machine.type if domain.machine is not None else None
+    if machine and not machine.startswith(("q35", "pc-q35")) and spec.architecture in (None, "", "amd64"):
+        where = f"{path}.domain.machine.type"
+        findings.add(where, f"{where} is not supported: {machine} (allowed values: [q35* pc-q35*])")
+    firmware = domain.firmware
+    boot = firmware.bootloader if firmware is not None else None
+    efi = boot.efi if boot is not None else None
+    where = f"{path}.domain.firmware"
+    if boot is not None and efi is not None and boot.bios is not None:
+        message = f"{where}.bootloader has both EFI and BIOS configured, but they are mutually exclusive."
+        findings.add(f"{where}.bootloader", message)
+    security = domain.launch_security
+    if security is not None and security.sev is not None and efi is None:
+        findings.add(f"{path}.launchSecurity", "SEV requires OVMF (UEFI)")
+    kernel = firmware.kernel_boot if firmware is not None else None
+    if kernel is None:
+        return
+    if kernel.container is None:
+        if kernel.kernel_args:
+            message = "kernel arguments cannot be provided without an external kernel"
+            findings.add(f"{where}.kernelBoot.kernelArgs", message)
+        return
+    if not kernel.container.image:
+        message = f"{where}.kernelBoot.container must be defined with an image"
+        findings.required(f"{where}.kernelBoot.container.image", message)
+    if not kernel.container.kernel_path and not kernel.container.initrd_path:
+        message = f"{where}.kernelBoot.container must be defined with at least one of initrdPath, kernelPath"
+        findings.required(f"{where}.kernelBoot.container", message)

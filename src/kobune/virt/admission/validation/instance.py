@@ -1,0 +1,107 @@
+"""VirtualMachineInstances as a whole, when they are created and when they change."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceSpec
+from kobune.virt.admission.review import Problem, Reason
+from kobune.virt.admission.validation.check import Findings
+from kobune.virt.admission.validation.compute import check_compute, check_live_update
+from kobune.virt.admission.validation.credentials import check_credentials
+from kobune.virt.admission.validation.disks import check_disks
+from kobune.virt.admission.validation.guest import check_guest
+from kobune.virt.admission.validation.networks import check_networks
+from kobune.virt.admission.validation.volumes import check_volumes
+from kobune.virt.domain.unsupported import unsupported_spec
+
+__all__ = ["check_annotations", "check_instance", "check_instance_update", "check_labels", "check_spec"]
+
+RESERVED_LABELS: Final = frozenset(
+    f"kubevirt.io/{name}"
+    for name in (
+        "created-by",
+        "migrationJobUID",
+        "nodeName",
+        "migrationTargetNodeName",
+        "install-strategy-identifier",
+        "schedulable",
+    )
+)
+IGNITION_ANNOTATION: Final = "kubevirt.io/ignitiondata"
+
+
+def check_spec(
+    path: str, spec: VirtualMachineInstanceSpec, gates: frozenset[str], *, live_update: bool = False
+) -> tuple[list[Problem], list[str]]:
+    """Problems and warnings of a specification at `path`.
+
+    What Kobune cannot do yet is looked at last: a manifest that is wrong anyway is told so first.
+    """
+    findings = Findings(gates)
+    check_disks(findings, path, spec)
+    check_volumes(findings, path, spec)
+    check_networks(findings, path, spec)
+    check_compute(findings, path, spec)
+    check_guest(findings, path, spec)
+    check_credentials(findings, path, spec)
+    if live_update:
+        check_live_update(findings, path, spec)
+    if findings.problems:
+        return findings.problems, []
+    warnings: list[str] = []
+    for item in unsupported_spec(spec, path):
+        if item.harmless:
+            warnings.append(f"{item.field}: {item.reason}; the guest runs without it")
+        else:
+            findings.add(item.field, f"{item.field}: {item.reason}", Reason.NOT_SUPPORTED)
+    return findings.problems, warnings
+
+
+def check_labels(path: str, labels: Mapping[str, str]) -> list[Problem]:
+    """Labels that only Kobune's own components set."""
+    if not RESERVED_LABELS.isdisjoint(labels):
+        message = "creation of the following reserved kubevirt.io/ labels on a VMI object is prohibited"
+        return [Problem(path, Reason.NOT_SUPPORTED, message)]
+    return []
+
+
+def check_annotations(path: str, annotations: Mapping[str, str], gates: frozenset[str]) -> list[Problem]:
+    """Annotations that need a feature gate."""
+    if IGNITION_ANNOTATION in annotations and "ExperimentalIgnitionSupport" not in gates:
+        message = (
+            "ExperimentalIgnitionSupport feature gate is not enabled in kubevirt-config, "
+            f"invalid entry {path}.{IGNITION_ANNOTATION}"
+        )
+        return [Problem(path, Reason.INVALID, message)]
+    return []
+
+
+def check_instance(
+    vmi: VirtualMachineInstance, gates: frozenset[str], *, by_component: bool
+) -> tuple[list[Problem], list[str]]:
+    """A VirtualMachineInstance that is being created."""
+    problems, warnings = check_spec("spec", vmi.spec, gates, live_update=True)
+    if not by_component:
+        problems = problems + check_labels("metadata.labels", vmi.metadata.labels)
+    return problems + check_annotations("metadata.annotations", vmi.metadata.annotations, gates), warnings
+
+
+def check_instance_update(
+    old: VirtualMachineInstance, new: VirtualMachineInstance, *, by_component: bool
+) -> list[Problem]:
+    """People may change labels and annotations of an instance, but not what runs."""
+    if by_component:
+        return []
+    if _builtins(old.spec) != _builtins(new.spec):
+        return [Problem("", Reason.NOT_SUPPORTED, "update of VMI object is restricted")]
+    for name in RESERVED_LABELS:
+        if old.metadata.labels.get(name) != new.metadata.labels.get(name):
+            message = "modification of the following reserved kubevirt.io/ labels on a VMI object is prohibited"
+            return [Problem("", Reason.NOT_SUPPORTED, message)]
+    return []
+
+
+def _builtins(spec: VirtualMachineInstanceSpec) -> Any:
+    return msgspec.to_builtins(spec)

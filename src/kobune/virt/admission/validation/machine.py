@@ -1,0 +1,135 @@
+"""VirtualMachines: run strategy, template, data volume templates."""
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from kobune.api.cdi import DataVolumeSource
+from kobune.api.kubevirt import DataVolumeTemplateSpec, VirtualMachine, VirtualMachineSpec
+from kobune.virt.admission.review import Problem, Reason
+from kobune.virt.admission.validation.instance import check_annotations, check_labels, check_spec
+
+__all__ = ["check_machine", "machine_warnings"]
+
+_STRATEGIES: Final = ("Halted", "Manual", "Always", "RerunOnFailure", "Once", "WaitAsReceiver")
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_METADATA_SLIPS: Final = {
+    "label": "labels",
+    "annotation": "annotations",
+    "finalizer": "finalizers",
+    "ownerReference": "ownerReferences",
+}
+OLD_VERSION: Final = "v1alpha3"
+
+
+def check_machine(
+    vm: VirtualMachine, old: VirtualMachine | None, *, version: str, gates: frozenset[str]
+) -> tuple[list[Problem], list[str]]:
+    """Problems and warnings of a machine that is created (`old` None) or changed."""
+    spec = vm.spec
+    problems = _strategy(spec)
+    warnings: list[str] = []
+    template = spec.template
+    if template.spec is None:
+        problems.append(Problem("spec.template.spec", Reason.REQUIRED, "spec.template.spec is required"))
+        return problems, []
+    found, warned = check_spec("spec.template.spec", template.spec, gates, live_update=True)
+    problems += found
+    warnings += warned
+    problems += check_labels("spec.template.metadata.labels", template.metadata.labels)
+    problems += check_annotations("spec.template.metadata.annotations", template.metadata.annotations, gates)
+    found, warned = _data_volume_templates(vm, old, version)
+    problems += found
+    warnings += warned
+    return problems, warnings
+
+
+def machine_warnings(obj: dict[str, Any], vm: VirtualMachine) -> list[str]:
+    """What is allowed but probably not meant, and what is going away."""
+    warnings = []
+    if vm.spec.running is not None:
+        warnings.append("spec.running is deprecated, please use spec.runStrategy instead.")
+    return [*warnings, *_metadata_slips(obj)]
+
+
+def _metadata_slips(obj: dict[str, Any]) -> list[str]:
+    """Misspelt metadata: the API server drops it before we see it, but `kubectl apply` keeps what it was given."""
+    text = ((obj.get("metadata") or {}).get("annotations") or {}).get(_LAST_APPLIED)
+    try:
+        applied = json.loads(text)["metadata"] if text else {}
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [
+        f"metadata.{slip} is not a field and was ignored: did you mean metadata.{name}?"
+        for slip, name in _METADATA_SLIPS.items()
+        if isinstance(applied, dict) and slip in applied
+    ]
+
+
+def _strategy(spec: VirtualMachineSpec) -> list[Problem]:
+    if spec.running is not None and spec.run_strategy is not None:
+        message = (
+            "Running and RunStrategy are mutually exclusive. "
+            "Note that Running is deprecated, please use RunStrategy instead"
+        )
+        return [Problem("spec.running", Reason.INVALID, message)]
+    if spec.running is None and spec.run_strategy is None:
+        return [Problem("spec.running", Reason.INVALID, "RunStrategy must be specified")]
+    if spec.run_strategy is not None and spec.run_strategy not in _STRATEGIES:
+        return [Problem("spec.runStrategy", Reason.INVALID, f"Invalid RunStrategy ({spec.run_strategy})")]
+    return []
+
+
+def _data_volume_templates(
+    vm: VirtualMachine, old: VirtualMachine | None, version: str
+) -> tuple[list[Problem], list[str]]:
+    """Each template has one source and a claim, and a volume uses it.
+
+    An unused template is refused in v1. Manifests of v1alpha3 are older than that rule: they get a warning, and a
+    machine that has such a template already may keep it.
+    """
+    problems: list[Problem] = []
+    warnings: list[str] = []
+    spec = vm.spec.template.spec
+    used = {volume.data_volume.name for volume in (spec.volumes if spec is not None else ()) if volume.data_volume}
+    kept = [msgspec.to_builtins(template) for template in old.spec.data_volume_templates] if old is not None else []
+    for index, template in enumerate(vm.spec.data_volume_templates):
+        here = f"spec.dataVolumeTemplate[{index}]"
+        problems += _data_volume(here, template)
+        name = template.metadata.name
+        if name in used:
+            continue
+        message = f"DataVolumeTemplate entry {here} must be referenced in the VMI template's 'volumes' list"
+        if version == OLD_VERSION or msgspec.to_builtins(template) in kept:
+            warnings.append(f"{message}: no volume uses {name!r}")
+        else:
+            problems.append(Problem(here, Reason.REQUIRED, message))
+    return problems, warnings
+
+
+def _data_volume(here: str, template: DataVolumeTemplateSpec) -> list[Problem]:
+    spec = template.spec
+    if spec.pvc is None and spec.storage is None:
+        return [Problem(f"{here}.PVC.Storage", Reason.INVALID, "Missing Data volume PVC or Storage")]
+    if spec.pvc is not None and spec.storage is not None:
+        return [
+            Problem(
+                f"{here}.PVC.Storage",
+                Reason.INVALID,
+                "Duplicate storage definition, both target storage and target pvc defined",
+            )
+        ]
+    if (spec.source is None) == (spec.source_ref is None):
+        return [
+            Problem(
+                f"{here}.source", Reason.INVALID, "Data volume should have either Source or SourceRef, but not both"
+            )
+        ]
+    if spec.source is not None and len(_given(spec.source)) > 1:
+        return [Problem(f"{here}.source", Reason.INVALID, "Multiple dataVolume sources")]
+    return []
+
+
+def _given(source: DataVolumeSource) -> list[str]:
+    return [name for name in source.__struct_fields__ if getattr(source, name) is not None]

@@ -1,0 +1,158 @@
+"""Interfaces and networks."""
+
+import ipaddress
+import re
+from typing import Final
+
+from kobune.api.kubevirt import Interface, Network, VirtualMachineInstanceSpec
+from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
+
+__all__ = ["check_networks", "has_pod_network"]
+
+_NAME: Final = re.compile(r"^[A-Za-z0-9_-]+$")
+_MODELS: Final = ("e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "virtio")
+_MAC: Final = re.compile(r"^[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}$")
+_BRIDGE_MAC: Final = "02:00:00:00:00:00"
+_DISCONTINUED: Final = ("slirp", "macvtap", "passt")
+
+
+def has_pod_network(spec: VirtualMachineInstanceSpec) -> bool:
+    """Whether the guest will be on the pod's network; without any network given, it is attached by default."""
+    if not spec.networks and not spec.domain.devices.interfaces:
+        return spec.domain.devices.autoattach_pod_interface is not False
+    return any(network.pod is not None for network in spec.networks)
+
+
+def check_networks(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
+    """Interfaces and networks of a specification at `path`."""
+    interfaces, networks = spec.domain.devices.interfaces, spec.networks
+    _networks(findings, path, networks, {interface.name for interface in interfaces})
+    by_name = {network.name: network for network in networks}
+    seen: set[str] = set()
+    for index, interface in enumerate(interfaces):
+        here = f"{path}.domain.devices.interfaces[{index}]"
+        if interface.name in seen:
+            message = "Only one interface can be connected to one specific network"
+            findings.add(f"{here}.name", message, Reason.DUPLICATE)
+        seen.add(interface.name)
+        network = by_name.get(interface.name)
+        if network is None:
+            findings.add(f"{here}.name", f"{here}.name '{interface.name}' not found.")
+        _binding(findings, here, interface, network)
+        _identity(findings, here, interface)
+        _ports(findings, here, interface)
+        _dhcp(findings, path, here, interface)
+        _state(findings, here, interface, network)
+
+
+def _networks(findings: Findings, path: str, networks: list[Network], connected: set[str]) -> None:
+    base = f"{path}.networks"
+    names: set[str] = set()
+    defaults = pods = 0
+    for index, network in enumerate(networks):
+        here = f"{base}[{index}]"
+        if network.name in names:
+            message = f'Network with name "{network.name}" already exists, every network must have a unique name'
+            findings.add(f"{here}.name", message, Reason.DUPLICATE)
+        names.add(network.name)
+        kinds = [kind for kind in (network.pod, network.multus, network.resource_claim) if kind is not None]
+        if not kinds:
+            findings.required(here, "should have a network type")
+        elif len(kinds) > 1:
+            findings.required(here, "should have only one network type")
+        if network.multus is not None and not network.multus.network_name:
+            findings.required(here, "CNI delegating plugin must have a networkName")
+        if network.name not in connected:
+            findings.required(f"{here}.name", f"{here}.name '{network.name}' not found.")
+        pods += network.pod is not None
+        defaults += network.multus is not None and bool(network.multus.default)
+    if defaults > 1:
+        findings.add(base, "Multus CNI should only have one default network")
+    elif defaults and pods:
+        findings.add(base, "Pod network cannot be defined when Multus default network is defined")
+    if pods > 1:
+        findings.add(base, "more than one interface is connected to a pod network")
+
+
+def _binding(findings: Findings, here: str, interface: Interface, network: Network | None) -> None:
+    for name in _DISCONTINUED:
+        if getattr(interface, name) is not None:
+            message = f"{name.capitalize()} interface support has been discontinued since v1.3"
+            findings.add(f"{here}.{name}", message)
+    bindings = (interface.bridge, interface.masquerade, interface.sriov, interface.passt_binding, interface.binding)
+    if sum(binding is not None for binding in bindings) != 1:
+        message = f"logical {interface.name} interface must have exactly one binding method or binding plugin"
+        findings.add(here, message)
+    if interface.masquerade is not None and (network is None or network.pod is None):
+        findings.add(f"{here}.name", "Masquerade interface only implemented with pod network")
+    if interface.masquerade is not None and (interface.mac_address or "").lower() == _BRIDGE_MAC:
+        message = "The requested MAC address is reserved for the in-pod bridge. Please choose another one."
+        findings.add(f"{here}.macAddress", message)
+
+
+def _identity(findings: Findings, here: str, interface: Interface) -> None:
+    if not _NAME.match(interface.name):
+        message = (
+            "Network interface name can only contain alphabetical characters, numbers, dashes (-) or underscores (_)"
+        )
+        findings.add(f"{here}.name", message)
+    if interface.model and interface.model not in _MODELS:
+        message = f"interface {here}.name uses model {interface.model} that is not supported."
+        findings.add(f"{here}.model", message, Reason.NOT_SUPPORTED)
+    if interface.mac_address and not _MAC.match(interface.mac_address):
+        message = f"interface {here}.name has malformed MAC address ({interface.mac_address})."
+        findings.add(f"{here}.macAddress", message)
+    if interface.pci_address and not PCI_ADDRESS.match(interface.pci_address):
+        message = f"interface {here}.name has malformed PCI address ({interface.pci_address})."
+        findings.add(f"{here}.pciAddress", message)
+    if interface.acpi_index is not None and not 0 <= interface.acpi_index <= 16 * 1024 - 1:
+        findings.add(f"{here}.acpiIndex", f"{here}.acpiIndex must be between 1 and 16383")
+
+
+def _ports(findings: Findings, here: str, interface: Interface) -> None:
+    names: set[str] = set()
+    for index, port in enumerate(interface.ports):
+        where = f"{here}.ports[{index}]"
+        if port.port == 0:
+            findings.required(f"{where}.port", "Port field is mandatory.")
+        elif not 0 < port.port < 65536:
+            findings.add(f"{where}.port", "Port field must be in range 0 < x < 65536.")
+        if port.protocol and port.protocol not in ("TCP", "UDP"):
+            findings.add(f"{where}.protocol", "Unknown protocol, only TCP or UDP allowed")
+        if port.name:
+            if port.name in names:
+                findings.add(f"{where}.name", f"Duplicate name of the port: {port.name}", Reason.DUPLICATE)
+            names.add(port.name)
+
+
+def _dhcp(findings: Findings, path: str, here: str, interface: Interface) -> None:
+    options = interface.dhcp_options
+    if options is None:
+        return
+    numbers = [option.option for option in options.private_options]
+    if len(set(numbers)) != len(numbers):
+        findings.add(path, "Found Duplicates: you have provided duplicate DHCPPrivateOptions")
+    if any(not 224 <= number <= 254 for number in numbers):
+        findings.add(path, "provided DHCPPrivateOptions are out of range, must be in range 224 to 254")
+    for index, server in enumerate(options.ntp_servers):
+        try:
+            ipaddress.IPv4Address(server)
+        except ValueError:
+            message = "NTP servers must be a list of valid IPv4 addresses."
+            findings.add(f"{here}.dhcpOptions.ntpServers[{index}]", message)
+
+
+def _state(findings: Findings, here: str, interface: Interface, network: Network | None) -> None:
+    state = interface.state
+    if state in (None, "", "up", "down"):
+        return
+    if state != "absent":
+        findings.add(f"{here}.state", f"logical {interface.name} interface state value is unsupported: {state}")
+        return
+    if interface.bridge is None:
+        message = f'"{interface.name}" interface\'s state "absent" is supported only for bridge binding'
+        findings.add(f"{here}.state", message)
+    if network is not None and (network.pod is not None or (network.multus is not None and network.multus.default)):
+        message = f'"{interface.name}" interface\'s state "absent" is not supported on default networks'
+        findings.add(f"{here}.state", message)

@@ -1,0 +1,177 @@
+"""The webhooks: one function per path, from a question to a verdict.
+
+Owns: which defaults and checks apply to which kind and operation. I/O is limited to what the two ports `gates` and
+`migrations` give; everything else is pure.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from kobune.api.kubevirt import (
+    VirtualMachine,
+    VirtualMachineInstance,
+    VirtualMachineInstanceMigration,
+    VirtualMachineInstanceReplicaSet,
+)
+from kobune.virt.admission.defaults.instance import default_instance
+from kobune.virt.admission.defaults.machine import check_matchers, default_machine
+from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
+from kobune.virt.admission.schema import Unreadable, complete
+from kobune.virt.admission.validation.instance import check_instance, check_instance_update
+from kobune.virt.admission.validation.machine import check_machine, machine_warnings
+from kobune.virt.admission.validation.others import check_migration, check_migration_update, check_replica_set
+
+__all__ = ["Lookups", "Webhook", "Webhooks"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Webhook = Callable[[AdmissionRequest], Awaitable[Verdict]]
+
+_FINAL_PHASES: Final = ("Succeeded", "Failed")
+_MIGRATION_FINALIZER: Final = "kubevirt.io/migrationJobFinalize"
+_VMI_NAME_LABEL: Final = "kubevirt.io/vmi-name"
+_COMPONENT_ACCOUNTS: Final = (
+    "kobune-virt-api",
+    "kobune-virt-controller",
+    "kobune-virt-handler",
+    "kubevirt-apiserver",
+    "kubevirt-controller",
+    "kubevirt-handler",
+)
+
+
+class Lookups(Protocol):
+    """What webhooks have to know of the cluster."""
+
+    def gates(self) -> frozenset[str]:
+        """The open feature gates."""
+        ...
+
+    async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
+        """One instance, as the API server has it now."""
+        ...
+
+    async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
+        """All migrations of one instance."""
+        ...
+
+
+class Webhooks:
+    """Answers admission questions by path."""
+
+    def __init__(self, lookups: Lookups, *, namespace: str) -> None:
+        self._lookups = lookups
+        self._components = frozenset(f"system:serviceaccount:{namespace}:{name}" for name in _COMPONENT_ACCOUNTS)
+        self.paths: dict[str, Webhook] = {
+            "/virtualmachines-mutator": self._mutate_machine,
+            "/virtualmachineinstances-mutator": self._mutate_instance,
+            "/migrations-mutator": self._mutate_migration,
+            "/virtualmachine-validator": self._validate_machine,
+            "/virtualmachineinstances-create-validator": self._validate_instance,
+            "/virtualmachineinstances-update-validator": self._validate_instance_update,
+            "/virtualmachinereplicaset-validator": self._validate_replica_set,
+            "/migration-create-validator": self._validate_migration,
+            "/migration-update-validator": self._validate_migration_update,
+        }
+
+    async def answer(self, path: str, request: AdmissionRequest) -> Verdict:
+        """The verdict of the webhook at `path`; what cannot be decoded is refused with 400."""
+        try:
+            return await self.paths[path](request)
+        except (Unreadable, msgspec.ValidationError) as error:
+            return Verdict(message=str(error))
+
+    async def _mutate_machine(self, request: AdmissionRequest) -> Verdict:
+        if (request.obj.get("metadata") or {}).get("deletionTimestamp"):
+            return Verdict()
+        obj = _copy(request.obj)
+        if problems := complete(VirtualMachine, obj):
+            return Verdict(tuple(problems))
+        refused = check_matchers(obj["spec"])
+        if not refused.allowed:
+            return refused
+        creating = request.operation == "CREATE"
+        default_machine(obj, new_uuid=uuid.uuid4() if creating else None, new_serial=uuid.uuid4() if creating else None)
+        return Verdict(patched={"spec": obj["spec"]})
+
+    async def _mutate_instance(self, request: AdmissionRequest) -> Verdict:
+        obj = _copy(request.obj)
+        if problems := complete(VirtualMachineInstance, obj):
+            return Verdict(tuple(problems))
+        default_instance(obj, new_uuid=uuid.uuid4())
+        return Verdict(patched={name: obj[name] for name in ("metadata", "spec", "status")})
+
+    async def _mutate_migration(self, request: AdmissionRequest) -> Verdict:
+        obj = _copy(request.obj)
+        if problems := complete(VirtualMachineInstanceMigration, obj):
+            return Verdict(tuple(problems))
+        metadata = obj["metadata"]
+        finalizers = metadata.setdefault("finalizers", [])
+        if _MIGRATION_FINALIZER not in finalizers:
+            finalizers.append(_MIGRATION_FINALIZER)
+        if name := obj["spec"].get("vmiName"):
+            metadata.setdefault("labels", {})[_VMI_NAME_LABEL] = name
+        return Verdict(patched={"metadata": metadata})
+
+    async def _validate_machine(self, request: AdmissionRequest) -> Verdict:
+        vm = _convert(request.obj, VirtualMachine)
+        warnings = machine_warnings(request.obj, vm)
+        if vm.metadata.deletion_timestamp is not None:
+            return Verdict()
+        old = _convert(request.old, VirtualMachine) if request.old else None
+        if old is not None and msgspec.to_builtins(old.spec) == msgspec.to_builtins(vm.spec):
+            # What is stored stays manageable: labels, finalizers and the like never fail on an old specification.
+            return Verdict(warnings=tuple(warnings))
+        problems, found = check_machine(vm, old, version=request.version, gates=self._lookups.gates())
+        return Verdict(tuple(problems), (*warnings, *found))
+
+    async def _validate_instance(self, request: AdmissionRequest) -> Verdict:
+        vmi = _convert(request.obj, VirtualMachineInstance)
+        problems, warnings = check_instance(
+            vmi, self._lookups.gates(), by_component=request.username in self._components
+        )
+        return Verdict(tuple(problems), tuple(warnings))
+
+    async def _validate_instance_update(self, request: AdmissionRequest) -> Verdict:
+        old, new = (_convert(item, VirtualMachineInstance) for item in (request.old or {}, request.obj))
+        problems = check_instance_update(old, new, by_component=request.username in self._components)
+        return Verdict(tuple(problems))
+
+    async def _validate_replica_set(self, request: AdmissionRequest) -> Verdict:
+        replica_set = _convert(request.obj, VirtualMachineInstanceReplicaSet)
+        problems, warnings = check_replica_set(replica_set, self._lookups.gates())
+        return Verdict(tuple(problems), tuple(warnings))
+
+    async def _validate_migration(self, request: AdmissionRequest) -> Verdict:
+        migration = _convert(request.obj, VirtualMachineInstanceMigration)
+        if problems := check_migration(migration):
+            return Verdict(tuple(problems))
+        name = migration.spec.vmi_name or ""
+        vmi = await self._lookups.instance(request.namespace, name)
+        if vmi is None:
+            return Verdict(message=f'the VMI "{request.namespace}/{name}" does not exist')
+        if vmi.status.phase in _FINAL_PHASES:
+            return Verdict(message="Cannot migrate VMI in finalized state.")
+        for other in await self._lookups.migrations(request.namespace, name):
+            if other.status.phase not in _FINAL_PHASES and other.metadata.uid != migration.metadata.uid:
+                uid = other.metadata.uid
+                message = f"Active migration job ({uid}) is currently already in progress for VMI {name}."
+                return Verdict(message=f"in-flight migration detected. {message}")
+        return Verdict()
+
+    async def _validate_migration_update(self, request: AdmissionRequest) -> Verdict:
+        old, new = (_convert(item, VirtualMachineInstanceMigration) for item in (request.old or {}, request.obj))
+        found: list[Problem] = check_migration_update(old, new)
+        return Verdict(tuple(found))
+
+
+def _convert(obj: dict[str, Any], kind: type[T]) -> T:
+    return msgspec.convert(obj, kind)
+
+
+def _copy(obj: dict[str, Any]) -> dict[str, Any]:
+    copied: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(obj))
+    return copied
