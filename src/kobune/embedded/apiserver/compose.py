@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kobune.embedded.apiserver.admission.chain import AdmissionChain
+from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
+from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
+from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
 from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
+from kobune.embedded.apiserver.kinds.pods import bind, evict
 from kobune.embedded.apiserver.kinds.reviews import Reviews
+from kobune.embedded.apiserver.kinds.scale import scale
+from kobune.embedded.apiserver.kinds.services import ServiceAllocator
 from kobune.embedded.apiserver.kinds.tokens import TokenRequests
 from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.pki import Pki
@@ -48,11 +53,19 @@ class Server:
         storage = self.storage
         authorizer = Authorizer(storage)
         allocators = Allocators()
-        steps = [NamespaceLifecycle(storage)]
+        steps: list[Step] = [
+            NamespaceLifecycle(storage),
+            ServiceAccounts(storage),
+            DefaultTolerations(),
+            Priorities(storage),
+            StorageDefaults(storage),
+            NewNodes(),
+        ]
         services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
         self.services = services
         for info in builtin.resources():
             self.registry.add(info)
+        allocators.add("core/services", ServiceAllocator(storage.collection("core/services")))
         await write_defaults(storage, pki)
         definitions = Definitions(
             storage, self.registry, lambda resource, item: delete_collected(services, resource, item), lambda _: {}
@@ -93,6 +106,10 @@ class Server:
             (_AUTHN, "selfsubjectreviews", ""): reviews.self_subject,
             (_AUTHN, "tokenreviews", ""): reviews.token,
             ("", "serviceaccounts", "token"): TokenRequests(tokens).create,
+            ("", "pods", "binding"): bind,
+            ("", "bindings", ""): bind,
+            ("", "pods", "eviction"): evict,
+            ("*", "*", "scale"): scale,
         }
 
 
