@@ -1,0 +1,117 @@
+"""The kubeconfig of each component: client certificates for Kubernetes' own parts, ServiceAccount tokens for the rest.
+
+Tokens are bound and short-lived; `refresh_tokens` writes new ones long before they expire, and clients read the
+token file again by themselves.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from kobune.base.errors import RetryableError
+from kobune.embedded.apiserver.pki import issue_client_certificate
+from kobune.kube.client.protocol import Client
+from kobune.main.settings import NAMESPACE, Settings
+
+__all__ = ["keep_tokens_fresh", "write_certificate_kubeconfigs", "write_file", "write_token_kubeconfigs"]
+
+log = logging.getLogger(__name__)
+
+TOKEN_LIFE = timedelta(hours=12)
+REFRESH_EVERY = timedelta(hours=3)
+SERVICE_ACCOUNTS = {name: f"kobune-{name}" for name in ("virt-api", "virt-controller", "virt-handler")}
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a whole file or nothing; missing parents are made private."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _kubeconfig(settings: Settings, ca: bytes, user: dict[str, str]) -> bytes:
+    host = f"[{settings.listen_host}]" if ":" in settings.listen_host else settings.listen_host
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not listened on
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "kobune",
+                "cluster": {
+                    "server": f"https://{host}:{settings.listen_port}",
+                    "certificate-authority-data": base64.b64encode(ca).decode(),
+                },
+            }
+        ],
+        "users": [{"name": "component", "user": user}],
+        "contexts": [{"name": "kobune", "context": {"cluster": "kobune", "user": "component"}}],
+        "current-context": "kobune",
+    }
+    return yaml.safe_dump(document).encode()
+
+
+def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
+    """Kubeconfigs of `controllers` and `kubelet`, with the identities that Kubernetes gives these parts."""
+    identities = {
+        "controllers": ("system:kube-controller-manager", ["system:masters"]),
+        "kubelet": (f"system:node:{settings.node}", ["system:nodes"]),
+    }
+    for name, (common_name, organizations) in identities.items():
+        certificate, key = issue_client_certificate(settings.data_dir, common_name, organizations)
+        user = {
+            "client-certificate-data": base64.b64encode(certificate).decode(),
+            "client-key-data": base64.b64encode(key).decode(),
+        }
+        write_file(settings.component_kubeconfig(name), _kubeconfig(settings, ca, user))
+
+
+async def write_token_kubeconfigs(settings: Settings, ca: bytes, client: Client) -> None:
+    """Kubeconfigs of the virtualization components, which are ServiceAccounts as on any cluster."""
+    for name in SERVICE_ACCOUNTS:
+        path = settings.component_kubeconfig(name)
+        await _write_token(settings, client, name)
+        write_file(path, _kubeconfig(settings, ca, {"tokenFile": str(path.with_name("token"))}))
+
+
+async def _write_token(settings: Settings, client: Client, name: str) -> None:
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": int(TOKEN_LIFE.total_seconds())},
+    }
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{SERVICE_ACCOUNTS[name]}/token"
+    answer = msgspec.json.decode(await client.raw("POST", path, body=json.dumps(request).encode()))
+    token = answer["status"]["token"].encode()
+    write_file(settings.component_kubeconfig(name).with_name("token"), token)
+
+
+async def keep_tokens_fresh(settings: Settings, client: Client) -> None:
+    """Renew the tokens for ever; a failure is tried again after a minute, far inside of their life."""
+    wait_s = REFRESH_EVERY.total_seconds()
+    while True:
+        await asyncio.sleep(wait_s)
+        try:
+            for name in SERVICE_ACCOUNTS:
+                await _write_token(settings, client, name)
+            wait_s = REFRESH_EVERY.total_seconds()
+        except RetryableError as error:
+            log.warning("cannot renew a component's token: %s; trying again in 60 s", error)
+            wait_s = 60.0

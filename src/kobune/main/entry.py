@@ -1,0 +1,56 @@
+"""The `kobune` program: the verbs of cli/ and the commands that run an instance."""
+
+from collections.abc import Iterator
+
+import click
+
+from kobune.base.errors import KobuneError
+from kobune.cli.app import app
+from kobune.main.lazy import LazyCommand
+
+__all__ = ["main"]
+
+# Each is imported when it is called: `kobune console` must not load a Kubernetes.
+_COMMANDS = {
+    "up": "kobune.main.up:up",
+    "down": "kobune.main.down:down",
+    "status": "kobune.main.status:status",
+    "kubeconfig": "kobune.main.status:kubeconfig",
+    "component": "kobune.main.components:component",
+}
+
+
+def main() -> None:
+    """Entry point; expected errors become one line and exit status 1."""
+    for name, target in _COMMANDS.items():
+        app.add_command(LazyCommand(name, target))
+    try:
+        app.main(prog_name="kobune", standalone_mode=False)
+    except click.exceptions.Abort:
+        raise SystemExit(130) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except KobuneError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None
+    except ExceptionGroup as group:
+        # Parallel steps fail together; only what nobody expected deserves a stack.
+        expected, unexpected = group.split(KobuneError)
+        for leaf in _leaves(expected):
+            click.echo(f"Error: {leaf}", err=True)
+        if unexpected is not None:
+            raise unexpected from None
+        raise SystemExit(1) from None
+
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    elif error is not None:
+        yield error
+
+
+if __name__ == "__main__":
+    main()
