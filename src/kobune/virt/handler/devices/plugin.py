@@ -24,7 +24,7 @@ __all__ = ["DeviceNode", "DevicePlugin"]
 
 log = logging.getLogger(__name__)
 
-CHECK_S: Final = 1.0
+CHECK_S: Final = 0.5
 REGISTER_TIMEOUT_S: Final = 5.0
 STOP_GRACE_S: Final = 1.0
 
