@@ -209,6 +209,30 @@ def test_a_bridged_guest_shows_its_own_address() -> None:
     assert status_after(observed)["interfaces"][0]["ipAddresses"] == ["10.42.0.7"]
 
 
+def test_volumes_show_their_targets() -> None:
+    raw = to_builtins(vmi())
+    raw["spec"]["domain"]["devices"]["disks"] = [
+        {"name": "root", "disk": {"bus": "virtio"}},
+        {"name": "cd", "cdrom": {"bus": "sata"}},
+        {"name": "seed", "disk": {"bus": "virtio"}},
+    ]
+    raw["spec"]["volumes"] = [
+        {"name": "root", "containerDisk": {"image": "demo"}},
+        {"name": "seed", "cloudInitNoCloud": {}},
+        {"name": "cd", "containerDisk": {"image": "cd"}},
+        {"name": "token", "serviceAccount": {"serviceAccountName": "x"}},
+    ]
+    raw["status"]["volumeStatus"] = [{"name": "root", "target": "", "size": 7}]
+    observed = seen(
+        vmi=convert(raw, type=VirtualMachineInstance), launcher=view(DomainStatus.RUNNING, network_ready=True)
+    )
+    assert status_after(observed)["volumeStatus"] == [
+        {"name": "cd", "target": "sda"},
+        {"name": "root", "target": "vda", "size": 7},
+        {"name": "seed", "target": "vdb"},
+    ]
+
+
 def test_pausing_is_a_condition_with_its_reason() -> None:
     paused = seen(
         launcher=view(state=state(DomainStatus.PAUSED, pause_reason=PauseReason.IO_ERROR), network_ready=True)

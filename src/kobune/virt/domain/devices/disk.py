@@ -1,5 +1,7 @@
 """Disks, CD-ROMs and LUNs."""
 
+from collections.abc import Sequence
+
 from kobune.api.kubevirt.devices import CDRomTarget, Disk, DiskTarget, LunTarget
 from kobune.virt.domain.cpu import topology
 from kobune.virt.domain.devices.model import virtio_model
@@ -7,26 +9,23 @@ from kobune.virt.domain.devices.pci import pci_address
 from kobune.virt.domain.document import DiskSource, Domain, DomainSource, Element, InvalidSpec, add
 from kobune.virt.domain.iothreads import disk_threads
 
-__all__ = ["configure"]
+__all__ = ["configure", "target_names"]
 
 _PREFIX = {"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "fdc": "fd"}
 
 
 def configure(source: DomainSource, domain: Domain) -> None:
     """`<disk>`, in the order of `spec.domain.devices.disks`."""
-    used: dict[str, int] = {}
+    names = target_names(source.vmi.spec.domain.devices.disks)
     for index, disk in enumerate(source.vmi.spec.domain.devices.disks):
         field = f"spec.domain.devices.disks[{index}]"
         place = source.disks.get(disk.name)
         if place is None:
             raise InvalidSpec(f"{field}.name", f"there is no volume {disk.name!r} that can be a disk")
         device, target = _target(disk)
-        bus = target.bus or ("sata" if device == "cdrom" else "virtio")
+        bus = _bus(disk)
         if bus not in _PREFIX:
             raise InvalidSpec(f"{field}.{'cdrom' if device == 'cdrom' else 'disk'}.bus", f"{bus!r} is not a bus")
-        prefix = _PREFIX[bus]
-        name = prefix + _letters(used.get(prefix, 0))
-        used[prefix] = used.get(prefix, 0) + 1
         element = add(
             domain.devices,
             "disk",
@@ -38,7 +37,7 @@ def configure(source: DomainSource, domain: Domain) -> None:
         add(element, "source", **({"dev": place.path} if place.block else {"file": place.path}))
         _backing(place.backing, element)
         tray = target.tray if isinstance(target, CDRomTarget) else None
-        add(element, "target", dev=name, bus=bus, tray=tray)
+        add(element, "target", dev=names[disk.name], bus=bus, tray=tray)
         if device == "cdrom" or target.readonly or place.read_only:
             add(element, "readonly")
         if disk.shareable:
@@ -51,6 +50,23 @@ def configure(source: DomainSource, domain: Domain) -> None:
         if isinstance(target, DiskTarget) and target.pci_address:
             pci_address(target.pci_address, element, f"{field}.disk.pciAddress")
         add(element, "alias", name=f"ua-{disk.name}")
+
+
+def target_names(disks: Sequence[Disk]) -> dict[str, str]:
+    """The target (`vda`, `sda`, ...) of each disk by its volume; disks on a bus that there is not have none."""
+    used: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for disk in disks:
+        prefix = _PREFIX.get(_bus(disk))
+        if prefix is not None:
+            names[disk.name] = prefix + _letters(used.get(prefix, 0))
+            used[prefix] = used.get(prefix, 0) + 1
+    return names
+
+
+def _bus(disk: Disk) -> str:
+    device, target = _target(disk)
+    return target.bus or ("sata" if device == "cdrom" else "virtio")
 
 
 def _target(disk: Disk) -> tuple[str, DiskTarget | CDRomTarget | LunTarget]:

@@ -1,8 +1,8 @@
 """What the API is told about an instance on this node. Pure.
 
-Owns these parts of status: phase (from Scheduled on) with its time, reason, interfaces, guestOSInfo, machine, memory,
-currentCPUTopology, fsFreezeStatus, and the conditions AgentConnected, LiveMigratable, Paused and Synchronized. All
-else is passed through as it was. Field names, condition types and reasons are KubeVirt's.
+Owns these parts of status: phase (from Scheduled on) with its time, reason, interfaces, volumeStatus, guestOSInfo,
+machine, memory, currentCPUTopology, fsFreezeStatus, and the conditions AgentConnected, LiveMigratable, Paused and
+Synchronized. All else is passed through as it was. Field names, condition types and reasons are KubeVirt's.
 """
 
 from datetime import datetime
@@ -12,6 +12,7 @@ from kobune.api.kubevirt import Interface
 from kobune.base.clock import format_time
 from kobune.base.quantity import format_quantity
 from kobune.kube.client.objects import to_builtins
+from kobune.virt.domain.devices.disk import target_names
 from kobune.virt.handler.instance.observed import LauncherPod, Observed, Setback
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, InterfaceState, PauseReason
 
@@ -41,6 +42,7 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
     _put(status, "currentCPUTopology", topology if all(topology.values()) else status.get("currentCPUTopology"))
     # Present and empty while nothing is known, as KubeVirt shows it.
     status["guestOSInfo"] = _guest_os(state)
+    _put(status, "volumeStatus", _volumes(seen))
     _put(status, "fsFreezeStatus", state.fs_freeze.value if state.fs_freeze is not None else None)
     conditions = _Conditions(status, seen.now)
     conditions.remove("Synchronized")
@@ -105,6 +107,16 @@ def _interfaces(seen: Observed, pod: LauncherPod, state: DomainState) -> list[St
         _addresses(only, tuple(extra.ip_addresses))
         rendered.append(only)
     return rendered
+
+
+def _volumes(seen: Observed) -> list[Status]:
+    """One entry per volume that is a disk, by name; what others have put into an entry stays in it."""
+    known: dict[str, Status] = {found.name: to_builtins(found) for found in seen.vmi.status.volume_status}
+    targets = target_names(seen.vmi.spec.domain.devices.disks)
+    for volume in seen.vmi.spec.volumes:
+        if volume.name in targets:
+            known[volume.name] = {**known.get(volume.name, {}), "name": volume.name, "target": targets[volume.name]}
+    return [known[name] for name in sorted(known)]
 
 
 def _interface(wanted: Interface, told: InterfaceState, pod: LauncherPod) -> Status:
