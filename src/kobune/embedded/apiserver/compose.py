@@ -8,12 +8,14 @@ from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
+from kobune.embedded.apiserver.aggregation import Aggregation
 from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
+from kobune.embedded.apiserver.kinds.nodes import NodeStreams
 from kobune.embedded.apiserver.kinds.pods import bind, evict
 from kobune.embedded.apiserver.kinds.reviews import Reviews
 from kobune.embedded.apiserver.kinds.scale import scale
@@ -31,6 +33,7 @@ from kobune.embedded.apiserver.schema import builtin
 from kobune.embedded.apiserver.server import ApiServer
 from kobune.embedded.apiserver.subresources import SpecialHandler, Subresources
 from kobune.embedded.apiserver.user import ALL_AUTHENTICATED, MASTERS, User
+from kobune.embedded.apiserver.services_map import ServiceMap
 from kobune.embedded.store import RevisionLog
 
 __all__ = ["Server", "compose"]
@@ -77,6 +80,21 @@ class Server:
         authenticator = Authenticator({token: admin}, tokens, authorizer)
         discovery = Discovery(self.registry, "127.0.0.1")
         handlers = self._handlers(authenticator, tokens)
+        service_map = ServiceMap(storage, service_endpoints)
+        streams = NodeStreams(pki, service_map)
+        handlers |= {
+            ("", "pods", "log"): streams.log,
+            ("", "pods", "exec"): streams.execute,
+            ("", "pods", "attach"): streams.attach,
+            ("", "pods", "portforward"): streams.port_forward,
+            ("", "pods", "proxy"): streams.pod_proxy,
+            ("", "nodes", "proxy"): streams.node_proxy,
+            ("", "services", "proxy"): streams.service_proxy,
+        }
+        aggregation = Aggregation(storage, self.registry, service_map, pki)
+        services.parts["aggregation"] = aggregation
+        aggregation.load()
+        self._background.append(aggregation.run)
         return ApiServer(services, authenticator, NonResource(services, discovery, tokens), Subresources(handlers))
 
     async def start(self, url: str) -> None:
