@@ -63,7 +63,7 @@ async def cleanup(data_dir: Path, *, grace_s: float = 30.0, keep_images: bool = 
 async def remove_node(remains: NodeRemains, *, grace_s: float = 30.0, runner: Runner | None = None) -> list[str]:
     """Stop all pods and containerd, unmount, delete network and cgroups. Returns what could not be removed, as text.
 
-    Containers get `grace_s` to end by themselves. The kubelet must have been stopped before, or it would start its pods again.
+    Containers get `grace_s` to end by themselves. The kubelet must have been stopped, or it would start its pods again.
     """
     runner = runner or HostRunner()
     left: list[str] = []

@@ -38,6 +38,7 @@ from kobune.embedded.kubelet.steps import PodSteps
 from kobune.host.cri.types import ContainerNotFound, CriError
 from kobune.kube.client.core import PODS
 from kobune.kube.client.errors import ApiError, Conflict, NotFound
+from kobune.kube.client.objects import revision
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime import Reference
 from kobune.kube.runtime.decision import Event
@@ -76,7 +77,11 @@ class PodWorker:
         self._wake.set()
 
     def update(self, pod: Pod) -> None:
-        """The API has a newer version of the pod."""
+        """The API shows the pod; a version older than what our own last write returned is no news."""
+        if self.pod is not None and self.pod.metadata.uid == pod.metadata.uid:
+            known, shown = (revision(own.metadata.resource_version) for own in (self.pod, pod))
+            if known is not None and shown is not None and shown < known:
+                return
         self.pod = pod
         self.wake()
 
@@ -97,13 +102,23 @@ class PodWorker:
                     _LOG.warning("pod %s: %s", self._name(), error)
                     delay_s = RETRY_S
                 if delay_s is None or delay_s > 0:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(delay_s):
-                            await self._wake.wait()
+                    await self._rest(delay_s)
         finally:
             await self._steps.close()
             for probes in list(self._memory.probes.values()):
                 await probes.close()
+
+    async def _rest(self, delay_s: float | None) -> None:
+        """Until something happens, or the time is over."""
+        if delay_s is None:
+            await self._wake.wait()
+            return
+        waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._context.clock.sleep(delay_s))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def refresh_volumes(self) -> None:
         """Bring mounted ConfigMaps, Secrets and tokens up to date."""
@@ -147,8 +162,8 @@ class PodWorker:
     async def _observe(self) -> PodObserved:
         cri = self._context.cri
         labels = {POD_UID: self.uid}
-        sandboxes = sorted(await cri.list_sandboxes(labels), key=lambda sandbox: -sandbox.created_at_ns)
-        listed = sorted(await cri.list_containers(labels), key=lambda container: -container.created_at_ns)
+        sandboxes = sorted(await cri.list_sandboxes(labels), key=lambda own: (-own.attempt, -own.created_at_ns))
+        listed = sorted(await cri.list_containers(labels), key=lambda own: (-own.attempt, -own.created_at_ns))
         containers = [full for container in listed if (full := await self._full(container)) is not None]
         if sandboxes and sandboxes[0].ready:
             sandboxes[0] = await self._with_addresses(sandboxes[0])

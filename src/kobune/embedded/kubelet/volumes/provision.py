@@ -20,7 +20,7 @@ from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.render import MountedVolume
 from kobune.embedded.kubelet.volumes.atomic import write_files
 from kobune.embedded.kubelet.volumes.content import Tokens, is_content_volume, volume_files
-from kobune.host.containerd import ContainerdClient, ContainerdError
+from kobune.host.containerd import ContainerdError, SnapshotMount
 from kobune.host.cri.types import CriRuntime
 from kobune.host.mount import Mounter
 
@@ -47,13 +47,25 @@ class ClaimVolumes(Protocol):
         ...
 
 
+class Snapshots(Protocol):
+    """Read-only views of images' file systems; `ContainerdClient` keeps it."""
+
+    async def view_snapshot(self, key: str, parent: str) -> list[SnapshotMount]:
+        """How to mount the view; repeatable."""
+        ...
+
+    async def remove_snapshot(self, key: str) -> None:
+        """Repeatable."""
+        ...
+
+
 class ImageVolumes:
     """Images mounted read-only: CRI of this containerd has no volumes from images, so the node mounts a snapshot."""
 
     def __init__(
         self,
         cri: CriRuntime,
-        containerd: ContainerdClient,
+        containerd: Snapshots,
         mounter: Mounter,
         ensure: Callable[[str, str, Pod], Awaitable[None]],
     ) -> None:

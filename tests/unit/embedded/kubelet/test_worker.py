@@ -1,0 +1,323 @@
+"""The life of pods with a runtime and an API in memory: worker, steps, volumes and status together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kobune.api.core import Pod
+from kobune.embedded.kubelet.context import NodeContext
+from kobune.embedded.kubelet.devices import DevicePlugins
+from kobune.embedded.kubelet.images import Images
+from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
+from kobune.embedded.kubelet.render import DnsConfig
+from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
+from kobune.embedded.kubelet.worker import PodWorker
+from kobune.host.cgroup import Cgroups
+from kobune.host.containerd import SnapshotMount
+from kobune.host.cri.fake import FakeCri
+from kobune.host.cri.types import ExecResult
+from kobune.host.mount import FakeMounter
+from kobune.kube.client.core import CONFIG_MAPS, EVENTS, PODS
+from kobune.kube.client.errors import NotFound
+from kobune.kube.runtime import EventRecorder
+from kobune.kube.testing import FakeApi, FakeClock, eventually, eventually_true
+
+
+class FakeSnapshots:
+    def __init__(self) -> None:
+        self.views: dict[str, str] = {}
+
+    async def view_snapshot(self, key: str, parent: str) -> list[SnapshotMount]:
+        self.views[key] = parent
+        return [SnapshotMount("bind", "/image", ("ro", "rbind"))]
+
+    async def remove_snapshot(self, key: str) -> None:
+        self.views.pop(key, None)
+
+
+class World:
+    """One node with one pod at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = FakeClock()
+        self.api = FakeApi(clock=self.clock)
+        self.cri = FakeCri(self.clock, "img:1")
+        self.snapshots = FakeSnapshots()
+        self.mounter = FakeMounter()
+        self.events = EventRecorder(self.api, component="kubelet", instance="node1", clock=self.clock)
+        self.paths = KubeletPaths(root / "kubelet", root / "logs")
+        self.paths.pod_logs.mkdir(parents=True)
+        facts = NodeFacts("node1", "192.0.2.1", 8 << 30, {})
+        images = Images(self.cri)
+
+        async def ensure(reference: str, policy: str, pod: Pod) -> None:
+            await images.ensure(reference, policy, [])
+
+        self.context = NodeContext(
+            client=self.api,
+            events=self.events,
+            clock=self.clock,
+            cri=self.cri,
+            images=images,
+            volumes=PodVolumes(self.paths, self.mounter, ImageVolumes(self.cri, self.snapshots, self.mounter, ensure)),
+            objects=PodObjects(self.api, None, facts),
+            devices=DevicePlugins(root / "plugins", lambda: None),
+            cgroups=Cgroups(root / "cgroup"),
+            paths=self.paths,
+            facts=facts,
+            cluster_dns=DnsConfig(),
+            host_dns=lambda: DnsConfig(("192.0.2.53",)),
+            cgroup_root="/kobune",
+        )
+        (root / "cgroup").mkdir()
+        (root / "plugins").mkdir()
+        self.worker: PodWorker | None = None
+        self.tasks: list[asyncio.Task[None]] = [asyncio.create_task(self.events.run())]
+
+    async def start(self, spec: dict[str, Any], **metadata: Any) -> PodWorker:
+        created = await self.api.create(PODS, {"metadata": {"name": "web", **metadata}, "spec": spec}, "default")
+        return self.begin(created)
+
+    def begin(self, pod: Pod | None, uid: str = "") -> PodWorker:
+        worker = PodWorker(self.context, pod.metadata.uid if pod else uid, pod, lambda known, owner: None)
+        self.cri.on_change = lambda topic, container_id: worker.wake()
+        self.worker = worker
+        self.tasks.append(asyncio.create_task(worker.run()))
+        return worker
+
+    async def pod(self) -> Pod:
+        return await self.api.get(PODS, "web", "default")
+
+    async def until_phase(self, phase: str) -> Pod:
+        async def reached() -> bool:
+            return (await self.pod()).status.phase == phase
+
+        await eventually_true(reached, f"phase {phase}")
+        return await self.pod()
+
+    async def reasons(self) -> list[str]:
+        await self.events.flush()
+        return [event.reason for event in (await self.api.list(EVENTS, "default")).items]
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    yield made
+    await made.close()
+
+
+ONE = {"restartPolicy": "Always", "containers": [{"name": "c", "image": "img:1"}]}
+
+
+async def test_a_pod_runs_and_says_so(world: World) -> None:
+    await world.start(ONE)
+    pod = await world.until_phase("Running")
+    assert pod.status.pod_ip == "10.42.0.2"
+    assert pod.status.container_statuses[0].ready
+    assert world.cri.running() == ["c"]
+    assert sorted(await world.reasons()) == ["Created", "Pulled", "Started"]
+
+
+async def test_a_converged_pod_is_not_written_again(world: World) -> None:
+    worker = await world.start(ONE)
+    version = (await world.until_phase("Running")).metadata.resource_version
+    for _ in range(5):
+        worker.wake()
+        await asyncio.sleep(0.01)
+    assert (await world.pod()).metadata.resource_version == version
+
+
+async def test_init_containers_come_first(world: World) -> None:
+    await world.start(ONE | {"initContainers": [{"name": "setup", "image": "img:1"}]})
+    await eventually(lambda: world.cri.running() == ["setup"], "setup runs alone")
+    world.cri.finish("setup")
+    await eventually(lambda: world.cri.running() == ["c"], "then the container")
+
+
+async def test_a_crash_is_restarted_at_once_and_then_after_a_wait(world: World) -> None:
+    await world.start(ONE)
+    await world.until_phase("Running")
+    world.cri.finish("c", 1)
+    await eventually(lambda: world.cri.running() == ["c"], "the first restart")
+    world.cri.finish("c", 1)
+
+    async def waits() -> bool:
+        waiting = (await world.pod()).status.container_statuses[0].state.waiting
+        return waiting is not None and waiting.reason == "CrashLoopBackOff"
+
+    await eventually_true(waits, "CrashLoopBackOff")
+    assert world.cri.running() == []
+    await world.clock.advance(10.5)
+    await eventually(lambda: world.cri.running() == ["c"], "the second restart")
+    assert (await world.pod()).status.container_statuses[0].restart_count == 2
+
+
+async def test_a_finished_pod_keeps_its_result_and_gives_back_its_things(world: World) -> None:
+    await world.start(ONE | {"restartPolicy": "Never"})
+    await world.until_phase("Running")
+    world.cri.finish("c", 0)
+    pod = await world.until_phase("Succeeded")
+    assert pod.status.container_statuses[0].state.terminated is not None
+    await eventually(lambda: not world.paths.pod(pod.metadata.uid).exists(), "its directory is removed")
+
+
+async def test_deletion_ends_the_pod_and_then_the_object(world: World) -> None:
+    worker = await world.start(ONE, finalizers=["test/hold"])
+    pod = await world.until_phase("Running")
+    worker.update(_deleted(pod, 5))
+    await eventually(lambda: world.cri.running() == [], "it is stopped")
+    assert "stop_container 5" in world.cri.calls
+    uid = pod.metadata.uid
+    await eventually(lambda: not world.paths.pod(uid).exists(), "its volumes are gone")
+    worker.removed(pod)
+    await asyncio.wait_for(world.tasks[-1], 5)
+    assert await world.cri.list_sandboxes() == []
+    assert list(world.paths.pod_logs.iterdir()) == []
+
+
+async def test_a_shorter_grace_overtakes_a_longer_one(world: World) -> None:
+    world.cri.deaf.add("c")
+    worker = await world.start(ONE, finalizers=["test/hold"])
+    pod = await world.until_phase("Running")
+    worker.update(_deleted(pod, 300))
+    await eventually(lambda: "stop_container 300" in world.cri.calls, "the long one")
+    worker.removed(_deleted(pod, 1))
+    await eventually(lambda: "stop_container 1" in world.cri.calls, "the short one")
+    await world.clock.advance(1)
+    await asyncio.wait_for(world.tasks[-1], 5)
+
+
+def _deleted(pod: Pod, grace_s: int) -> Pod:
+    metadata = msgspec.structs.replace(
+        pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z", deletion_grace_period_seconds=grace_s
+    )
+    return msgspec.structs.replace(pod, metadata=metadata)
+
+
+async def test_a_new_worker_adopts_what_runs(world: World) -> None:
+    await world.start(ONE)
+    pod = await world.until_phase("Running")
+    world.tasks.pop().cancel()
+    before = [call for call in world.cri.calls if call.startswith(("run_", "create_", "start_"))]
+    world.begin(pod)
+    await asyncio.sleep(0.1)
+    after = [call for call in world.cri.calls if call.startswith(("run_", "create_", "start_", "stop_"))]
+    assert after == before
+    assert (await world.pod()).metadata.resource_version == pod.metadata.resource_version
+
+
+async def test_a_lost_sandbox_is_replaced(world: World) -> None:
+    worker = await world.start(ONE)
+    await world.until_phase("Running")
+    world.cri.lose_sandbox(worker.sandboxes[0].id)
+    await eventually(lambda: world.cri.running() == ["c"], "it runs again")
+    await eventually(lambda: worker.ips == ("10.42.0.3",), "with a new address")
+
+
+async def test_a_missing_config_map_holds_the_pod_until_it_comes(world: World) -> None:
+    volume = {"name": "v", "configMap": {"name": "cm"}}
+    await world.start(ONE | {"volumes": [volume]})
+
+    async def told() -> bool:
+        return "FailedMount" in await world.reasons()
+
+    await eventually_true(told, "FailedMount")
+    assert world.cri.running() == []
+    await world.api.create(CONFIG_MAPS, {"metadata": {"name": "cm"}, "data": {"key": "value"}}, "default")
+    await world.clock.advance(2)
+    pod = await world.until_phase("Running")
+    file = world.paths.volume(pod.metadata.uid, "configmap", "v") / "key"
+    assert file.read_text() == "value"
+
+
+async def test_an_image_that_cannot_be_pulled_is_tried_again(world: World) -> None:
+    await world.start(ONE | {"containers": [{"name": "c", "image": "example.com/other:1"}]})
+
+    async def failed() -> bool:
+        statuses = (await world.pod()).status.container_statuses
+        return (
+            bool(statuses)
+            and statuses[0].state.waiting is not None
+            and (statuses[0].state.waiting.reason == "ErrImagePull")
+        )
+
+    await eventually_true(failed, "ErrImagePull")
+    world.cri.registry.add("example.com/other:1")
+    await world.clock.advance(11)
+    await world.until_phase("Running")
+
+
+async def test_a_sandbox_that_fails_is_tried_again(world: World) -> None:
+    world.cri.fail_next("run_sandbox", "no address left")
+    await world.start(ONE)
+
+    async def told() -> bool:
+        return "FailedCreatePodSandBox" in await world.reasons()
+
+    await eventually_true(told, "FailedCreatePodSandBox")
+    await world.clock.advance(2)
+    await world.until_phase("Running")
+
+
+async def test_image_volumes_are_mounted_and_given_back(world: World) -> None:
+    worker = await world.start(ONE | {"volumes": [{"name": "disk", "image": {"reference": "img:1"}}]})
+    pod = await world.until_phase("Running")
+    directory = world.paths.volume(pod.metadata.uid, "image", "disk")
+    assert [mount[2] for mount in world.mounter.mounts] == [directory]
+    assert list(world.snapshots.views) == [f"kobune-volume-{pod.metadata.uid}-disk"]
+    worker.removed(pod)
+    await asyncio.wait_for(world.tasks[-1], 5)
+    assert world.mounter.mounts == []
+    assert world.snapshots.views == {}
+
+
+async def test_probes_decide_about_readiness_and_restarts(world: World) -> None:
+    answers = {"ready": 1}
+    world.cri.on_exec = lambda container, command: ExecResult(answers[command[0]], b"", b"not yet")
+    probe = {"exec": {"command": ["ready"]}, "periodSeconds": 1}
+    await world.start(ONE | {"containers": [{"name": "c", "image": "img:1", "readinessProbe": probe}]})
+    pod = await world.until_phase("Running")
+    assert not pod.status.container_statuses[0].ready
+    answers["ready"] = 0
+
+    async def ready() -> bool:
+        return (await world.pod()).status.container_statuses[0].ready
+
+    await eventually_true(ready, "ready after the probe passed")
+
+
+async def test_an_orphan_is_ended(world: World) -> None:
+    await world.start(ONE)
+    pod = await world.until_phase("Running")
+    world.tasks.pop().cancel()
+    with contextlib.suppress(NotFound):
+        await world.api.delete(PODS, "web", "default", grace_period_s=0)
+    world.begin(None, pod.metadata.uid)
+    await asyncio.wait_for(world.tasks[-1], 5)
+    assert world.cri.running() == []
+    assert await world.cri.list_sandboxes() == []
+
+
+async def test_the_termination_message_is_told(world: World) -> None:
+    worker = await world.start(ONE | {"restartPolicy": "Never"})
+    await world.until_phase("Running")
+    config = world.cri.container_configs[worker.containers[0].id]
+    file = next(mount.host_path for mount in config.mounts if mount.container_path == "/dev/termination-log")
+    Path(file).write_text("out of luck")  # noqa: ASYNC240 - what the container does
+    world.cri.finish("c", 3)
+    pod = await world.until_phase("Failed")
+    ended = pod.status.container_statuses[0].state.terminated
+    assert ended is not None
+    assert (ended.exit_code, ended.message) == (3, "out of luck")
