@@ -83,6 +83,8 @@ MODULES = (
 )
 CMDLINE = (
     "console=tty0 console=ttyS0,115200 quiet loglevel=3 panic=10 memhp_default_state=online "
+    # With memory slots for hot-plug the kernel would set 64 MiB aside for bounce buffers, half of a small guest.
+    "swiotlb=2048 "
     # A guest for trying things, slow enough without hardware virtualization.
     "mitigations=off"
 )
