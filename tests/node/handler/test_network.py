@@ -21,6 +21,7 @@ from kobune.host.netlink import IpCommand
 from kobune.host.nftables import NftCommand
 from kobune.host.run import HostRunner
 from kobune.virt.handler.network.setup import NotReady, PodNetworks
+from kobune.virt.handler.run import cleanup
 from support.netlab import Space, inside, pod_root, space, veth
 
 pytestmark = pytest.mark.node
@@ -283,6 +284,21 @@ async def test_a_dhcp_server_that_dies_is_reported_and_comes_back(lab: Lab) -> N
         assert new != old
     finally:
         await networks.release("pod-1")
+
+
+async def test_taking_the_node_down_leaves_nothing(lab: Lab) -> None:
+    state = lab.folder / "components" / "state"
+    runner = HostRunner()
+    networks = PodNetworks(runner, IpCommand(runner), NftCommand(runner), Dnsmasq(runner, state / "dhcp"), state)
+    try:
+        await networks.ensure("pod-1", lab.pod.pid, vmi({"masquerade": {}}))
+        assert len(dnsmasqs(lab)) == 1
+    finally:
+        await cleanup(state)
+    assert dnsmasqs(lab) == []
+    assert list((state / "pods").iterdir()) == []
+    assert list((state / "dhcp").iterdir()) == []
+    await cleanup(state)
 
 
 def dnsmasqs(lab: Lab) -> list[int]:

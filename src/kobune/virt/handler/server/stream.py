@@ -3,7 +3,7 @@
 Owns: opening the socket safely, back-pressure and the one-session rule. A socket's other end and its folder belong to
 the guest's side: a symbolic link in its place must not lead us to a socket of the host.
 
-Sizes: 32 KiB read at a time, websocket messages of at most 1 MiB; the slower side stops the faster one.
+Sizes: 32 KiB read at a time, websocket messages of at most 4 MiB; the slower side stops the faster one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ __all__ = ["MESSAGE_LIMIT_BYTES", "Sessions", "SocketGone", "UnsafeSocket", "con
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 32 * 1024
-MESSAGE_LIMIT_BYTES: Final = 1024 * 1024
+MESSAGE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
 
 
