@@ -46,6 +46,10 @@ def definition(name: str) -> dict[str, Any]:
     """
     decoded = _clean(msgspec.json.decode(_index()[name]))
     assert isinstance(decoded, dict)
+    if "x-kubernetes-group-version-kind" in decoded:
+        # The package adds these enums for its own purpose; a server's documents do not have them.
+        for field in ("apiVersion", "kind"):
+            (decoded.get("properties") or {}).get(field, {}).pop("enum", None)
     return decoded
 
 
