@@ -6,6 +6,7 @@ and qcow2 are accepted, and qemu-img runs with limits of memory and time.
 """
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -43,7 +44,7 @@ class ImageInfo(Struct, frozen=True, kw_only=True, rename="kebab"):
 class _Qcow2Data(Struct, frozen=True, kw_only=True, rename="kebab"):
     data_file: str | None = None
     data_file_raw: bool = False
-    encrypt: msgspec.Raw | None = None
+    encrypt: dict[str, Any] | None = None
     corrupt: bool = False
 
 

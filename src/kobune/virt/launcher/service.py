@@ -204,6 +204,8 @@ class LauncherService:
 
     async def _sync(self, command: SyncVirtualMachine) -> DomainState:
         async with self._changing:
+            if self.ended.is_set():
+                return self._state
             await self._wait_for_libvirt()
             state = await self._look()
             if state.status is not S.NONE:
@@ -381,7 +383,9 @@ class LauncherService:
     # --- the state ---
 
     async def _look(self) -> DomainState:
-        """Ask libvirt and publish what is new. Raises LibvirtError."""
+        """Ask libvirt and publish what is new. Raises LibvirtError. Once the domain has ended there is nothing new."""
+        if self.ended.is_set():
+            return self._state
         info = await self._live().lookup(self._domain)
         where = standing(info, self._journal, crash_message=self._trouble)
         if self._starting and where.status in (S.NONE, S.ENDED):

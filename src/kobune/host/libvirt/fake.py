@@ -1,0 +1,207 @@
+"""libvirt in memory, for tests: the states, reasons and events of one hypervisor, without a daemon.
+
+Its XML is what was defined, with what libvirt would add for a running domain left out: tests that need the live XML use
+the real thing. `die` and `revive` play the daemon's crash.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+from kobune.host.libvirt.types import (
+    ClosedCallback,
+    DomainEvent,
+    DomainInfo,
+    DomainNotFound,
+    EventCallback,
+    EventKind,
+    LibvirtRefused,
+    LibvirtUnavailable,
+    PausedReason,
+    ShutoffReason,
+    State,
+)
+
+__all__ = ["FakeConnection", "FakeHypervisor"]
+
+
+class FakeHypervisor:
+    """The daemon and its domains; `connect` gives a connection.
+
+    `calls` are all calls that changed something. With `obeys_acpi` a guest powers off at once. `agent` answers agent
+    commands by name with the JSON text of the whole answer; None: no agent is connected. `refuse_start` makes the next
+    start fail.
+    """
+
+    def __init__(self) -> None:
+        self.domains: dict[str, DomainInfo] = {}
+        self.calls: list[str] = []
+        self.obeys_acpi = True
+        self.agent: dict[str, str] | None = None
+        self.refuse_start = ""
+        self.running = True
+        self._connections: list[FakeConnection] = []
+
+    async def connect(self, on_event: EventCallback, on_closed: ClosedCallback) -> "FakeConnection":
+        """A connection; raises LibvirtUnavailable while the daemon is dead."""
+        if not self.running:
+            raise LibvirtUnavailable("connect: no daemon listens")
+        connection = FakeConnection(self, on_event, on_closed)
+        self._connections.append(connection)
+        return connection
+
+    def die(self) -> None:
+        """The daemon is killed; domains go on."""
+        self.running = False
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.lost = True
+            connection.on_closed()
+
+    def revive(self) -> None:
+        """The daemon is there again."""
+        self.running = True
+
+    def change(self, name: str, state: State, reason: int, event: EventKind = EventKind.LIFECYCLE) -> None:
+        """A domain changes by itself (the guest powers off, QEMU dies, an I/O error pauses it)."""
+        self.domains[name] = replace(self.domains[name], state=state, reason=reason)
+        self.emit(DomainEvent(event, name))
+
+    def connect_agent(self, name: str, answers: dict[str, str]) -> None:
+        """The guest's agent comes up."""
+        self.agent = answers
+        info = self.domains[name]
+        root = ElementTree.fromstring(info.xml)  # noqa: S314 - made by the test
+        target = root.find("devices/channel/target")
+        assert target is not None, "the domain has no channel"
+        target.set("state", "connected")
+        self.domains[name] = replace(info, xml=ElementTree.tostring(root, encoding="unicode"))
+        self.emit(DomainEvent(EventKind.AGENT, name, "connected"))
+
+    def emit(self, event: DomainEvent) -> None:
+        """Tell all connections."""
+        for connection in list(self._connections):
+            connection.on_event(event)
+
+
+class FakeConnection:
+    """A `Hypervisor`."""
+
+    def __init__(self, daemon: FakeHypervisor, on_event: EventCallback, on_closed: ClosedCallback) -> None:
+        self._daemon = daemon
+        self.on_event = on_event
+        self.on_closed = on_closed
+        self.lost = False
+
+    async def versions(self) -> tuple[str, str]:
+        """See types.Hypervisor."""
+        self._alive()
+        return "9.0.0", "7.2.0"
+
+    async def lookup(self, name: str) -> DomainInfo | None:
+        """See types.Hypervisor."""
+        self._alive()
+        return self._daemon.domains.get(name)
+
+    async def define(self, xml: str) -> None:
+        """See types.Hypervisor."""
+        self._alive("define")
+        root = ElementTree.fromstring(xml)  # noqa: S314 - our own text
+        name, uuid = root.findtext("name"), root.findtext("uuid")
+        assert name
+        assert uuid
+        kind = root.find("os/type")
+        if kind is not None and kind.get("machine") == "q35":
+            kind.set("machine", "pc-q35-7.2")  # as libvirt does with a name that means the newest version
+            xml = ElementTree.tostring(root, encoding="unicode")
+        old = self._daemon.domains.get(name)
+        if old is not None and old.uuid != uuid:
+            raise LibvirtRefused(f"define: domain {name!r} already exists with uuid {old.uuid}", 9)
+        if old is None or not old.active:
+            self._daemon.domains[name] = DomainInfo(name, uuid, State.SHUTOFF, ShutoffReason.UNKNOWN, xml)
+
+    async def start(self, name: str, *, paused: bool = False) -> None:
+        """See types.Hypervisor."""
+        info = self._get(name, "start")
+        if info.active:
+            raise LibvirtRefused("start: domain is already running", 55)
+        refusal, self._daemon.refuse_start = self._daemon.refuse_start, ""
+        if refusal:
+            self._daemon.change(name, State.SHUTOFF, ShutoffReason.FAILED)
+            raise LibvirtRefused(f"start: {refusal}", 1)
+        if paused:
+            self._daemon.change(name, State.PAUSED, PausedReason.USER)
+        else:
+            self._daemon.change(name, State.RUNNING, 1)
+
+    async def undefine(self, name: str) -> None:
+        """See types.Hypervisor."""
+        if self._get(name, "undefine").active:
+            raise LibvirtRefused("undefine: domain is running", 55)
+        del self._daemon.domains[name]
+
+    async def destroy(self, name: str) -> None:
+        """See types.Hypervisor."""
+        if self._get(name, "destroy").active:
+            self._daemon.change(name, State.SHUTOFF, ShutoffReason.DESTROYED)
+
+    async def shutdown(self, name: str) -> None:
+        """See types.Hypervisor."""
+        info = self._require_active(name, "shutdown")
+        if self._daemon.obeys_acpi and info.state is State.RUNNING:
+            self._daemon.change(name, State.SHUTOFF, ShutoffReason.SHUTDOWN)
+
+    async def reboot(self, name: str, *, by_agent: bool) -> None:
+        """See types.Hypervisor."""
+        self._require_active(name, "reboot by agent" if by_agent else "reboot by acpi")
+        self._daemon.emit(DomainEvent(EventKind.REBOOT, name))
+
+    async def reset(self, name: str) -> None:
+        """See types.Hypervisor."""
+        self._require_active(name, "reset")
+        self._daemon.emit(DomainEvent(EventKind.REBOOT, name))
+
+    async def suspend(self, name: str) -> None:
+        """See types.Hypervisor."""
+        self._require_active(name, "suspend")
+        self._daemon.change(name, State.PAUSED, PausedReason.USER)
+
+    async def resume(self, name: str) -> None:
+        """See types.Hypervisor."""
+        self._require_active(name, "resume")
+        self._daemon.change(name, State.RUNNING, 1)
+
+    async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:
+        """See types.Hypervisor."""
+        del timeout_s
+        self._require_active(name, "agent")
+        if self._daemon.agent is None:
+            raise LibvirtUnavailable("agent command: no agent is connected", 86)
+        for known, answer in self._daemon.agent.items():
+            if f'"{known}"' in command:
+                return answer
+        raise LibvirtRefused("agent command: the command has not been found", 1)
+
+    async def close(self) -> None:
+        """See types.Hypervisor."""
+        self.lost = True
+        if self in self._daemon._connections:
+            self._daemon._connections.remove(self)
+
+    def _alive(self, call: str = "") -> None:
+        if self.lost or not self._daemon.running:
+            raise LibvirtUnavailable("the connection to libvirt is broken")
+        if call:
+            self._daemon.calls.append(call)
+
+    def _get(self, name: str, call: str) -> DomainInfo:
+        self._alive(call)
+        info = self._daemon.domains.get(name)
+        if info is None:
+            raise DomainNotFound(f"{call}: no domain {name!r}", 42)
+        return info
+
+    def _require_active(self, name: str, call: str) -> DomainInfo:
+        info = self._get(name, call)
+        if not info.active:
+            raise LibvirtRefused(f"{call}: domain is not running", 55)
+        return info
