@@ -19,7 +19,7 @@ import yaml
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.config import load_config
-from kobune.kube.client.core import NODES, PODS, SECRETS
+from kobune.kube.client.core import NODES, PODS, SECRETS, SERVICE_ACCOUNTS
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.resource import Resource
@@ -51,6 +51,8 @@ class World:
         for plural in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
             await self.client.raw("DELETE", f"/apis/admissionregistration.k8s.io/v1/{plural}")
         await self.client.create(NODES, {"metadata": {"name": NODE}})
+        # Kubernetes' controllers are not part of it either.
+        await self.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, "default")
         vmi = await self.client.create(
             RAW,
             {
