@@ -51,9 +51,13 @@ async def test_it_lists_then_follows_changes(api: FakeApi, informer: Informer[Co
     assert informer.relists == 1
 
 
+def value(item: ConfigMap | None) -> str | None:
+    return item.data["v"] if item is not None else None
+
+
 async def test_handlers_see_old_and_new(api: FakeApi, informer: Informer[ConfigMap]) -> None:
     seen: list[tuple[str | None, str | None]] = []
-    informer.add_handler(lambda old, new: seen.append((old and old.data["v"], new and new.data["v"])))
+    informer.add_handler(lambda old, new: seen.append((value(old), value(new))))
     await informer.wait_synced(5)
     api.seed(CONFIG_MAPS, config_map(A))
     api.edit(CONFIG_MAPS, A, lambda doc: doc["data"].update(v="2"))
