@@ -5,9 +5,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
+from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
+from kobune.embedded.apiserver.admission.review import WebhookClient
+from kobune.embedded.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from kobune.embedded.apiserver.aggregation import Aggregation
 from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
@@ -38,6 +41,7 @@ from kobune.embedded.store import RevisionLog
 
 __all__ = ["Server", "compose"]
 
+_HOOKS = "admissionregistration.k8s.io/"
 _AUTHN, _AUTHZ = "authentication.k8s.io", "authorization.k8s.io"
 
 
@@ -56,6 +60,9 @@ class Server:
         storage = self.storage
         authorizer = Authorizer(storage)
         allocators = Allocators()
+        service_map = ServiceMap(storage, service_endpoints)
+        webhook_client = WebhookClient(service_map)
+        matcher = Matcher(storage, self.registry)
         steps: list[Step] = [
             NamespaceLifecycle(storage),
             ServiceAccounts(storage),
@@ -63,6 +70,8 @@ class Server:
             Priorities(storage),
             StorageDefaults(storage),
             NewNodes(),
+            MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
+            ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
         ]
         services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
         self.services = services
@@ -80,7 +89,6 @@ class Server:
         authenticator = Authenticator({token: admin}, tokens, authorizer)
         discovery = Discovery(self.registry, "127.0.0.1")
         handlers = self._handlers(authenticator, tokens)
-        service_map = ServiceMap(storage, service_endpoints)
         streams = NodeStreams(pki, service_map)
         handlers |= {
             ("", "pods", "log"): streams.log,

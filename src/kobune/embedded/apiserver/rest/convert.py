@@ -4,12 +4,13 @@ Versions of a resource that differ in apiVersion alone share their stored bytes.
 functions for built-in kinds, a conversion webhook for custom ones.
 """
 
+import copy
 from typing import Any, Protocol
 
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.registry.registry import Resource
 
-__all__ = ["Codec", "codec_of", "from_storage", "many_from_storage", "same_bytes", "to_storage"]
+__all__ = ["Codec", "codec_of", "convert", "from_storage", "many_from_storage", "same_bytes", "to_storage"]
 
 
 class Codec(Protocol):
@@ -70,3 +71,12 @@ async def to_storage(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
     if codec is not None and obj["apiVersion"] != api_version:
         return await codec.encode(obj)
     return {**obj, "apiVersion": api_version, "kind": kind}
+
+
+async def convert(source: Resource, target: Resource, obj: dict[str, Any]) -> dict[str, Any]:
+    """An object of one version in another version of the same resource; the input is not changed."""
+    api_version = target.info.group_version
+    codec = codec_of(source) or codec_of(target)
+    if codec is not None and source.info.version != target.info.version:
+        return (await codec.decode([copy.deepcopy(obj)], api_version))[0]
+    return {**copy.deepcopy(obj), "apiVersion": api_version, "kind": target.info.kind}

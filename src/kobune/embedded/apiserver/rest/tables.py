@@ -1,8 +1,10 @@
-"""Tables: the call into `table`, with metadata and row objects."""
+"""Tables: the call into `table`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.table import render
 
 __all__ = ["table"]
 
@@ -11,27 +13,11 @@ def table(
     info: ResourceInfo, objects: list[dict[str, Any]], metadata: dict[str, Any], include: str, version: str
 ) -> dict[str, Any]:
     """The Table of some objects. `include` is None, Metadata (the default) or Object."""
-    columns = [
-        {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0},
-        {"name": "Created At", "type": "date", "format": "", "description": "", "priority": 0},
-    ]
-    rows = []
-    for obj in objects:
-        meta = obj["metadata"]
-        row: dict[str, Any] = {"cells": [meta.get("name"), meta.get("creationTimestamp")]}
-        if include == "Object":
-            row["object"] = obj
-        elif include != "None":
-            row["object"] = {
-                "kind": "PartialObjectMetadata",
-                "apiVersion": f"meta.k8s.io/{version}",
-                "metadata": meta,
-            }
-        rows.append(row)
-    return {
-        "kind": "Table",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": metadata,
-        "columnDefinitions": columns,
-        "rows": rows,
-    }
+    return render(
+        info,
+        objects,
+        now=datetime.now(UTC),
+        include=include or "Metadata",
+        list_metadata=metadata,
+        version=version,
+    )
