@@ -48,6 +48,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
     from kobune.embedded.kubelet.run import KubeletConfig, run
     from kobune.host.containerd import ContainerdConfig
 
+    certificate, key = settings.kubelet_serving_files
     config = KubeletConfig(
         kubeconfig=settings.component_kubeconfig("kubelet"),
         root=settings.data_dir / "kubelet",
@@ -57,6 +58,8 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         run_dir=settings.run_dir / "exec",
         pod_subnet=settings.pod_subnet,
         listen_port=settings.kubelet_port,
+        tls_cert=certificate,
+        tls_key=key,
         client_ca=settings.data_dir / "pki/ca.crt",
     )
     await _until_stopped(stop, run(config))

@@ -17,11 +17,18 @@ import msgspec
 import yaml
 
 from kobune.base.errors import RetryableError
-from kobune.embedded.apiserver.pki import issue_client_certificate
+from kobune.embedded.apiserver.pki import issue_client_certificate, issue_server_certificate
+from kobune.embedded.kubelet.machine import own_address
 from kobune.kube.client.protocol import Client
 from kobune.main.settings import NAMESPACE, Settings
 
-__all__ = ["keep_tokens_fresh", "write_certificate_kubeconfigs", "write_file", "write_token_kubeconfigs"]
+__all__ = [
+    "keep_tokens_fresh",
+    "write_certificate_kubeconfigs",
+    "write_file",
+    "write_kubelet_serving_certificate",
+    "write_token_kubeconfigs",
+]
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +88,15 @@ def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
             "client-key-data": base64.b64encode(key).decode(),
         }
         write_file(settings.component_kubeconfig(name), _kubeconfig(settings, ca, user))
+
+
+def write_kubelet_serving_certificate(settings: Settings) -> None:
+    """The certificate of the kubelet's server, which the API server verifies by the instance's authority."""
+    names = [settings.node, own_address(), "127.0.0.1"]
+    certificate, key = issue_server_certificate(settings.data_dir, f"system:node:{settings.node}", names)
+    certificate_file, key_file = settings.kubelet_serving_files
+    write_file(key_file, key)
+    write_file(certificate_file, certificate)
 
 
 async def write_token_kubeconfigs(settings: Settings, ca: bytes, client: Client) -> None:

@@ -112,6 +112,12 @@ class Settings:
         """The kubeconfig with the least rights that component needs."""
         return self.data_dir / "components" / name / "kubeconfig"
 
+    @property
+    def kubelet_serving_files(self) -> tuple[Path, Path]:
+        """(certificate, key) of the kubelet's server."""
+        directory = self.data_dir / "components" / "kubelet"
+        return directory / "serving.crt", directory / "serving.key"
+
     def prepare(self) -> None:
         """Create the directories, private to the owner."""
         for path in (self.data_dir, self.run_dir, self.logs_dir, self.data_dir / "components"):

@@ -22,7 +22,12 @@ from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import ApiError, Unavailable
 from kobune.kube.client.http import HttpClient
-from kobune.main.credentials import keep_tokens_fresh, write_certificate_kubeconfigs, write_token_kubeconfigs
+from kobune.main.credentials import (
+    keep_tokens_fresh,
+    write_certificate_kubeconfigs,
+    write_kubelet_serving_certificate,
+    write_token_kubeconfigs,
+)
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.node import bring_up_node
 from kobune.main.preflight import check_node, check_port
@@ -192,6 +197,7 @@ async def _bring_up_rest(
     """Everything that needs the API."""
     ca = (settings.data_dir / "pki/ca.crt").read_bytes()
     write_certificate_kubeconfigs(settings, ca)
+    write_kubelet_serving_certificate(settings)
     start("controllers")
     with progress.step("virtualization API"):
         await install(client, InstallOptions())
