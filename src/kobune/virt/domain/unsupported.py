@@ -86,6 +86,10 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
         yield Unsupported(f"{path}.autoattachVSOCK", "vsock devices are not supported yet")
     if devices.tpm is not None and devices.tpm.persistent:
         yield Unsupported(f"{path}.tpm.persistent", "a TPM's state does not outlive the pod yet")
+    for index, panic in enumerate(devices.panic_devices):
+        if panic.model == "pvpanic":
+            reason = "the ISA device is used in place of the PCI one"
+            yield Unsupported(f"{path}.panicDevices[{index}].model", reason, harmless=True)
     if devices.watchdog is not None and devices.watchdog.diag288 is not None:
         yield Unsupported(f"{path}.watchdog.diag288", "this watchdog exists on s390x only")
 

@@ -44,7 +44,7 @@ CASES: dict[str, tuple[dict[str, Any], Facts]] = {
                     {"name": "data", "disk": {"bus": "scsi"}, "serial": "D1", "errorPolicy": "report"},
                     {
                         "name": "block",
-                        "disk": {"bus": "virtio", "pciAddress": "0000:81:01.0"},
+                        "disk": {"bus": "virtio", "pciAddress": "0000:0a:00.0"},
                         "shareable": True,
                         "dedicatedIOThread": True,
                         "blockSize": {"custom": {"logical": 4096, "physical": 4096}},

@@ -33,7 +33,7 @@ def configure(source: DomainSource, domain: Domain) -> None:
             device=device,
             model=virtio_model(source) if bus == "virtio" else None,
         )
-        _driver(source, disk, place, element)
+        _driver(source, disk, bus, place, element)
         add(element, "source", **({"dev": place.path} if place.block else {"file": place.path}))
         _backing(place.backing, element)
         tray = target.tray if isinstance(target, CDRomTarget) else None
@@ -77,10 +77,10 @@ def _target(disk: Disk) -> tuple[str, DiskTarget | CDRomTarget | LunTarget]:
     return "disk", disk.disk or DiskTarget()
 
 
-def _driver(source: DomainSource, disk: Disk, place: DiskSource, element: Element) -> None:
+def _driver(source: DomainSource, disk: Disk, bus: str, place: DiskSource, element: Element) -> None:
     read_only = place.read_only or disk.cdrom is not None
     queues = None
-    if source.vmi.spec.domain.devices.block_multi_queue and disk.disk is not None:
+    if source.vmi.spec.domain.devices.block_multi_queue and bus == "virtio":
         queues = str(topology(source.vmi.spec.domain).vcpus)
     thread = disk_threads(source).get(disk.name)
     error_policy = disk.error_policy or "stop"

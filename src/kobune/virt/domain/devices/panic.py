@@ -8,4 +8,6 @@ __all__ = ["configure"]
 def configure(source: DomainSource, domain: Domain) -> None:
     """`<panic>`."""
     for wanted in source.vmi.spec.domain.devices.panic_devices:
-        add(domain.devices, "panic", model=wanted.model or "pvpanic")
+        # libvirt knows the PCI variant from 9.1 on; the ISA one tells the same by the same driver.
+        model = "isa" if wanted.model in (None, "pvpanic") else wanted.model
+        add(domain.devices, "panic", model=model)
