@@ -25,6 +25,7 @@ from kobune.embedded.apiserver.kinds.scale import scale
 from kobune.embedded.apiserver.kinds.services import ServiceAllocator
 from kobune.embedded.apiserver.kinds.tokens import TokenRequests
 from kobune.embedded.apiserver.nonresource import NonResource
+from kobune.embedded.apiserver.openapi_answers import OpenApiAnswers
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
 from kobune.embedded.apiserver.registry.collection import Item
@@ -99,6 +100,7 @@ class Server:
             ("", "nodes", "proxy"): streams.node_proxy,
             ("", "services", "proxy"): streams.service_proxy,
         }
+        services.parts["openapi"] = OpenApiAnswers(self.registry)
         aggregation = Aggregation(storage, self.registry, service_map, pki)
         services.parts["aggregation"] = aggregation
         aggregation.load()

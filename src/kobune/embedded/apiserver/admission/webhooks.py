@@ -155,6 +155,7 @@ class MutatingWebhooks(_Hooks):
                 changed = await convert(matched.resource, call.resource, changed)
             obj.clear()
             obj.update(changed)
+            call.changed = True
         return True
 
     async def validate(

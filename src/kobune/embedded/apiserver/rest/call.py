@@ -52,6 +52,10 @@ class Call:
     resource: Resource
     warnings: list[str] = field(default_factory=list)
     dry_run: bool = False
+    changed: bool = False
+    """A webhook changed the object: it has to be decoded and defaulted again."""
+    owned: bool = False
+    """managedFields of the object are right already (it was applied)."""
     options: Any = None
     """The request's options object as admission webhooks get it."""
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from kobune.embedded.apiserver.apply import update_managed
 from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import WriteOptions
 
-__all__ = ["manager_name", "record_create", "record_update"]
+__all__ = ["manager_name", "record"]
 
 
 def manager_name(call: Call, options: WriteOptions) -> str:
@@ -13,24 +15,18 @@ def manager_name(call: Call, options: WriteOptions) -> str:
     if options.field_manager:
         return options.field_manager
     agent = call.request.headers.get("user-agent", "")
-    name = agent.partition("/")[0]
-    return name[:128] or "unknown"
+    return agent.partition("/")[0][:128] or "unknown"
 
 
-def record_create(call: Call, obj: dict[str, Any], options: WriteOptions, *, admitted: bool = False) -> None:
-    """Note the fields of a new object."""
-    obj["metadata"].pop("managedFields", None)
-
-
-def record_update(
-    call: Call,
-    new: dict[str, Any],
-    old: dict[str, Any],
-    options: WriteOptions,
-    operation: str,
-    *,
-    admitted: bool = False,
-) -> None:
-    """Note the fields that an update changed."""
-    if "managedFields" in old["metadata"]:
-        new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
+def record(call: Call, new: dict[str, Any], old: dict[str, Any] | None, options: WriteOptions) -> None:
+    """Note which fields a create (`old` is None) or an update set. Applied objects have theirs already."""
+    if call.owned:
+        return
+    update_managed(
+        call.resource.info,
+        old,
+        new,
+        manager=manager_name(call, options),
+        now=now(),
+        subresource=call.info.subresource,
+    )

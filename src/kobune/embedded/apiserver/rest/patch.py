@@ -7,7 +7,7 @@ from kobune.embedded.apiserver.patch import PatchError, json_patch, merge_patch,
 from kobune.embedded.apiserver.rest.body import check_size, conform
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
-from kobune.embedded.apiserver.rest.write import _answer, options_object, update_object
+from kobune.embedded.apiserver.rest.write import answer, options_object, update_object
 from kobune.embedded.apiserver.schema.strict import BodyError, read_json
 from kobune.embedded.apiserver.status import StatusError, bad_request, too_large, unsupported_media_type
 
@@ -48,7 +48,7 @@ async def patch(call: Call) -> Response:
         return _patched(call, options, media, document, old, duplicates, named)
 
     result, created = await update_object(call, transform, options, "Update")
-    return await _answer(call, result, created)
+    return await answer(call, result, created)
 
 
 def _patched(

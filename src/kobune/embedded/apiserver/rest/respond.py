@@ -12,7 +12,7 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, many_from_storage, same_bytes
 from kobune.embedded.apiserver.rest.negotiation import JSON, Format, negotiate
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
-from kobune.embedded.apiserver.status import StatusError
+from kobune.embedded.apiserver.status import StatusError, bad_request
 
 __all__ = ["document", "failure", "item", "items", "obj", "partial"]
 
@@ -106,6 +106,11 @@ def render_table(
     from kobune.embedded.apiserver.rest.tables import table
 
     include = call.request.option("includeObject")
+    if include not in ("", "None", "Metadata", "Object"):
+        raise bad_request(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": must be'
+            " 'Metadata', 'Object', 'None', or empty"
+        )
     if metadata is None:
         metadata = {"resourceVersion": resource_version} if resource_version else {}
     return table(call.resource.info, objects, metadata, include, form.version)

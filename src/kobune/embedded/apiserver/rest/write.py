@@ -3,6 +3,7 @@
 Owns the order of these steps and the retry when another write came between. What differs per kind is in `strategy`.
 """
 
+import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from kobune.embedded.apiserver.rest.body import read_object
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, to_storage
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
-from kobune.embedded.apiserver.rest.ownership import record_create, record_update
+from kobune.embedded.apiserver.rest.ownership import record
 from kobune.embedded.apiserver.rest.validate import check_create, check_update, default
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.status import (
@@ -28,7 +29,7 @@ from kobune.embedded.apiserver.status import (
 from kobune.embedded.apiserver.strategy import strategy_for
 from kobune.embedded.store import RevisionConflict
 
-__all__ = ["Transform", "create", "create_object", "update", "update_object"]
+__all__ = ["Transform", "answer", "create", "create_object", "update", "update_object"]
 
 Transform = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
 """From the stored object in the request's version (the transform's to change; None: it does not exist) to the new one."""
@@ -53,16 +54,14 @@ async def create(call: Call) -> Response:
 async def create_object(call: Call, obj: dict[str, Any], options: WriteOptions) -> Item | dict[str, Any]:
     """Store a new object; a dry run gives what would be stored. Raises StatusError."""
     info = call.resource.info
-    generated = not obj["metadata"].get("name") and obj["metadata"].get("generateName")
+    prefix = obj["metadata"].get("generateName") or ""
+    generated = prefix if not obj["metadata"].get("name") else ""
     for attempt in range(_NAME_RETRIES):
-        new = obj if not generated else {**obj, "metadata": dict(obj["metadata"])}
-        if generated:
-            new["metadata"]["name"] = metadata.generate_name(str(generated))
+        new = obj if not generated or attempt + 1 == _NAME_RETRIES else copy.deepcopy(obj)
         if new["metadata"].get("resourceVersion") and new["metadata"]["resourceVersion"] != "0":
             raise _version_on_create(call)
-        call.info.name = call.info.name or new["metadata"].get("name") or ""
         try:
-            return await _create_once(call, new, options)
+            return await _create_once(call, new, options, generated)
         except RevisionConflict as error:
             if not generated:
                 raise already_exists(info.group, info.plural, new["metadata"]["name"]) from error
@@ -77,16 +76,18 @@ def _version_on_create(call: Call) -> Exception:
     return StatusError(500, "", "resourceVersion should not be set on objects to be created", None)
 
 
-async def _create_once(call: Call, obj: dict[str, Any], options: WriteOptions) -> Item | dict[str, Any]:
+async def _create_once(
+    call: Call, obj: dict[str, Any], options: WriteOptions, generated: str
+) -> Item | dict[str, Any]:
     info, strategy = call.resource.info, strategy_for(call.resource.info)
     # Values that the client may not choose go first, so that admission sees what will be stored.
     default(info, obj)
-    record_create(call, obj, options)
-    before = _shallow(obj)
+    record(call, obj, None, options)
     await call.services.admission.mutate(call, "CREATE", obj, None)
-    if obj != before:
+    if call.changed:
         _conform_again(call, obj)
-        record_create(call, obj, options, admitted=True)
+    if generated:
+        obj["metadata"]["name"] = metadata.generate_name(generated)
     metadata.prepare_new(obj, call.info.namespace if info.namespaced else "")
     strategy.prepare_create(info, obj)
     allocation = call.services.parts["allocators"].create(call, obj)
@@ -135,7 +136,7 @@ async def update(call: Call) -> Response:
     result, created = await update_object(
         call, transform, options, "Update", force_create=strategy_for(info).create_on_update
     )
-    return await _answer(call, result, created)
+    return await answer(call, result, created)
 
 
 def invalid_name(call: Call) -> Exception:
@@ -147,7 +148,7 @@ def invalid_name(call: Call) -> Exception:
     )
 
 
-async def _answer(call: Call, result: Item | dict[str, Any], created: bool) -> Response:
+async def answer(call: Call, result: Item | dict[str, Any], created: bool) -> Response:
     status = 201 if created else 200
     if isinstance(result, Item):
         return await respond.item(call, status, result)
@@ -235,19 +236,16 @@ async def _update_once(
         if patch:
             raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         meta["namespace"] = old["metadata"].get("namespace") or ""
-    asked_deletion = meta.get("deletionTimestamp"), meta.get("deletionGracePeriodSeconds")
+    record(call, new, old, options)
+    if not version:
+        meta.pop("resourceVersion", None)
+    await call.services.admission.mutate(call, "UPDATE", new, old)
+    if call.changed:
+        _conform_again(call, new)
+    new["metadata"]["resourceVersion"] = str(found.revision)
     metadata.prepare_update(new, old)
     strategy.prepare_update(info, new, old, subresource)
-    record_update(call, new, old, options, operation)
-    before = _shallow(new)
-    await call.services.admission.mutate(call, "UPDATE", new, old)
-    if new != before:
-        _conform_again(call, new)
-        metadata.prepare_update(new, old)
-        strategy.prepare_update(info, new, old, subresource)
-        record_update(call, new, old, options, operation, admitted=True)
     allocation = call.services.parts["allocators"].update(call, new, old)
-    del asked_deletion
     try:
         errors = check_update(info, new, old, subresource)
         if errors:
@@ -309,12 +307,6 @@ def _same(new: dict[str, Any], old: dict[str, Any]) -> bool:
         return [{k: v for k, v in entry.items() if k != "time"} for entry in entries or ()]
 
     return timeless(new["metadata"].get("managedFields")) == timeless(old["metadata"].get("managedFields"))
-
-
-def _shallow(obj: dict[str, Any]) -> dict[str, Any]:
-    import copy
-
-    return copy.deepcopy(obj)
 
 
 def _conform_again(call: Call, obj: dict[str, Any]) -> None:

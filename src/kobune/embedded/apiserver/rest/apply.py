@@ -1,0 +1,87 @@
+"""Server-side apply: PATCH with an apply configuration, as a transform in the update pipeline."""
+
+from typing import Any
+
+from kobune.embedded.apiserver.apply import ApplyConflict, ApplyError, server_side_apply
+from kobune.embedded.apiserver.http.message import Response
+from kobune.embedded.apiserver.rest.body import conform
+from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.metadata import now
+from kobune.embedded.apiserver.rest.options import write_options
+from kobune.embedded.apiserver.rest.write import answer, options_object, update_object
+from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.schema.strict import BodyError, read_yaml
+from kobune.embedded.apiserver.status import StatusError, bad_request, invalid
+
+__all__ = ["apply"]
+
+
+async def apply(call: Call) -> Response:
+    """Apply a configuration; creates the object when it does not exist and the main resource is applied to."""
+    info = call.resource.info
+    options = write_options(call.request, kind="PatchOptions", patch=True, apply=True)
+    if not options.field_manager:
+        error = FieldError.required("fieldManager", "is required for apply patch")
+        raise invalid("meta.k8s.io", "PatchOptions", "", [error])
+    call.dry_run = options.dry_run
+    call.options = options_object("PatchOptions", call, options)
+    config = _read(call, duplicates := [])
+    namespace = call.info.namespace
+
+    async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            new = server_side_apply(
+                info,
+                old,
+                config,
+                manager=options.field_manager,
+                now=now(),
+                force=bool(options.force),
+                subresource=call.info.subresource,
+            )
+        except ApplyConflict as error:
+            raise StatusError(409, "Conflict", str(error), {"causes": error.causes}) from error
+        except ApplyError as error:
+            raise StatusError(error.code, error.reason, error.message) from error
+        if old is None and info.namespaced:
+            new["metadata"]["namespace"] = namespace
+        call.owned = True
+        return conform(call, info, new, options.field_validation, duplicates)
+
+    result, created = await update_object(call, transform, options, "Apply", force_create=not call.info.subresource)
+    return await answer(call, result, created)
+
+
+def _read(call: Call, duplicates: list[str]) -> dict[str, Any]:
+    info = call.resource.info
+    try:
+        value, repeated = read_yaml(call.request.body)
+    except BodyError as error:
+        raise bad_request(f"error decoding YAML: {error}") from error
+    duplicates.extend(repeated)
+    if not isinstance(value, dict):
+        raise bad_request("error decoding YAML: the configuration is no object")
+    api_version, kind = value.get("apiVersion"), value.get("kind")
+    if not kind or not api_version:
+        missing = "Kind" if not kind else "apiVersion"
+        raise StatusError(500, "", f"failed to create manager for existing fields: Object '{missing}' is missing") if False else bad_request(
+            f"error decoding YAML: Object '{missing}' is missing"
+        )
+    if api_version != info.group_version or kind != info.kind:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({info.group_version})"
+            if kind == info.kind
+            else f"the kind in the data ({kind}) does not match the expected kind ({info.kind})"
+        )
+    metadata = value.setdefault("metadata", {}) or {}
+    value["metadata"] = metadata
+    name = metadata.get("name")
+    if name and name != call.info.name:
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({call.info.name})"
+        )
+    metadata["name"] = call.info.name
+    namespace = metadata.get("namespace")
+    if namespace and namespace != call.info.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    return value
