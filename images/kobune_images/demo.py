@@ -44,6 +44,8 @@ PROGRAM_FILES = (
     "usr/bin/dbclient",
     "usr/sbin/qemu-ga",
     "sbin/resize2fs",
+    "sbin/mkfs.ext4",
+    "etc/mke2fs.conf",
     "usr/bin/lua5.4",
     "usr/lib/x86_64-linux-gnu/lua/5.4/yaml.so",
     "usr/share/lua/5.4/lyaml/init.lua",
