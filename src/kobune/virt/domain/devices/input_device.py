@@ -1,6 +1,5 @@
 """Keyboards, mice and tablets."""
 
-from kobune.virt.domain.devices.model import virtio_model
 from kobune.virt.domain.document import Domain, DomainSource, InvalidSpec, add
 
 __all__ = ["configure"]
@@ -16,13 +15,8 @@ def configure(source: DomainSource, domain: Domain) -> None:
             raise InvalidSpec(f"{field}.type", f"{wanted.type!r} is not tablet or keyboard")
         if bus not in ("usb", "virtio"):
             raise InvalidSpec(f"{field}.bus", f"{bus!r} is not usb or virtio")
-        element = add(
-            domain.devices,
-            "input",
-            type=wanted.type,
-            bus=bus,
-            model=virtio_model(source) if bus == "virtio" else None,
-        )
+        # libvirt has no transitional flavours of these; virtio input devices came with virtio 1.0.
+        element = add(domain.devices, "input", type=wanted.type, bus=bus)
         add(element, "alias", name=f"ua-{wanted.name}")
     if devices.autoattach_input_device and not devices.inputs:
         add(domain.devices, "input", type="tablet", bus="usb")
