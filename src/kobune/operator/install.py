@@ -6,7 +6,7 @@ Idempotent: each object carries a hash of its manifest, and what is there with t
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -103,9 +103,14 @@ async def _apply(client: Client, manifests: Iterable[Manifest]) -> None:
         async with limit:
             await _apply_one(client, manifest)
 
-    async with asyncio.TaskGroup() as group:
-        for manifest in manifests:
-            group.create_task(one(manifest))
+    await _together(one(manifest) for manifest in manifests)
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all; the first failure is raised as it is, once everything has ended."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _apply_one(client: Client, manifest: Manifest) -> None:
@@ -140,9 +145,7 @@ async def _certificates(client: Client, namespace: str) -> KeyPair:
         if pair is None or not is_current(pair, now, signed_by=authority.certificate):
             await _store_pair(client, secret, namespace, new_leaf(authority, request, now), authority.certificate)
 
-    async with asyncio.TaskGroup() as group:
-        for request in leaf_requests(namespace):
-            group.create_task(leaf(request.secret))
+    await _together(leaf(request.secret) for request in leaf_requests(namespace))
     return authority
 
 

@@ -1,0 +1,160 @@
+"""The launcher pod: what it asks for, where it may run, what it mounts."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kobune.api.kubevirt import VirtualMachineInstanceSpec
+from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
+    PodSettings,
+    launcher_pod,
+    launcher_pod_name,
+)
+from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
+from support.vms import VMI_UID, instance, spec
+
+SETTINGS = PodSettings("registry.example/launcher:1")
+
+
+def compute(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["spec"]["containers"]
+    assert isinstance(container, dict)
+    return container
+
+
+def domain(**changes: Any) -> dict[str, Any]:
+    return {"domain": {**spec()["domain"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "requests", "limits"),
+    [
+        (domain(), {"cpu": "100m", "memory": "352Mi"}, {}),
+        (domain(memory={"guest": "1Gi"}), {"cpu": "100m", "memory": "1312Mi"}, {}),
+        (domain(memory={"guest": "4Gi"}, cpu={"cores": 4}), {"cpu": "400m", "memory": "4408Mi"}, {}),
+        (domain(cpu={"cores": 2, "sockets": 2, "threads": 2}), {"cpu": "800m", "memory": "408Mi"}, {}),
+        (domain(resources={"requests": {"cpu": "1500m"}}), {"cpu": "1500m", "memory": "360Mi"}, {}),
+        (
+            domain(memory={"guest": "512Mi"}, resources={"requests": {"memory": "512Mi"}}),
+            {"cpu": "100m", "memory": "801Mi"},
+            {},
+        ),
+        (
+            domain(memory={"guest": "512Mi"}, resources={"limits": {"cpu": "2", "memory": "2Gi"}}),
+            {"cpu": "2", "memory": "2444Mi"},
+            {"cpu": "2", "memory": "2444Mi"},
+        ),
+        (
+            domain(cpu={"cores": 2, "dedicatedCpuPlacement": True}),
+            {"cpu": "2", "memory": "460Mi"},
+            {"cpu": "2", "memory": "460Mi"},
+        ),
+        (
+            domain(memory={"guest": "64Mi", "hugepages": {"pageSize": "2Mi"}}),
+            {"cpu": "100m", "memory": "288Mi"},
+            {"hugepages-2Mi": "64Mi"},
+        ),
+    ],
+)
+def test_resources_are_the_guest_s_and_the_overhead(
+    changes: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    wanted = msgspec.convert(spec(**changes), VirtualMachineInstanceSpec)
+    rendered = launcher_resources(wanted, devices={})
+    assert {key: rendered["requests"].get(key) for key in requests} == requests
+    assert rendered.get("limits", {}) == limits
+
+
+def test_identity_is_the_instance_s() -> None:
+    pod = launcher_pod(instance(labels={"app": "x"}, annotations={"note": "y"}), SETTINGS)
+    assert pod["metadata"]["labels"] == {
+        "app": "x",
+        "kubevirt.io": "virt-launcher",
+        "kubevirt.io/created-by": VMI_UID,
+        "vm.kubevirt.io/name": "vm",
+        "vmi.kubevirt.io/id": "vm",
+    }
+    assert pod["metadata"]["annotations"]["note"] == "y"
+    assert pod["metadata"]["name"].startswith(pod["metadata"]["generateName"])
+    assert launcher_pod_name(instance()) == launcher_pod_name(instance())
+    assert launcher_pod_name(instance()) != launcher_pod_name(instance(uid="another"))
+
+
+def test_the_launcher_is_unprivileged() -> None:
+    container = compute(launcher_pod(instance(), SETTINGS))
+    context = container["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+    assert (context["runAsUser"], context["runAsNonRoot"], context["allowPrivilegeEscalation"]) == (107, True, False)
+
+
+def test_kvm_is_asked_for_only_where_it_was_proved() -> None:
+    limits = compute(launcher_pod(instance(), SETTINGS))["resources"]["limits"]
+    assert limits == {"devices.kubevirt.io/tun": "1"}
+    with_kvm = PodSettings("launcher:1", kvm=True)
+    assert "devices.kubevirt.io/kvm" in compute(launcher_pod(instance(), with_kvm))["resources"]["limits"]
+
+
+def test_the_grace_period_leaves_the_decision_to_the_launcher() -> None:
+    pod = launcher_pod(instance(spec_changes={"terminationGracePeriodSeconds": 100}), SETTINGS)
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 130
+    command = compute(pod)["command"]
+    assert command[command.index("--grace-period-s") + 1] == "100"
+
+
+def test_placement_keeps_the_user_s_rules_and_adds_ours_to_every_term() -> None:
+    terms = [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"matchExpressions": []}]
+    changes = {
+        "architecture": "amd64",
+        "nodeSelector": {"disk": "ssd"},
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}},
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+    }
+    pod = launcher_pod(instance(spec_changes=changes | domain(machine={"type": "q35"})), SETTINGS)["spec"]
+    assert pod["nodeSelector"] == {
+        "disk": "ssd",
+        "kubernetes.io/arch": "amd64",
+        "kubevirt.io/schedulable": "true",
+        "machine-type.node.kubevirt.io/q35": "true",
+    }
+    rendered = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [len(term["matchExpressions"]) for term in rendered] == [2, 1]
+    assert pod["tolerations"] == [{"key": "a", "operator": "Exists"}]
+
+
+def test_each_volume_is_mounted_where_the_launcher_looks() -> None:
+    volumes = [
+        {"name": "root", "containerDisk": {"image": "i", "imagePullSecret": "s"}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "ci", "cloudInitNoCloud": {"secretRef": {"name": "u"}, "networkDataSecretRef": {"name": "n"}}},
+        {"name": "cm", "configMap": {"name": "m"}},
+    ]
+    pod = launcher_pod(instance(spec_changes={"volumes": volumes}), SETTINGS)
+    mounts = {mount["name"]: mount["mountPath"] for mount in compute(pod)["volumeMounts"]}
+    assert mounts == {
+        "sockets": "/var/run/kubevirt/sockets",
+        "private": "/var/run/kubevirt-private",
+        "ephemeral-disks": "/var/run/kubevirt-ephemeral-disks",
+        "libvirt-runtime": "/var/run/libvirt",
+        "root": "/var/run/kubevirt/container-disks/root",
+        "data": "/var/run/kubevirt-private/vmi-disks/data",
+        "ci-udata": "/var/run/kubevirt-private/cloud-init/ci/user",
+        "ci-ndata": "/var/run/kubevirt-private/cloud-init/ci/network",
+        "cm": "/var/run/kubevirt-private/config-map/cm",
+    }
+    assert {volume["name"] for volume in pod["spec"]["volumes"]} == set(mounts)
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "s"}]
+
+
+def test_only_probes_that_reach_the_guest_by_network_go_to_the_pod() -> None:
+    changes = {"livenessProbe": {"httpGet": {"port": 80, "path": "/h"}}, "readinessProbe": {"guestAgentPing": {}}}
+    container = compute(launcher_pod(instance(spec_changes=changes), SETTINGS))
+    assert container["livenessProbe"] == {"httpGet": {"port": 80, "path": "/h"}}
+    assert "readinessProbe" not in container
+
+
+@pytest.mark.parametrize(("name", "hostname"), [("vm", "vm"), ("a.b.c", "a"), ("x" * 80, "x" * 63)])
+def test_any_name_gives_a_host_name(name: str, hostname: str) -> None:
+    pod = launcher_pod(instance(name=name), SETTINGS)
+    assert pod["spec"]["hostname"] == hostname
+    assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())

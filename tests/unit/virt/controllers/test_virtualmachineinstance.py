@@ -1,0 +1,143 @@
+"""Decisions about instances: pod, handover, end."""
+
+from typing import Any
+
+from kobune.kube.runtime import Create, Decision, Delete, PatchObject
+from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
+from kobune.virt.controllers.virtualmachineinstance.launcher_pod import UNPAUSED_GATE, PodSettings
+from kobune.virt.controllers.words import NODE_NAME_LABEL, VM_FINALIZER
+from support.vms import NOW, VMI_UID, condition, instance, launcher
+
+DELETED = "2026-01-01T00:00:00Z"
+RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+OPEN_GATE = {"type": UNPAUSED_GATE, "status": "True"}
+
+
+def seen(vmi: Any, *pods: Any) -> Observed:
+    return Observed(vmi, pods, NOW, PodSettings("launcher:1"))
+
+
+def status_of(decision: Decision[Any]) -> dict[str, Any]:
+    assert decision.status is not None
+    return decision.status.status
+
+
+def test_a_pending_instance_without_a_pod_gets_one() -> None:
+    decision = decide(seen(instance()))
+    (create,) = decision.actions
+    assert isinstance(create, Create)
+    assert create.owner_uid == VMI_UID
+    assert [event.reason for event in decision.events] == ["SuccessfulCreate"]
+
+
+def test_with_a_pod_it_is_scheduling_and_knows_its_size() -> None:
+    status = status_of(decide(seen(instance(), launcher())))
+    assert status["phase"] == "Scheduling"
+    assert status["memory"]["guestAtBoot"] == "64Mi"
+    assert status["memory"]["memoryOverhead"] == "288Mi"
+    assert condition(status, "Ready")["reason"] == "GuestNotRunning"
+
+
+def test_a_running_launcher_is_handed_over_in_one_patch() -> None:
+    pod = launcher(phase="Running", node="node-1", state=RUNNING)
+    gate, handover = decide(seen(instance(phase="Scheduling"), pod)).actions
+    assert isinstance(gate, PatchObject)
+    assert gate.subresource == "status"
+    assert isinstance(handover, PatchObject)
+    body = handover.patch.body
+    assert body["metadata"]["labels"] == {NODE_NAME_LABEL: "node-1"}
+    assert body["metadata"]["resourceVersion"] == "9"
+    assert body["status"]["phase"] == "Scheduled"
+    assert body["status"]["nodeName"] == "node-1"
+
+
+def test_a_launcher_that_is_pulled_or_placed_badly_is_told() -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
+    pulled = status_of(decide(seen(instance(phase="Scheduling"), launcher(state=waiting))))
+    assert condition(pulled, "Synchronized")["reason"] == "ErrImagePull"
+    unplaced = launcher(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])
+    placed = status_of(decide(seen(instance(phase="Scheduling"), unplaced)))
+    assert condition(placed, "PodScheduled")["reason"] == "Unschedulable"
+    # Both go once the reason is gone.
+    fine = decide(seen(instance(phase="Scheduling", status=pulled | {"phase": "Scheduling"}), launcher()))
+    assert condition(status_of(fine), "Synchronized") == {}
+
+
+def test_a_guest_is_ready_when_it_runs_and_its_pod_is_ready() -> None:
+    ready_pod = launcher(
+        phase="Running", node="n", state=RUNNING, conditions=[{"type": "Ready", "status": "True"}, OPEN_GATE]
+    )
+    labels = {NODE_NAME_LABEL: "n"}
+    running = decide(seen(instance(phase="Running", labels=labels), ready_pod))
+    assert running.actions == ()
+    assert condition(status_of(running), "Ready")["status"] == "True"
+    scheduled = decide(seen(instance(phase="Scheduled", labels=labels), ready_pod))
+    assert condition(status_of(scheduled), "Ready")["status"] == "False"
+
+
+def test_a_paused_guest_closes_the_readiness_gate() -> None:
+    pod = launcher(phase="Running", node="n", state=RUNNING, conditions=[OPEN_GATE])
+    paused = instance(
+        phase="Running", labels={NODE_NAME_LABEL: "n"}, status={"conditions": [{"type": "Paused", "status": "True"}]}
+    )
+    (gate,) = decide(seen(paused, pod)).actions
+    assert isinstance(gate, PatchObject)
+    assert gate.patch.body["status"]["conditions"][0]["status"] == "False"
+
+
+def test_a_pod_that_fails_before_the_handover_fails_the_instance() -> None:
+    decision = decide(seen(instance(phase="Scheduling"), launcher(phase="Failed")))
+    assert status_of(decision)["phase"] == "Failed"
+
+
+def test_virt_handler_has_time_to_tell_how_a_guest_ended() -> None:
+    just_now = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-02T03:04:00Z"}}
+    waiting = decide(seen(instance(phase="Running"), launcher(phase="Succeeded", state=just_now)))
+    assert status_of(waiting)["phase"] == "Running"
+    assert waiting.requeue_after is not None
+    long_ago = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-02T03:03:00Z"}}
+    over = decide(seen(instance(phase="Running"), launcher(phase="Succeeded", state=long_ago)))
+    assert status_of(over)["phase"] == "Succeeded"
+
+
+def test_a_pod_that_vanished_fails_the_instance() -> None:
+    decision = decide(seen(instance(phase="Running")))
+    assert status_of(decision)["phase"] == "Failed"
+    assert [event.reason for event in decision.events] == ["PodDisappeared"]
+
+
+def test_deleting_removes_the_pod_first_and_the_finalizer_last() -> None:
+    doomed = instance(phase="Running", deletionTimestamp=DELETED)
+    (delete,) = decide(seen(doomed, launcher(phase="Running"))).actions
+    assert isinstance(delete, Delete)
+    assert decide(seen(doomed, launcher(phase="Running", deletionTimestamp=DELETED))).actions == ()
+    (patch,) = decide(seen(doomed)).actions
+    assert isinstance(patch, PatchObject)
+    assert patch.patch.body["metadata"]["finalizers"] == [VM_FINALIZER]
+    assert patch.patch.body["status"]["phase"] == "Succeeded"
+
+
+def test_an_orphan_has_nobody_else_to_release_it() -> None:
+    orphan = instance(phase="Scheduling", deletionTimestamp=DELETED, ownerReferences=[])
+    (patch,) = decide(seen(orphan)).actions
+    assert isinstance(patch, PatchObject)
+    assert patch.patch.body["metadata"]["finalizers"] is None
+    assert patch.patch.body["status"]["phase"] == "Failed"
+
+
+def test_after_the_end_a_pod_that_still_runs_is_removed() -> None:
+    decision = decide(seen(instance(phase="Failed"), launcher(phase="Running", state=RUNNING)))
+    assert [type(action) for action in decision.actions] == [Delete]
+    assert decide(seen(instance(phase="Failed"), launcher(phase="Failed"))).actions == ()
+
+
+def test_a_converged_instance_gives_no_actions_and_no_status_change() -> None:
+    pod = launcher(
+        phase="Running", node="n", state=RUNNING, conditions=[{"type": "Ready", "status": "True"}, OPEN_GATE]
+    )
+    vmi = instance(phase="Running", labels={NODE_NAME_LABEL: "n"})
+    settled = status_of(decide(seen(vmi, pod)))
+    again = decide(seen(instance(phase="Running", labels={NODE_NAME_LABEL: "n"}, status=settled), pod))
+    assert again.actions == ()
+    assert again.status is not None
+    assert again.status.status == settled == again.status.observed
