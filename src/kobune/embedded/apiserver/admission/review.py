@@ -36,6 +36,7 @@ class Verdict:
     message: str
     patch: list[dict[str, Any]] | None
     warnings: tuple[str, ...]
+    details: dict[str, Any] | None = None
 
 
 def admission_request(
@@ -187,4 +188,5 @@ def _read(answer: Any, uid: str, version: str, mutating: bool) -> Verdict:
         str(status.get("message") or ""),
         patch,
         warnings,
+        status.get("details") if isinstance(status.get("details"), dict) else None,
     )

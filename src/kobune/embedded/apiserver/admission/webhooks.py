@@ -208,4 +208,4 @@ def _denied(hook: _Hook, verdict: Verdict) -> StatusError:
     else:
         message += " without explanation"
     code = verdict.code if verdict.code >= 400 else (403 if verdict.code else 400)
-    return StatusError(code, verdict.reason, message)
+    return StatusError(code, verdict.reason, message, verdict.details)
