@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 ADDRESS_ANNOTATION: Final = "kobune.io/virt-handler-address"
 INTERVAL_S: Final = 60.0
-RETRY_S: Final = 1.0
+RETRY_S: Final = 0.5
 
 
 def node_patch(address: str, now: str, labels: dict[str, str]) -> dict[str, Any]:
@@ -49,5 +49,5 @@ async def heartbeat(client: Client, node: str, address: str, labels: dict[str, s
             waiting, delay_s = True, RETRY_S
         except ApiError as error:
             log.warning("heartbeat of node %s: %s", node, error)
-            delay_s = RETRY_S * 5
+            delay_s = RETRY_S * 10
         await asyncio.sleep(delay_s)

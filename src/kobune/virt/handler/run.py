@@ -23,6 +23,7 @@ from kobune.virt.handler.devices.kvm import KVM, KvmProof
 from kobune.virt.handler.devices.plugin import DeviceNode, DevicePlugin
 from kobune.virt.handler.heartbeat import heartbeat
 from kobune.virt.handler.instance.wire import InstanceController
+from kobune.virt.handler.labels import observe_labels
 from kobune.virt.handler.leftovers import Leftovers
 from kobune.virt.handler.network.setup import PodNetworks
 from kobune.virt.handler.server.app import make_app
@@ -117,6 +118,7 @@ async def _serve(
         host, port = runner.addresses[0][:2]
         log.info("listening on %s:%d", host, port)
         address = f"{config.advertise_host or host}:{port}"
-        await heartbeat(process.client, config.node_name, address, {}, process.clock)
+        labels = await observe_labels(HostRunner())
+        await heartbeat(process.client, config.node_name, address, labels, process.clock)
     finally:
         await runner.cleanup()
