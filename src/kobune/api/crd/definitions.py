@@ -47,7 +47,8 @@ class Definition:
     namespaced: bool = True
     status: bool = True
     scale_selector: str = ""
-    deprecated: tuple[str, ...] = ()
+    deprecations: tuple[tuple[str, str], ...] = ()
+    """Versions that are going away, each with its warning."""
     categories: tuple[str, ...] = ("all",)
 
 
@@ -61,11 +62,16 @@ _SCALED = (
     _AGE,
 )
 _KUBEVIRT_VERSIONS = ("v1", "v1alpha3")
+_OLD = (("v1alpha3", "kubevirt.io/v1alpha3 is now deprecated and will be removed in a future release."),)
+_OLD_PRESETS = (
+    ("v1", "kubevirt.io/v1 VirtualMachineInstancePresets is now deprecated and will be removed in v2."),
+    ("v1alpha3", "kubevirt.io/v1alpha3 VirtualMachineInstancePresets is now deprecated and will be removed in v2."),
+)
 
 _DEFINITIONS = (
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "VirtualMachine", VirtualMachine, "virtualmachines", ("vm", "vms"),
-        (_AGE, Column("Status", "string", ".status.printableStatus"), _READY),
+        (_AGE, Column("Status", "string", ".status.printableStatus"), _READY), deprecations=_OLD,
     ),
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "VirtualMachineInstance", VirtualMachineInstance,
@@ -79,23 +85,25 @@ _DEFINITIONS = (
             Column("Live-Migratable", "string", ".status.conditions[?(@.type=='LiveMigratable')].status", 1),
             Column("Paused", "string", ".status.conditions[?(@.type=='Paused')].status", 1),
         ),
-        status=False,
+        status=False, deprecations=_OLD,
     ),
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "VirtualMachineInstanceReplicaSet", VirtualMachineInstanceReplicaSet,
         "virtualmachineinstancereplicasets", ("vmirs", "vmirss"), _SCALED, scale_selector=".status.labelSelector",
+        deprecations=_OLD,
     ),
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "VirtualMachineInstancePreset", VirtualMachineInstancePreset,
-        "virtualmachineinstancepresets", ("vmipreset", "vmipresets"), status=False,
+        "virtualmachineinstancepresets", ("vmipreset", "vmipresets"), (_AGE,), status=False, deprecations=_OLD_PRESETS,
     ),
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "VirtualMachineInstanceMigration", VirtualMachineInstanceMigration,
         "virtualmachineinstancemigrations", ("vmim", "vmims"),
-        (_PHASE, Column("VMI", "string", ".spec.vmiName")),
+        (_PHASE, Column("VMI", "string", ".spec.vmiName")), deprecations=_OLD,
     ),
     Definition(
         "kubevirt.io", _KUBEVIRT_VERSIONS, "KubeVirt", KubeVirt, "kubevirts", ("kv", "kvs"), (_AGE, _PHASE),
+        deprecations=_OLD,
     ),
 )  # fmt: skip
 
@@ -152,8 +160,9 @@ def _version(definition: Definition, name: str, *, stored: bool) -> dict[str, An
         "storage": stored,
         "schema": {"openAPIV3Schema": structural_schema(definition.type)},
     }
-    if name in definition.deprecated:
+    if (warning := dict(definition.deprecations).get(name)) is not None:
         version["deprecated"] = True
+        version["deprecationWarning"] = warning
     if subresources:
         version["subresources"] = subresources
     if definition.columns:

@@ -90,7 +90,7 @@ def decode_review(body: bytes) -> AdmissionRequest:
 def encode_verdict(request: AdmissionRequest, verdict: Verdict) -> bytes:
     """The AdmissionReview that answers `request`."""
     response: Document = {"uid": request.uid, "allowed": verdict.allowed}
-    if verdict.warnings:
+    if verdict.warnings and verdict.allowed:
         response["warnings"] = list(verdict.warnings)
     if not verdict.allowed:
         response["status"] = _status(verdict)

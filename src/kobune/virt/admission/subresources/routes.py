@@ -152,7 +152,7 @@ class Subresources:
             rest = "/".join(parts[length:])
             if verb is not None and (not rest or verb.path == "portforward"):
                 return verb, rest
-        raise Failure(404, "NotFound", f"the server could not find the requested resource {plural}/{path}")
+        raise web.HTTPNotFound(text=f"404: {plural}/{path} is no subresource")
 
     async def _get(self, resource: Resource[T], kind: str, namespace: str, name: str) -> T:
         try:
@@ -185,7 +185,7 @@ class Subresources:
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         await self._client.raw("GET", "/version", timeout_s=5.0)
-        return web.Response(text='"ok"', content_type="application/json")
+        return _json("ok")
 
     async def _guestfs(self, request: web.Request) -> web.StreamResponse:
         return _json({"registry": "", "tag": "", "digest": "", "imagePrefix": "", "gsImage": ""})

@@ -96,9 +96,10 @@ def _data_volume_templates(
     kept = [msgspec.to_builtins(template) for template in old.spec.data_volume_templates] if old is not None else []
     for index, template in enumerate(vm.spec.data_volume_templates):
         here = f"spec.dataVolumeTemplate[{index}]"
-        problems += _data_volume(here, template)
+        wrong = _data_volume(here, template)
+        problems += wrong
         name = template.metadata.name
-        if name in used:
+        if wrong or name in used:
             continue
         message = f"DataVolumeTemplate entry {here} must be referenced in the VMI template's 'volumes' list"
         if version == OLD_VERSION or msgspec.to_builtins(template) in kept:
