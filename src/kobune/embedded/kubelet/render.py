@@ -98,7 +98,7 @@ def cgroup_parent(cgroup_root: str, uid: str) -> str:
 
 
 def sandbox_config(
-    pod: Pod, attempt: int, paths: KubeletPaths, dns: DnsConfig, cgroup_root: str, node_hostname: str
+    pod: Pod, attempt: int, paths: KubeletPaths, dns: DnsConfig, cgroup_root: str
 ) -> pb.PodSandboxConfig:
     """The pod's sandbox."""
     spec, context = pod.spec, pod.spec.security_context
@@ -124,7 +124,8 @@ def sandbox_config(
     annotations[GRACE_ANNOTATION] = str(grace_s)
     config = pb.PodSandboxConfig(
         metadata=pb.PodSandboxMetadata(name=meta.name, uid=meta.uid, namespace=meta.namespace, attempt=attempt),
-        hostname=node_hostname if spec.host_network else hostname(pod),
+        # The node's network comes with the node's host name, which cannot be set from here.
+        hostname="" if spec.host_network else hostname(pod),
         log_directory=str(paths.logs(meta.namespace, meta.name, meta.uid)),
         dns_config=pb.DNSConfig(servers=dns.servers, searches=dns.searches, options=dns.options),
         labels=sandbox_labels(pod),

@@ -307,9 +307,7 @@ class PodSteps:
 
     def _sandbox_config(self, pod: Pod, attempt: int) -> pb.PodSandboxConfig:
         dns = pod_dns(pod, self._context.cluster_dns, self._context.host_dns())
-        return sandbox_config(
-            pod, attempt, self._context.paths, dns, self._context.cgroup_root, self._context.facts.node_name
-        )
+        return sandbox_config(pod, attempt, self._context.paths, dns, self._context.cgroup_root)
 
     def _message_file(self, container: str) -> str:
         directory = self._context.paths.container(self._uid, container)

@@ -32,6 +32,7 @@ from kobune.host.cri.types import CriError, CriRuntime
 __all__ = ["KubeletServer", "ServerConfig"]
 
 _LOG = logging.getLogger(__name__)
+CLOSE_TIMEOUT_S = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -211,7 +212,7 @@ async def _open_websocket(request: web.Request, protocols: tuple[str, ...]) -> w
         raise web.HTTPBadRequest(text="this needs a websocket; other upgrades are not served\n")
     if not any(name in protocols for name in offered):
         raise web.HTTPForbidden(text=f"unable to negotiate protocol: client supports {offered}, server {protocols}")
-    socket = web.WebSocketResponse(protocols=protocols, max_msg_size=4 << 20, compress=False, autoping=True)
+    socket = web.WebSocketResponse(protocols=protocols, max_msg_size=4 << 20, compress=False, timeout=CLOSE_TIMEOUT_S)
     await socket.prepare(request)
     return socket
 

@@ -54,11 +54,11 @@ async def execute(
             await process.start(command)
         except (ContainerdError, OSError) as error:
             await _send(socket, failure_status(f"error executing command in container: {error}"))
-            await socket.close()
-            return
-        await process.serve(socket)
+        else:
+            await process.serve(socket)
     finally:
         shutil.rmtree(pipes, ignore_errors=True)
+    await socket.close()
 
 
 class _Process:
@@ -125,7 +125,6 @@ class _Process:
             if exit_code.done() and exit_code.exception() is None:
                 status = status_for_exit(exit_code.result())
             await _send(socket, status)
-            await socket.close()
         finally:
             for task in [*readers, exit_code, receiver]:
                 task.cancel()
