@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kobune.embedded.apiserver.registry.registry import Registry, Resource
+from kobune.embedded.apiserver.schema.resource import ResourceInfo
 
 __all__ = ["Discovery"]
 
@@ -50,7 +51,7 @@ class Discovery:
             return None
         return {
             "kind": "APIResourceList",
-            "apiVersion": "v1",
+            **({"apiVersion": "v1"} if group else {}),
             "groupVersion": f"{group}/{version}" if group else version,
             "resources": [entry for resource in found for entry in _entries(resource)],
         }
@@ -116,11 +117,18 @@ def _entries(resource: Resource) -> list[dict[str, Any]]:
     return entries
 
 
+def _response_kind(info: ResourceInfo, group: str, version: str, kind: str) -> dict[str, str]:
+    """Built-in groups leave out what equals the group version itself; custom ones spell it out."""
+    if not info.custom and (group, version) == (info.group, info.version):
+        group = version = ""
+    return {"group": group, "version": version, "kind": kind}
+
+
 def _aggregated(resource: Resource) -> dict[str, Any]:
     info = resource.info
     entry: dict[str, Any] = {
         "resource": info.plural,
-        "responseKind": {"group": info.group, "version": info.version, "kind": info.kind},
+        "responseKind": _response_kind(info, info.group, info.version, info.kind),
         "scope": "Namespaced" if info.namespaced else "Cluster",
         "singularResource": info.singular,
         "verbs": sorted(info.verbs),
@@ -133,11 +141,9 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
         entry["subresources"] = [
             {
                 "subresource": sub.name,
-                "responseKind": {
-                    "group": sub.group if sub.version is not None else info.group,
-                    "version": sub.version or info.version,
-                    "kind": sub.kind,
-                },
+                "responseKind": _response_kind(
+                    info, sub.group or "" if sub.version is not None else info.group, sub.version or info.version, sub.kind
+                ),
                 "verbs": sorted(sub.verbs),
             }
             for sub in sorted(info.subresources, key=lambda s: s.name)

@@ -130,11 +130,21 @@ class ApiServer:
         info, resource = call.info, call.resource.info
         declared = next((s for s in resource.subresources if s.name == info.subresource), None)
         if declared is None:
+            if resource.custom:
+                raise not_found(info.group, info.resource, info.name)
             raise unknown_path()
         special = self._subresources.handler(call)
         if special is not None:
             return await special(call)
         if info.verb not in declared.verbs:
+            if resource.custom:
+                qualified = f"{resource.plural}.{resource.group}"
+                raise StatusError(
+                    405,
+                    "MethodNotAllowed",
+                    f'{info.verb} is not supported on resources of kind "{qualified}"',
+                    {"group": resource.group, "kind": resource.plural},
+                )
             raise method_not_allowed()
         match info.verb:
             case "get":

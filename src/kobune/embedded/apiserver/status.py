@@ -18,11 +18,14 @@ __all__ = [
     "forbidden",
     "internal",
     "invalid",
+    "invalid_patch",
+    "modified",
     "method_not_allowed",
     "not_acceptable",
     "not_found",
     "success",
     "too_large",
+    "UnknownPath",
     "unauthorized",
     "unavailable",
     "unknown_path",
@@ -94,9 +97,16 @@ def not_found(group: str, resource: str, name: str) -> StatusError:
     return StatusError(404, "NotFound", message, _details(group, resource, name))
 
 
+class UnknownPath(StatusError):
+    """404 for a path or resource that is not served: plain text, as from Go's file-less HTTP server."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "the server could not find the requested resource", {})
+
+
 def unknown_path() -> StatusError:
     """404 for a path or resource that is not served."""
-    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
+    return UnknownPath()
 
 
 def already_exists(group: str, resource: str, name: str) -> StatusError:
@@ -119,6 +129,13 @@ def modified(group: str, resource: str, name: str) -> StatusError:
         name,
         "the object has been modified; please apply your changes to the latest version and try again",
     )
+
+
+def invalid_patch(detail: str) -> StatusError:
+    """422 for a patch whose result is no object of its kind."""
+    cause = FieldError("FieldValueInvalid", "patch", f"Invalid value: {detail}")
+    message = f' "" is invalid: patch: {cause.message}'
+    return StatusError(422, "Invalid", message, {"causes": causes([cause])})
 
 
 def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> StatusError:

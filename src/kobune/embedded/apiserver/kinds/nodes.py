@@ -46,7 +46,7 @@ class NodeStreams:
         pod = self._pod(call)
         container = self._container(call, pod, "log")
         if not (pod.get("spec") or {}).get("nodeName"):
-            return Response(204, b"", "text/plain")
+            return Response(204, b"", "")
         options = [
             (name, value) for name in _LOG_OPTIONS for value in call.request.query.get(name, ())
         ]

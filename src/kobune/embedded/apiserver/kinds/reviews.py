@@ -42,7 +42,7 @@ class Reviews:
                     )
                 )
         if errors:
-            raise invalid(call.info.group, call.resource.info.kind, "", errors)
+            raise invalid(call.info.group, "", "", errors)
         user = User(
             spec.get("user", ""),
             tuple(spec.get("groups") or ()),
@@ -56,7 +56,7 @@ class Reviews:
         review = _read(call)
         errors = _attribute_errors(review.get("spec") or {})
         if errors:
-            raise invalid(call.info.group, call.resource.info.kind, "", errors)
+            raise invalid(call.info.group, "", "", errors)
         return await self._access(call, review, call.user)
 
     async def _access(self, call: Call, review: dict[str, Any], user: User) -> AnyResponse:

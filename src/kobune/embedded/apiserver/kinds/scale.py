@@ -51,15 +51,14 @@ async def scale(call: Call) -> AnyResponse:
         assert old is not None
         wanted = reader(_render(info, old))
         replicas = (wanted.get("spec") or {}).get("replicas", 0)
-        if replicas < 0:
+        if replicas < 0 and not info.custom:
             error = FieldError.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
             raise invalid("autoscaling", "Scale", call.info.name, [error])
         assert info.scale is not None
         _set(old, info.scale.spec_replicas_path, replicas)
         version = wanted["metadata"].get("resourceVersion")
-        old["metadata"]["resourceVersion"] = version or ("" if not patching else old["metadata"]["resourceVersion"])
-        if not version:
-            old["metadata"]["resourceVersion"] = _render(info, old)["metadata"].get("resourceVersion") or ""
+        if version:
+            old["metadata"]["resourceVersion"] = version
         uid = wanted["metadata"].get("uid")
         if uid:
             old["metadata"]["uid"] = uid

@@ -90,6 +90,8 @@ class ServiceAllocator:
         if kind in ("NodePort", "LoadBalancer"):
             self._node_ports(obj, spec, before, name, taken)
         elif before.get("type") in ("NodePort", "LoadBalancer"):
+            if spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
+                spec.pop("externalTrafficPolicy", None)
             old_ports = {p.get("nodePort") for p in before.get("ports") or ()}
             for port in spec.get("ports") or ():
                 if port.get("nodePort") in old_ports:

@@ -112,8 +112,9 @@ def parse_labels(text: str) -> LabelSelector:
         if tokens[position] != ",":
             raise SelectorError(f"found '{tokens[position]}', expected: ',' or 'end of string'")
         position += 1
-        if position == len(tokens):
-            raise SelectorError("found '', expected: identifier after ','")
+        following = tokens[position] if position < len(tokens) else ""
+        if following in ("", ","):
+            raise SelectorError(f"found '{following}', expected: identifier after ','")
     return LabelSelector(tuple(requirements))
 
 

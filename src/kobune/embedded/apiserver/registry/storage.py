@@ -26,6 +26,7 @@ class Storage:
     def __init__(self, revision_log: RevisionLog) -> None:
         self.log = revision_log
         self._collections: dict[str, Collection] = {}
+        self._loaded = False
 
     @property
     def revision(self) -> int:
@@ -38,6 +39,7 @@ class Storage:
             self.collection(entry.key.resource).apply(entry)
         for collection in self._collections.values():
             collection.forget(self.log.compacted)
+        self._loaded = True
         self.log.subscribe(self._apply)
 
     def collection(self, resource: str) -> Collection:
@@ -45,7 +47,8 @@ class Storage:
         found = self._collections.get(resource)
         if found is None:
             found = self._collections[resource] = Collection(resource)
-            found.forget(self.log.compacted)
+            # A resource that appears later has no history before that, like the watch cache of a real server.
+            found.forget(self.log.revision if self._loaded else self.log.compacted)
         return found
 
     async def put(self, collection: Collection, obj: dict[str, Any], expected: int) -> Item:

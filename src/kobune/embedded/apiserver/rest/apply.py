@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from kobune.embedded.apiserver.apply import ApplyConflict, ApplyError, server_side_apply
 from kobune.embedded.apiserver.http.message import Response
 from kobune.embedded.apiserver.rest.body import conform
@@ -43,6 +45,8 @@ async def apply(call: Call) -> Response:
             raise StatusError(409, "Conflict", str(error), {"causes": error.causes}) from error
         except ApplyError as error:
             raise StatusError(error.code, error.reason, error.message) from error
+        if options.field_manager == "kubectl" and old is not None:
+            _refresh_last_applied(new, old, config)
         if old is None and info.namespaced:
             new["metadata"]["namespace"] = namespace
         call.owned = True
@@ -52,21 +56,47 @@ async def apply(call: Call) -> Response:
     return await answer(call, result, created)
 
 
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LAST_APPLIED_LIMIT = 262_144
+
+
+def _refresh_last_applied(new: dict[str, Any], old: dict[str, Any], config: dict[str, Any]) -> None:
+    """kubectl's own record of what it applied stays true when it changes to server-side apply."""
+    if _LAST_APPLIED not in (old["metadata"].get("annotations") or {}):
+        return
+    annotations = new["metadata"].get("annotations") or {}
+    if _LAST_APPLIED not in annotations:
+        return
+    kept = {key: value for key, value in config.items() if key != "status"}
+    kept["metadata"] = {
+        **config["metadata"],
+        "annotations": {
+            k: v for k, v in (config["metadata"].get("annotations") or {}).items() if k != _LAST_APPLIED
+        },
+    }
+    if not kept["metadata"]["annotations"]:
+        del kept["metadata"]["annotations"]
+    text = msgspec.json.encode(kept, order="sorted").decode() + "\n"
+    if len(text) <= _LAST_APPLIED_LIMIT:
+        new["metadata"]["annotations"] = {**annotations, _LAST_APPLIED: text}
+
+
 def _read(call: Call, duplicates: list[str]) -> dict[str, Any]:
     info = call.resource.info
     try:
         value, repeated = read_yaml(call.request.body)
     except BodyError as error:
         raise bad_request(f"error decoding YAML: {error}") from error
+    if repeated and call.request.option("fieldValidation") == "Strict":
+        lines = "".join(f"\n  {text}" for text in repeated)
+        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:{lines}")
     duplicates.extend(repeated)
     if not isinstance(value, dict):
         raise bad_request("error decoding YAML: the configuration is no object")
     api_version, kind = value.get("apiVersion"), value.get("kind")
     if not kind or not api_version:
-        missing = "Kind" if not kind else "apiVersion"
-        raise StatusError(500, "", f"failed to create manager for existing fields: Object '{missing}' is missing") if False else bad_request(
-            f"error decoding YAML: Object '{missing}' is missing"
-        )
+        group, _, version = (api_version or "").rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={kind or ''}")
     if api_version != info.group_version or kind != info.kind:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version ({info.group_version})"

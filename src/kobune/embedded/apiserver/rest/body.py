@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
+
 from kobune.embedded.apiserver.http.message import Request
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.schema.errors import DecodeError
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.schema.strict import BodyError, read_json, read_yaml
-from kobune.embedded.apiserver.status import StatusError, bad_request, too_large, unsupported_media_type
+from kobune.embedded.apiserver.status import bad_request, too_large, unsupported_media_type
 
 __all__ = ["check_size", "conform", "decode_options", "read", "read_object"]
 
@@ -44,26 +46,11 @@ def read_object(call: Call, info: ResourceInfo, validation: str) -> dict[str, An
     try:
         value, duplicates = read(request)
     except BodyError as error:
-        raise bad_request(_undecodable(info, request, str(error))) from error
-    if not request.body.strip() or value is None:
-        raise bad_request(
-            _undecodable(
-                info,
-                request,
-                "unexpected end of JSON input" if not request.body else "Object 'Kind' is missing in 'null'",
-            )
-        )
+        raise bad_request(_unrecognized(info, request, str(error))) from error
     if not isinstance(value, dict):
-        kind = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
-        raise bad_request(
-            _undecodable(
-                info,
-                request,
-                "couldn't get version/kind; json parse error: json: cannot unmarshal "
-                f'{kind} into Go value of type struct {{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string'
-                ' "json:\\"kind,omitempty\\"" }',
-            )
-        )
+        kind = {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+        detail = f"json: cannot unmarshal {kind} into Go value of type struct"
+        raise bad_request(_unrecognized(info, request, detail))
     _check_kind(value, info)
     return conform(call, info, value, validation, duplicates)
 
@@ -116,41 +103,39 @@ def decode_options(request: Request, kind: str) -> dict[str, Any]:
 
 
 def _check_kind(value: dict[str, Any], info: ResourceInfo) -> None:
-    api_version, kind = value.get("apiVersion"), value.get("kind")
-    if not isinstance(kind, str | None) or not isinstance(api_version, str | None):
+    """The body must be of the kind and version of the URL; a built-in kind may leave both out."""
+    api_version, kind = value.get("apiVersion") or "", value.get("kind") or ""
+    if not isinstance(kind, str) or not isinstance(api_version, str):
         raise bad_request(f"the object provided is unrecognized (must be of type {info.kind})")
     if info.custom:
-        if not kind:
-            raise bad_request(f"Object 'Kind' is missing in '{_shown(value)}'")
-        if not api_version:
-            raise bad_request(f"Object 'apiVersion' is missing in '{_shown(value)}'")
-    if (kind or info.kind) != info.kind or (api_version or info.group_version) != info.group_version:
-        if info.custom or (kind or info.kind) != info.kind or True:
-            raise bad_request(
-                f'{kind or info.kind} in version "{(api_version or info.group_version).rpartition("/")[2]}" cannot be'
-                f' handled as a {info.kind}: no kind "{kind}" is registered for version "{api_version}"'
-                if False
-                else f"the API version in the data ({api_version or ''}) does not match the expected API version"
-                f" ({info.group_version})"
-                if (kind or info.kind) == info.kind
-                else f"the object provided is unrecognized (must be of type {info.kind}): couldn't get version/kind"
-            )
-
-
-def _shown(value: dict[str, Any]) -> str:
-    import msgspec
-
-    return msgspec.json.encode(value).decode()
+        for field, given in (("Kind", kind), ("apiVersion", api_version)):
+            if not given:
+                raise bad_request(f"Object '{field}' is missing in '{msgspec.json.encode(value).decode()}'")
+    if kind and kind != info.kind:
+        raise bad_request(
+            f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {info.kind}: no kind "{kind}"'
+            f' is registered for version "{api_version}"'
+            if not info.custom
+            else f"the kind in the data ({kind}) does not match the expected kind ({info.kind})"
+        )
+    if api_version and api_version != info.group_version:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version"
+            f" ({info.group_version})"
+        )
 
 
 def _json_kind(value: Any) -> str:
     return {list: "array", str: "string", bool: "bool", dict: "object"}.get(type(value), "number")
 
 
-def _undecodable(info: ResourceInfo, request: Request, detail: str) -> str:
-    return f"{detail}" if info.custom else f"{detail}"
-
-
-def as_bad_request(error: Exception) -> StatusError:
-    """400 with the text of a decoding error."""
-    return bad_request(str(error))
+def _unrecognized(info: ResourceInfo, request: Request, detail: str) -> str:
+    """What a real server says about a body that it can't even tell the kind of."""
+    if info.custom:
+        return detail
+    text = request.body.decode("utf-8", "replace")
+    shown = "<empty>" if not text else (text if len(text) <= 32 else text[:32] + " ...")
+    return (
+        f"the object provided is unrecognized (must be of type {info.kind}): couldn't get version/kind; json parse"
+        f" error: {detail} ({shown})"
+    )

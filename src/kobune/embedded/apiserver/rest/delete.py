@@ -143,9 +143,10 @@ async def _delete_once(call: Call, found: Item, options: dict[str, Any]) -> tupl
             metadata["deletionGracePeriodSeconds"] = grace
             started = datetime.fromisoformat(metadata["deletionTimestamp"]) - timedelta(seconds=current)
             metadata["deletionTimestamp"] = format_time(started + timedelta(seconds=grace))
-    elif held or grace:
+    elif held or grace or strategy.graceful:
         metadata["deletionTimestamp"] = format_time(datetime.now(UTC) + timedelta(seconds=grace))
-        metadata["deletionGracePeriodSeconds"] = grace
+        if info.plural != "namespaces" or info.group:
+            metadata["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             metadata["generation"] += 1
     if finalizers:
@@ -161,9 +162,10 @@ async def _delete_once(call: Call, found: Item, options: dict[str, Any]) -> tupl
     if stays:
         item = await storage.put(collection, stored, found.revision)
         return obj, item, False
-    item = await storage.remove(collection, stored, found.revision)
+    # Watchers get the state that was stored last, with the revision of its end.
+    await storage.remove(collection, found.object(), found.revision)
     call.services.parts["allocators"].release(call.resource, obj)
-    return obj, item, True
+    return obj, None, True
 
 
 def _check_preconditions(call: Call, metadata: dict[str, Any], options: dict[str, Any]) -> None:
@@ -173,17 +175,18 @@ def _check_preconditions(call: Call, metadata: dict[str, Any], options: dict[str
     if uid is not None and uid != metadata.get("uid"):
         raise conflict(
             info.group,
-            info.plural,
+            info.kind,
             name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.get('uid', '')}",
+            f"the UID in the precondition ({uid}) does not match the UID in record ({metadata.get('uid', '')})."
+            " The object might have been deleted and then recreated",
         )
     if version is not None and version != metadata.get("resourceVersion"):
         raise conflict(
             info.group,
-            info.plural,
+            info.kind,
             name,
-            f"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta:"
-            f" {metadata.get('resourceVersion', '')}",
+            f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record"
+            f" ({metadata.get('resourceVersion', '')}). The object might have been modified",
         )
 
 

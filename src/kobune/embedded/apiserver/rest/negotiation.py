@@ -13,7 +13,6 @@ _JSON = "application/json"
 _YAML = "application/yaml"
 _MEDIA = {
     "application/json": _JSON,
-    "application/*": _JSON,
     "*/*": _JSON,
     "application/yaml": _YAML,
     "text/yaml": _YAML,
@@ -30,6 +29,7 @@ class Format:
     transform: Transform = ""
     version: str = "v1"
     stream: bool = False
+    pretty: bool = False
 
 
 JSON = Format()
@@ -38,7 +38,7 @@ JSON = Format()
 @lru_cache(maxsize=256)
 def negotiate(accept: str, *, transforms: bool = True) -> Format:
     """The first acceptable form, by quality and then by order. Raises StatusError 406."""
-    if not accept or accept == "*/*":
+    if not accept.strip() or accept == "*/*":
         return JSON
     offers: list[tuple[float, int, Format]] = []
     for index, part in enumerate(accept.split(",")):

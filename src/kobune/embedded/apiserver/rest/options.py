@@ -162,7 +162,7 @@ def write_options(request: Request, *, kind: str, patch: bool = False, apply: bo
     options = WriteOptions()
     errors: list[FieldError] = []
     dry_run = request.query.get("dryRun", [])
-    if dry_run and any(value != "All" for value in dry_run if value):
+    if any(value != "All" for value in dry_run):
         errors.append(_dry_run_error(dry_run))
     options.dry_run = bool([value for value in dry_run if value])
     options.field_manager = option("fieldManager")
@@ -190,7 +190,7 @@ _DEFAULT_WRITE = WriteOptions()
 
 
 def _dry_run_error(values: list[str]) -> FieldError:
-    return FieldError.not_supported("dryRun", values[0] if len(values) == 1 else ",".join(values), ("All",))
+    return FieldError.not_supported("dryRun", values, ("All",))
 
 
 def _number(text: str, name: str) -> int:

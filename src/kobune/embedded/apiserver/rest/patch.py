@@ -9,7 +9,7 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
 from kobune.embedded.apiserver.rest.write import answer, options_object, update_object
 from kobune.embedded.apiserver.schema.strict import BodyError, read_json
-from kobune.embedded.apiserver.status import StatusError, bad_request, too_large, unsupported_media_type
+from kobune.embedded.apiserver.status import StatusError, bad_request, invalid_patch, too_large
 
 __all__ = ["patch"]
 
@@ -31,7 +31,7 @@ async def patch(call: Call) -> Response:
     info = call.resource.info
     accepted = [_JSON, _MERGE, *([] if info.custom else [_STRATEGIC]), _APPLY[0]]
     if media not in accepted:
-        raise unsupported_media_type(accepted)
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     options = write_options(call.request, kind="PatchOptions", patch=True)
     call.dry_run = options.dry_run
     call.options = options_object("PatchOptions", call, options)
@@ -69,7 +69,7 @@ def _patched(
         else:
             new = strategic_merge_patch(old, document, info.schema.shape)
     except PatchError as error:
-        raise StatusError(error.code, error.reason, str(error)) from error
+        raise StatusError(error.code, error.reason, str(error), {} if error.code == 422 else None) from error
     if not isinstance(new.get("metadata"), dict):
         new["metadata"] = {}
     if new.get("kind") != info.kind or new.get("apiVersion") != info.group_version:

@@ -1,6 +1,7 @@
 """Answers: objects, lists, tables and metadata in the media type that was negotiated; failures as Status."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, many_from_storage, same_bytes
 from kobune.embedded.apiserver.rest.negotiation import JSON, Format, negotiate
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
-from kobune.embedded.apiserver.status import StatusError, bad_request
+from kobune.embedded.apiserver.status import StatusError, UnknownPath, bad_request
 
 __all__ = ["document", "failure", "item", "items", "obj", "partial"]
 
@@ -21,6 +22,8 @@ encode = msgspec.json.encode
 
 def failure(error: StatusError, request: Request, warnings: Sequence[str] = ()) -> Response:
     """The Status answer; JSON unless YAML was asked for."""
+    if isinstance(error, UnknownPath):
+        return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
     try:
         form = negotiate(request.headers.get("accept", ""), transforms=False)
     except StatusError:
@@ -30,21 +33,33 @@ def failure(error: StatusError, request: Request, warnings: Sequence[str] = ()) 
 
 def document(request: Request, status: int, body: Any, warnings: Sequence[str] = ()) -> Response:
     """Any document that is no stored object."""
-    return _respond(negotiate(request.headers.get("accept", ""), transforms=False), status, body, tuple(warnings))
+    form = negotiate(request.headers.get("accept", ""), transforms=False)
+    if _pretty(request):
+        form = replace(form, pretty=True)
+    return _respond(form, status, body, tuple(warnings))
 
 
 async def item(call: Call, status: int, found: Item) -> Response:
     """A stored object: its bytes, unless another form is wanted."""
     form = negotiate(call.request.headers.get("accept", ""))
     if form is JSON or (form.media == JSON.media and not form.transform):
-        if "pretty" not in call.request.raw_query and same_bytes(call.resource, found):
+        if not _pretty(call.request) and same_bytes(call.resource, found):
             return Response(status, call.resource.head + found.body, warnings=tuple(call.warnings))
     return await obj(call, status, await from_storage(call.resource, found))
 
 
+def _pretty(request: Request) -> bool:
+    return "pretty" in request.raw_query and request.option("pretty").lower() in ("true", "1")
+
+
+def _form(call: Call) -> Format:
+    form = negotiate(call.request.headers.get("accept", ""))
+    return replace(form, pretty=True) if _pretty(call.request) else form
+
+
 async def obj(call: Call, status: int, value: dict[str, Any]) -> Response:
     """An object that was built for this answer."""
-    form = negotiate(call.request.headers.get("accept", ""))
+    form = _form(call)
     if form.transform == "Table":
         value = render_table(call, form, [value], value.get("metadata", {}).get("resourceVersion", ""))
     elif form.transform == "PartialObjectMetadata":
@@ -60,7 +75,9 @@ async def items(call: Call, found: Sequence[Item], metadata: dict[str, Any]) -> 
     form = negotiate(call.request.headers.get("accept", ""))
     api_version, list_kind = info.group_version, info.list_kind or f"{info.kind}List"
     codec = "codec" in info.extra
-    if form.media == JSON.media and not form.transform and "pretty" not in call.request.raw_query and not codec:
+    if _pretty(call.request):
+        form = _form(call)
+    if form.media == JSON.media and not form.transform and not _pretty(call.request) and not codec:
         opening = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
             list_kind.encode(),
             api_version.encode(),
@@ -130,7 +147,8 @@ def _respond(
     form: Format, status: int, value: Any, warnings: tuple[str, ...], headers: dict[str, str] | None = None
 ) -> Response:
     if form.media == JSON.media:
-        return Response(status, encode(value), JSON.media, headers, warnings)
+        body = encode(value)
+        return Response(status, msgspec.json.format(body, indent=2) if form.pretty else body, JSON.media, headers, warnings)
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -10,7 +10,7 @@ from kobune.embedded.apiserver.registry.selectors import SelectorError, parse_fi
 
 __all__ = ["RequestInfo", "resolve"]
 
-_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {"POST": "create", "GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
@@ -66,8 +66,6 @@ def resolve(request: Request) -> RequestInfo:
     info.plain_path = len(parts) <= 3
     if not info.name:
         _refine_collection_verb(info, request)
-    elif verb == "get" and not info.subresource and _is_watch(request):
-        info.verb = "watch"
     return info
 
 

@@ -18,8 +18,8 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import codec_of, from_storage, same_bytes
 from kobune.embedded.apiserver.rest.negotiation import Format, negotiate
 from kobune.embedded.apiserver.rest.options import ListOptions, list_options, watch_timeout_s
-from kobune.embedded.apiserver.rest.read import check_not_too_new, select
-from kobune.embedded.apiserver.status import StatusError, expired
+from kobune.embedded.apiserver.rest.read import select
+from kobune.embedded.apiserver.status import StatusError, expired, not_acceptable
 from kobune.embedded.store import Compacted
 
 __all__ = ["BOOKMARK_EVERY_S", "MAX_PENDING", "watch"]
@@ -36,7 +36,7 @@ async def watch(call: Call) -> Response | StreamingResponse:
     options = list_options(call.request, call.resource.info, watch=True)
     form = negotiate(call.request.headers.get("accept", ""))
     if form.media != "application/json":
-        form = Format("application/json", form.transform, form.version)
+        raise not_acceptable(("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"))
     content_type = "application/json;stream=watch" if form.stream else "application/json"
     watcher = _Watcher(call, options, form)
     initial: list[Item] = []
@@ -44,10 +44,7 @@ async def watch(call: Call) -> Response | StreamingResponse:
     revision = options.resource_version
     if revision and options.send_initial_events is not True:
         try:
-            check_not_too_new(call, revision)
             history = call.resource.collection.since(revision)
-        except StatusError as error:
-            return StreamingResponse(200, _fail(error), content_type)
         except Compacted as error:
             return StreamingResponse(
                 200, _fail(expired(f"too old resource version: {revision} ({error.compacted})")), content_type
@@ -64,7 +61,8 @@ async def watch(call: Call) -> Response | StreamingResponse:
 
     def start(stream: Stream) -> None:
         for change in history:
-            watcher.queue_change(change)
+            if not watcher.namespace or change.item.namespace == watcher.namespace:
+                watcher.queue_change(change)
         watcher.start(stream, initial, start_revision)
 
     return StreamingResponse(200, start, content_type, warnings=tuple(call.warnings))
@@ -87,6 +85,7 @@ class _Watcher:
         self._resource: Resource = call.resource
         self._options = options
         self._form = form
+        self._after = options.resource_version or 0
         self._filtered = bool(options.labels) or bool(options.fields)
         self._stream: Stream | None = None
         self._pending: list[bytes] = []
@@ -131,7 +130,9 @@ class _Watcher:
             self._timers["bookmark"] = loop.call_later(BOOKMARK_EVERY_S, self._send_bookmark)
 
     def deliver(self, change: Change) -> None:
-        """A live change."""
+        """A live change; one that the client has seen already (it named a later revision) is left out."""
+        if change.revision <= self._after:
+            return
         if self._conversions is not None:
             try:
                 self._conversions.put_nowait(change)

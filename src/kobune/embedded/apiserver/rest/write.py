@@ -18,9 +18,11 @@ from kobune.embedded.apiserver.rest.ownership import record
 from kobune.embedded.apiserver.rest.validate import check_create, check_update, default
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.status import (
+    StatusError,
     already_exists,
     bad_request,
     conflict,
+    forbidden,
     invalid,
     method_not_allowed,
     modified,
@@ -63,16 +65,22 @@ async def create_object(call: Call, obj: dict[str, Any], options: WriteOptions) 
         try:
             return await _create_once(call, new, options, generated)
         except RevisionConflict as error:
-            if not generated:
-                raise already_exists(info.group, info.plural, new["metadata"]["name"]) from error
-            if attempt + 1 == _NAME_RETRIES:
-                raise already_exists(info.group, info.plural, new["metadata"]["name"]) from error
+            if not generated or attempt + 1 == _NAME_RETRIES:
+                raise _exists(call, new) from error
     raise AssertionError("the loop returns or raises")
 
 
-def _version_on_create(call: Call) -> Exception:
-    from kobune.embedded.apiserver.status import StatusError
+def _exists(call: Call, new: dict[str, Any]) -> StatusError:
+    info, meta = call.resource.info, new["metadata"]
+    error = already_exists(info.group, info.plural, meta["name"])
+    found = call.resource.collection.get(meta.get("namespace") or "", meta["name"])
+    if found is not None and found.object()["metadata"].get("deletionTimestamp"):
+        message = f"object is being deleted: {error.message}"
+        return StatusError(error.code, error.reason, message, error.details)
+    return error
 
+
+def _version_on_create(call: Call) -> Exception:
     return StatusError(500, "", "resourceVersion should not be set on objects to be created", None)
 
 
@@ -80,6 +88,9 @@ async def _create_once(
     call: Call, obj: dict[str, Any], options: WriteOptions, generated: str
 ) -> Item | dict[str, Any]:
     info, strategy = call.resource.info, strategy_for(call.resource.info)
+    if call.resource.terminating:
+        detail = "create not allowed while custom resource definition is terminating"
+        raise forbidden(info.group, info.plural, obj["metadata"].get("name", ""), detail)
     # Values that the client may not choose go first, so that admission sees what will be stored.
     default(info, obj)
     record(call, obj, None, options)
@@ -183,8 +194,8 @@ async def update_object(
                     call.info.name,
                     f"Precondition failed: UID in precondition: {new['metadata']['uid']}, UID in object meta: ",
                 )
-            version = new["metadata"].get("resourceVersion")
-            if version and version != "0":
+            version = new["metadata"].pop("resourceVersion", None)
+            if version and version != "0" and operation != "Apply":
                 raise not_found(info.group, info.plural, call.info.name)
             try:
                 return await create_object(call, new, options), True
@@ -215,7 +226,8 @@ async def _update_once(
             "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
         )
         raise invalid(info.group, info.kind, call.info.name, [error])
-    if meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):
+    uid = meta.get("uid")
+    if uid and uid != old["metadata"].get("uid") and not patch:
         raise conflict(
             info.group,
             info.plural,
@@ -245,6 +257,8 @@ async def _update_once(
     new["metadata"]["resourceVersion"] = str(found.revision)
     metadata.prepare_update(new, old)
     strategy.prepare_update(info, new, old, subresource)
+    if uid and patch:
+        new["metadata"]["uid"] = uid
     allocation = call.services.parts["allocators"].update(call, new, old)
     try:
         errors = check_update(info, new, old, subresource)
@@ -259,9 +273,9 @@ async def _update_once(
             return new
         stored = await to_storage(call.resource, new)
         if deletion_complete(new, info.plural, info.group):
-            item = await call.services.storage.remove(call.resource.collection, stored, found.revision)
+            await call.services.storage.remove(call.resource.collection, found.object(), found.revision)
             call.services.parts["allocators"].release(call.resource, new)
-            return item
+            return new
         item = await call.services.storage.put(call.resource.collection, stored, found.revision)
     except BaseException:
         allocation.undo()

@@ -18,6 +18,8 @@ class Strategy:
     """A PUT of a new name creates it."""
     returns_deleted = False
     """DELETE answers with the object instead of a Status."""
+    graceful = False
+    """Deletion has a grace period, be it 0."""
     keeps_status_on_create = False
     initial_status: dict[str, Any] | None = None
     spec_fields: tuple[str, ...] = ("spec",)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd
+from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.strategy.base import Strategy
 from kobune.embedded.apiserver.strategy.pods import PodStrategy
@@ -63,11 +64,27 @@ class _Claim(_ReturnsDeleted):
 
 
 class _Volume(_ReturnsDeleted):
-    initial_status = {"phase": "Pending"}
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        super().prepare_create(info, obj)
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": now()}
+
+    def prepare_status(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any]) -> None:
+        super().prepare_status(info, obj, old)
+        status, before = obj.get("status") or {}, old.get("status") or {}
+        if status.get("phase") != before.get("phase"):
+            status["lastPhaseTransitionTime"] = now()
+        elif "lastPhaseTransitionTime" in before:
+            status.setdefault("lastPhaseTransitionTime", before["lastPhaseTransitionTime"])
 
 
 class _Service(_ReturnsDeleted):
     initial_status = {"loadBalancer": {}}
+
+    def prepare_status(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any]) -> None:
+        super().prepare_status(info, obj, old)
+        for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+            if ingress.get("ip"):
+                ingress.setdefault("ipMode", "VIP")
 
 
 class _Ingress(_Generation):
@@ -121,6 +138,22 @@ class _Definition(_Generation):
         return finalizers if name in finalizers else [*finalizers, name]
 
 
+class _Role(Strategy):
+    """Go writes a missing list of rules as null."""
+
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        super().prepare_create(info, obj)
+        obj.setdefault("rules", None)
+
+    def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
+        super().prepare_update(info, obj, old, subresource)
+        obj.setdefault("rules", None)
+
+
+class _Quota(_ReturnsDeleted):
+    initial_status: dict[str, Any] | None = {}
+
+
 _RBAC = "rbac.authorization.k8s.io"
 
 BUILTIN: dict[tuple[str, str], Strategy] = {
@@ -132,7 +165,10 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     ("", "services"): _Service(),
     ("", "serviceaccounts"): _ReturnsDeleted(),
     ("", "podtemplates"): _ReturnsDeleted(),
-    ("", "resourcequotas"): _ReturnsDeleted(),
+    ("", "resourcequotas"): _Quota(),
+    ("scheduling.k8s.io", "priorityclasses"): _Generation(),
+    (_RBAC, "roles"): _Role(),
+    (_RBAC, "clusterroles"): _Role(),
     ("", "replicationcontrollers"): _ReplicationController(),
     ("", "events"): _Event(),
     ("events.k8s.io", "events"): _Event(),
@@ -154,7 +190,3 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): _Policy(),
     ("apiextensions.k8s.io", "customresourcedefinitions"): _Definition(),
 }
-for _plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings"):
-    _strategy = Strategy()
-    _strategy.create_on_update = False
-    BUILTIN[(_RBAC, _plural)] = _strategy

@@ -14,6 +14,7 @@ class PodStrategy(Strategy):
 
     generation = True
     returns_deleted = True
+    graceful = True
 
     def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
         """A new pod is Pending."""
