@@ -147,8 +147,10 @@ async def test_its_own_rights_are_enough_from_start_to_end(world: World) -> None
         await world.phase("Running")
         vmi = await world.vmi()
         assert vmi.status.machine is not None
+        await _address(world)
         node = await world.client.get(NODES, NODE)
         assert node.metadata.labels["kubevirt.io/schedulable"] == "true"
+        assert node.metadata.labels["machine-type.node.kubevirt.io/q35"] == "true"
         assert "kubevirt.io/heartbeat" in node.metadata.annotations
 
         events = await world.client.list(Resource("", "v1", "events", "Event", True, dict), "default")
@@ -213,5 +215,12 @@ async def test_another_writer_of_the_same_list_is_not_overwritten(world: World) 
 
 
 async def _address(world: World) -> str:
-    node = await world.client.get(NODES, NODE)
-    return node.metadata.annotations["kobune.io/virt-handler-address"]
+    """Where virt-handler says that it listens, once it does."""
+    found: dict[str, str] = {}
+
+    async def announced() -> bool:
+        found.update((await world.client.get(NODES, NODE)).metadata.annotations)
+        return "kobune.io/virt-handler-address" in found
+
+    await world.until(announced, "the address")
+    return found["kobune.io/virt-handler-address"]
