@@ -72,7 +72,7 @@ class LauncherContainer:
             os.chown(folder, 107, 107)
         monitor = ["/usr/bin/virt-launcher-monitor", "--uid", self.uid, "--namespace", self.namespace]
         monitor += ["--name", self.name, "--grace-period-s", str(grace_period_s)]
-        isolate = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-c", _INNER, "sh"]
+        isolate = ["unshare", "--mount", "--pid", "--net", "--fork", "sh", "-c", _INNER, "sh"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*isolate, str(self.root), str(self.state), *monitor],
@@ -134,8 +134,13 @@ class LauncherContainer:
         os.kill(self.monitor_pid(), signal.SIGTERM)
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+        """Kill PID 1, and with it the whole pid namespace; its mounts vanish with it."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            # Not `unshare --kill-child`: the child's change of user makes the kernel forget that wish.
+            for pid in _children().get(self._process.pid, []):
+                os.kill(pid, signal.SIGKILL)
             self._process.wait(10)
 
 
