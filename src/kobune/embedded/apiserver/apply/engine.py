@@ -254,6 +254,8 @@ def _applied(
     managed.drop_empty()
     managed.cap()
     meta = {k: v for k, v in (new.get("metadata") or {}).items() if k != "managedFields"}
+    if owner.manager == "kubectl" and _LAST_APPLIED in (meta.get("annotations") or {}):
+        meta["annotations"] = {**meta["annotations"], _LAST_APPLIED: _as_last_applied(config)}
     if managed.sets:
         meta["managedFields"] = managed.encode()
     return {**new, "metadata": meta}
@@ -271,6 +273,17 @@ def _prune(shape: Shape, merged: dict[str, Any], managed: Managed, last: FieldSe
     pruned = remove(shape, merged, merged_set - keep)
     kept = with_named_ancestors(shape, field_set(shape, pruned))
     return remove(shape, merged, (merged_set - kept) & last_all)
+
+
+def _as_last_applied(config: dict[str, Any]) -> str:
+    """The annotation by which kubectl's client-side apply remembers a configuration."""
+    import json
+
+    meta = dict(config.get("metadata") or {})
+    annotations = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k != _LAST_APPLIED}
+    if annotations:
+        meta["annotations"] = annotations
+    return json.dumps({**config, "metadata": meta}, separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _last_applied(shape: Shape, live: dict[str, Any]) -> FieldSet:

@@ -130,7 +130,10 @@ def _list_type(schema: dict[str, Any], path: str, errors: list[FieldError]) -> N
                 detail = "entries must all be names of item properties"
                 errors.append(FieldError.invalid(f"{keys_at}[{i}]", key, detail))
             elif key not in (items.get("required") or ()) and "default" not in properties[key]:
-                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                detail = (
+                    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required "
+                    "property"
+                )
                 errors.append(FieldError.required(f"{path}.items.properties[{key}].default", detail))
     elif keys:
         errors.append(FieldError.forbidden(keys_at, "must be empty if x-kubernetes-list-type is not map"))

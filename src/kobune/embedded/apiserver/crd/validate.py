@@ -51,7 +51,7 @@ def validate_crd(crd: dict[str, Any], old: dict[str, Any] | None = None) -> list
     names = spec.get("names") or {}
     errors: list[FieldError] = []
     name = crd["metadata"].get("name", "")
-    if name != f"{names.get('plural', '')}.{spec.get('group', '')}":
+    if old is None and name != f"{names.get('plural', '')}.{spec.get('group', '')}":
         errors.append(FieldError.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     errors += _group(spec)
     scope = spec.get("scope") or ""
@@ -273,8 +273,8 @@ def _stored(crd: dict[str, Any], versions: list[dict[str, Any]]) -> list[FieldEr
     for i, name in enumerate(stored):
         if name not in names:
             detail = (
-                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
-                f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from "
                 "status.storedVersions"
             )
             errors.append(FieldError.invalid(f"{path}[{i}]", name, detail))

@@ -5,7 +5,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.openapi.operations import Operation, Parameter, operations, response_codes, result_kind
 from kobune.embedded.apiserver.openapi.schemas import collect, list_name, operand_name
-from kobune.embedded.apiserver.schema.definitions import META, VERSION
+from kobune.embedded.apiserver.schema.definitions import META, VERSION, names
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 
 __all__ = ["v2_document"]
@@ -27,7 +27,11 @@ def v2_document(infos: Iterable[ResourceInfo]) -> dict[str, Any]:
         item[operation.method] = _operation(operation)
         if operation.path_parameters:
             item["parameters"] = [_parameter(p) for p in operation.path_parameters]
-    definitions = {name: _PLAIN.get(name) or _schema(schema) for name, schema in sorted(collect(members, ops).items())}
+    known = frozenset(names())
+    definitions = {
+        name: _PLAIN.get(name) or _schema(schema, custom=name not in known)
+        for name, schema in sorted(collect(members, ops).items())
+    }
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": VERSION},
@@ -45,8 +49,8 @@ def v2_document(infos: Iterable[ResourceInfo]) -> dict[str, Any]:
     }
 
 
-def _schema(schema: dict[str, Any]) -> dict[str, Any]:
-    converted = _convert(schema)
+def _schema(schema: dict[str, Any], *, custom: bool) -> dict[str, Any]:
+    converted = _convert(schema, custom)
     assert isinstance(converted, dict)
     return converted
 
@@ -102,20 +106,23 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return document
 
 
-def _convert(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get("x-kubernetes-preserve-unknown-fields") is True and value.get("type") == "object":
-            # Validators of v2 would refuse what is preserved, so nothing is said about the content.
-            value = {k: v for k, v in value.items() if k not in ("properties", "additionalProperties")}
-        result = {}
-        for key, child in value.items():
-            if key == "$ref" and isinstance(child, str):
-                result["$ref"] = f"#/definitions/{child.rsplit('/', 1)[-1]}"
-            elif key in _V3_ONLY and not isinstance(child, dict):
-                continue
-            else:
-                result[key] = _convert(child)
-        return result
+def _convert(value: Any, custom: bool) -> Any:
+    """A schema in v2's words. Those of custom kinds lose what v2 can't say or old clients would trip over."""
     if isinstance(value, list):
-        return [_convert(v) for v in value]
-    return value
+        return [_convert(v, custom) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if custom and value.get("x-kubernetes-preserve-unknown-fields") is True and value.get("type") == "object":
+        # Validators of v2 would refuse what is preserved, so nothing is said about the content.
+        value = {k: v for k, v in value.items() if k not in ("properties", "additionalProperties")}
+    result = {}
+    for key, child in value.items():
+        if key == "$ref" and isinstance(child, str):
+            result["$ref"] = f"#/definitions/{child.rsplit('/', 1)[-1]}"
+        elif key == "properties" and isinstance(child, dict):
+            result[key] = {name: _convert(sub, custom) for name, sub in child.items()}
+        elif key in _V3_ONLY or (custom and key == "default"):
+            continue
+        else:
+            result[key] = _convert(child, custom)
+    return result

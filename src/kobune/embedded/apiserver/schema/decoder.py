@@ -261,10 +261,11 @@ def decoder(name: str) -> Decode:
         return _object_of_any if schema.get("type") == "object" and not name.endswith("JSON") else _anything
     type_name = short_name(name)
     required = frozenset(schema.get("required", ()))
+    printed = presence.ALWAYS.get(type_name, ())
     table: dict[str, tuple[Decode, bool]] = {}
     for field, sub in properties.items():
         decode_field, emptiness = _property(sub)
-        optional = field not in required
+        optional = field not in required and field not in printed
         empty_goes = optional and (
             emptiness in ("list", "map")
             or (emptiness in ("boolean", "integer", "string") and presence.drops_zero(type_name, field, emptiness))

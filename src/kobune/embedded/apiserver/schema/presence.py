@@ -109,7 +109,9 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "ContainerStatus": ("state", "lastState"),
     "NodeStatus": ("daemonEndpoints", "nodeInfo"),
     "NodeDaemonEndpoints": ("kubeletEndpoint",),
-    "Event": ("source",),
+    "Event": ("source", "deprecatedSource", "regarding"),
+    "Role": ("rules",),
+    "ClusterRole": ("rules",),
     "ResourceFieldSelector": ("divisor",),
     "TokenReviewStatus": ("user",),
     "Endpoint": ("conditions",),
@@ -132,6 +134,12 @@ NULL_TIMES: dict[str, tuple[str, ...]] = {
     "CertificateSigningRequestCondition": ("lastTransitionTime", "lastUpdateTime"),
     "ContainerStateRunning": ("startedAt",),
     "ContainerStateTerminated": ("startedAt", "finishedAt"),
-    "Event": ("eventTime", "firstTimestamp", "lastTimestamp"),
+    "Event": (
+        "eventTime",
+        "firstTimestamp",
+        "lastTimestamp",
+        "deprecatedFirstTimestamp",
+        "deprecatedLastTimestamp",
+    ),
 }
 """Value-typed times: printed as null while unset."""

@@ -15,6 +15,7 @@ __all__ = ["canonical_micro_time", "canonical_quantity", "canonical_time", "chec
 
 _RFC3339 = re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 _SUFFIX = re.compile(r"^[+-]?[0-9.]+(.*)$")
+_MICRO = re.compile(r"\.\d{6}(?:[Zz]|[+-]\d\d:\d\d)$")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "u"), (-9, "n"))
 _CANONICAL_TIME = re.compile(r"^\d{4}-(?:0[1-9]|1[0-2])-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$")
@@ -35,7 +36,11 @@ def canonical_time(text: str) -> str:
 
 
 def canonical_micro_time(text: str) -> str:
-    """metav1.MicroTime: six fractional digits, UTC. Raises ValueError."""
+    """metav1.MicroTime: six fractional digits, UTC. Raises ValueError; exactly six digits are accepted."""
+    if not _MICRO.search(text):
+        layout = "2006-01-02T15:04:05.000000Z07:00"
+        rest = text[19:] or text
+        raise ValueError(f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as ".000000"')
     return _moment(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

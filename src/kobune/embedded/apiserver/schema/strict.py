@@ -91,19 +91,25 @@ def _go_words(text: str, error: json.JSONDecodeError) -> str:
 
 
 def read_yaml(body: bytes) -> tuple[Any, list[str]]:
-    """The value, and one message per duplicate key as the YAML library of the real server words it."""
+    """The value, and what is to be said about duplicate keys, as the YAML library of the real server words it.
+
+    Raises BodyError.
+    """
     import yaml
 
     try:
         text = body.decode("utf-8")
         loader = _loader_class()(text)
         try:
-            value = loader.get_single_data()
+            # As in the real server, only the first document of a stream counts.
+            value = loader.get_data() if loader.check_data() else None
         finally:
             loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise BodyError(_yaml_words(error)) from error
-    return _json_keys(value, 0), loader.duplicates
+    if not loader.duplicates:
+        return _json_keys(value, 0), []
+    return _json_keys(value, 0), ["yaml: unmarshal errors:" + "".join(f"\n  {d}" for d in loader.duplicates)]
 
 
 def _yaml_words(error: Exception) -> str:
@@ -139,12 +145,32 @@ def _loader_class() -> Any:
                 seen.add(key)
             return super().construct_mapping(node, deep=deep)
 
+    replaced = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "float", "int")}
     Loader.yaml_implicit_resolvers = {
-        first: [(tag, rx) for tag, rx in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, rx) for tag, rx in resolvers if tag not in replaced]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
+    # Numbers as Go's library has them: no sexagesimal ones, and exponents without a dot.
+    Loader.add_implicit_resolver("tag:yaml.org,2002:int", _YAML_INT, list("-+0123456789"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _YAML_FLOAT, list("-+0123456789."))
+    Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
     _cached_loader = Loader
     return Loader
+
+
+_YAML_INT = re.compile(r"^[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)$")
+_YAML_FLOAT = re.compile(
+    r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+)
+
+
+def _construct_float(loader: Any, node: Any) -> Any:
+    """A float; whole ones become integers, as JSON does not tell them apart."""
+    text = loader.construct_scalar(node).lower()
+    if text.endswith((".inf", ".nan")):
+        raise BodyError(f"error converting YAML to JSON: json: unsupported value: {text}")
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _json_keys(value: Any, depth: int) -> Any:

@@ -283,6 +283,10 @@ def volume_create(obj: dict[str, Any]) -> list[FieldError]:
     ):
         errors.append(FieldError.required("spec", "must specify a volume type"))
     errors += one_of(spec.get("volumeMode"), ("Block", "Filesystem"), "spec.volumeMode")
+    for source in ("hostPath", "local"):
+        if ".." in str((spec.get(source) or {}).get("path", "")).split("/"):
+            path = f"spec.{source}.path"
+            errors.append(FieldError.invalid(path, spec[source]["path"], "must not contain '..'"))
     return errors
 
 
@@ -311,15 +315,46 @@ def volume_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
     return errors
 
 
+_POD_SCOPES = (
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
+)
+_BEST_EFFORT = ("pods", "count/pods")
+_COMPUTE = ("cpu", "memory", "ephemeral-storage")
+
+
 def quota(obj: dict[str, Any]) -> list[FieldError]:
-    """Hard limits are non-negative quantities of known resources."""
+    """Hard limits are non-negative quantities; scopes exist, do not exclude each other and fit what is counted."""
     errors: list[FieldError] = []
-    for name, value in ((obj.get("spec") or {}).get("hard") or {}).items():
+    spec = obj.get("spec") or {}
+    hard = spec.get("hard") or {}
+    for name, value in hard.items():
         at = f"spec.hard[{name}]"
         errors += [FieldError.invalid(at, name, m) for m in is_qualified_name(name)]
         if amount(value) < 0:
             errors.append(FieldError.invalid(at, str(value), "must be greater than or equal to 0"))
+    scopes = spec.get("scopes") or []
+    for scope in scopes:
+        if scope not in _POD_SCOPES:
+            errors.append(FieldError.invalid("spec.scopes", scopes, "unsupported scope"))
+        elif any(not _counted_in(scope, name) for name in hard):
+            errors.append(FieldError.invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
+    for pair in (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")):
+        if set(pair) <= set(scopes):
+            errors.append(FieldError.invalid("spec.scopes", scopes, "conflicting scopes"))
     return errors
+
+
+def _counted_in(scope: str, name: str) -> bool:
+    """Whether a resource is about pods of that scope."""
+    if scope == "BestEffort":
+        return name in _BEST_EFFORT
+    plain = name.removeprefix("requests.").removeprefix("limits.")
+    return name in _BEST_EFFORT or plain in _COMPUTE or plain.startswith("hugepages-")
 
 
 def limit_range(obj: dict[str, Any]) -> list[FieldError]:

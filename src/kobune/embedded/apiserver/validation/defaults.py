@@ -33,6 +33,9 @@ def _service(obj: dict[str, Any]) -> None:
         spec.setdefault("internalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+    for entry in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+        if entry.get("ip"):
+            entry.setdefault("ipMode", "VIP")
 
 
 def _secret(obj: dict[str, Any]) -> None:
@@ -46,8 +49,23 @@ def _secret(obj: dict[str, Any]) -> None:
     obj.setdefault("type", "Opaque")
 
 
+_CLAIM_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+
+
+def _claim_sources(spec: dict[str, Any]) -> None:
+    """dataSource and dataSourceRef say the same; a dataSource of a kind nobody populates from is dropped."""
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source and reference is None and (source.get("apiGroup") or "", source.get("kind")) not in _CLAIM_SOURCES:
+        del spec["dataSource"]
+    elif source and reference is None:
+        spec["dataSourceRef"] = dict(source)
+    elif reference and source is None and not reference.get("namespace"):
+        spec["dataSource"] = dict(reference)
+
+
 def _claim(obj: dict[str, Any]) -> None:
-    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    _claim_sources(obj.setdefault("spec", {}))
+    obj["spec"].setdefault("volumeMode", "Filesystem")
     obj.setdefault("status", {}).setdefault("phase", "Pending")
 
 
@@ -189,8 +207,30 @@ def _cron_job(obj: dict[str, Any]) -> None:
     default_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}).setdefault("template", {}))
 
 
+def _scaling_behavior(behavior: dict[str, Any]) -> None:
+    up = behavior.setdefault("scaleUp", {})
+    up.setdefault("stabilizationWindowSeconds", 0)
+    up.setdefault("selectPolicy", "Max")
+    if not up.get("policies"):
+        up["policies"] = [
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ]
+    down = behavior.setdefault("scaleDown", {})
+    down.setdefault("selectPolicy", "Max")
+    if not down.get("policies"):
+        down["policies"] = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+
+
 def _autoscaler(obj: dict[str, Any]) -> None:
-    obj.setdefault("spec", {}).setdefault("minReplicas", 1)
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    behavior = spec.get("behavior")
+    if isinstance(behavior, dict):
+        _scaling_behavior(behavior)
 
 
 def _network_policy(obj: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from kobune.embedded.apiserver.validation.metadata import selector
 __all__ = [
     "api_service",
     "endpoint_slice",
+    "endpoint_slice_update",
+    "endpoints",
     "ingress",
     "lease",
     "network_policy",
@@ -95,6 +97,39 @@ def ingress(obj: dict[str, Any]) -> list[FieldError]:
     return errors
 
 
+def _special(text: str) -> str | None:
+    """Why an address can't be an endpoint, if it can't."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+    if address.is_unspecified:
+        return f"may not be unspecified ({text})"
+    if address.is_loopback:
+        return "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+    if address.is_link_local:
+        return "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+    if address.is_multicast:
+        return "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+    return None
+
+
+def endpoints(obj: dict[str, Any]) -> list[FieldError]:
+    """Addresses and ports of Endpoints."""
+    errors: list[FieldError] = []
+    for i, subset in enumerate(obj.get("subsets") or ()):
+        at = f"subsets[{i}]"
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            text = "must specify `addresses` or `notReadyAddresses`"
+            errors.append(FieldError.required(at, text))
+        for kind in ("addresses", "notReadyAddresses"):
+            for j, address in enumerate(subset.get(kind) or ()):
+                wrong = _special(address.get("ip", ""))
+                if wrong:
+                    errors.append(FieldError.invalid(f"{at}.{kind}[{j}].ip", address.get("ip", ""), wrong))
+    return errors
+
+
 def endpoint_slice(obj: dict[str, Any]) -> list[FieldError]:
     """Address type and addresses."""
     kind = obj.get("addressType", "")
@@ -106,7 +141,25 @@ def endpoint_slice(obj: dict[str, Any]) -> list[FieldError]:
     for i, endpoint in enumerate(obj.get("endpoints") or ()):
         if not endpoint.get("addresses"):
             errors.append(FieldError.required(f"endpoints[{i}].addresses", "must contain at least 1 address"))
+        for j, address in enumerate(endpoint.get("addresses") or ()):
+            errors += _slice_address(kind, address, f"endpoints[{i}].addresses[{j}]")
     return errors
+
+
+def _slice_address(kind: str, address: str, path: str) -> list[FieldError]:
+    if kind == "FQDN":
+        return [FieldError.invalid(path, address, m) for m in is_dns1123_subdomain(address)]
+    wrong = _special(address)
+    if wrong:
+        return [FieldError.invalid(path, address, wrong)]
+    if (kind == "IPv6") != (":" in address):
+        return [FieldError.invalid(path, address, f"must be an {kind} address")]
+    return []
+
+
+def endpoint_slice_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """The address type never changes."""
+    return endpoint_slice(obj) + immutable(obj.get("addressType"), old.get("addressType"), "addressType")
 
 
 _USER_LIMIT = 1000000000

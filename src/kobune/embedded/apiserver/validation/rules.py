@@ -9,13 +9,12 @@ from typing import Any
 from kobune.embedded.apiserver.crd import validate_crd
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.names import (
-    is_dns1035_label,
     is_dns1123_label,
     is_dns1123_subdomain,
     path_segment,
 )
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
-from kobune.embedded.apiserver.validation import access, admission, core, others, pods, workloads
+from kobune.embedded.apiserver.validation import access, admission, core, nodes, others, pods, workloads
 from kobune.embedded.apiserver.validation.defaults import DEFAULTS
 from kobune.embedded.apiserver.validation.metadata import NameRule, metadata_create, metadata_update
 
@@ -29,7 +28,7 @@ _AUTHORIZATION = "authorization.k8s.io"
 
 _NAMES: dict[tuple[str, str], NameRule] = {
     ("", "Namespace"): is_dns1123_label,
-    ("", "Service"): is_dns1035_label,
+    ("", "Service"): is_dns1123_label,
     (_RBAC, "Role"): path_segment,
     (_RBAC, "ClusterRole"): path_segment,
     (_RBAC, "RoleBinding"): path_segment,
@@ -46,6 +45,12 @@ _CREATE: dict[tuple[str, str], _Check] = {
     ("", "PersistentVolume"): core.volume_create,
     ("", "ResourceQuota"): core.quota,
     ("", "LimitRange"): core.limit_range,
+    ("", "Node"): nodes.node_create,
+    ("", "Event"): nodes.event,
+    ("", "Endpoints"): others.endpoints,
+    ("events.k8s.io", "Event"): nodes.event,
+    ("apps", "ControllerRevision"): nodes.revision,
+    ("autoscaling", "HorizontalPodAutoscaler"): nodes.autoscaler,
     ("apps", "Deployment"): workloads.deployment,
     ("apps", "ReplicaSet"): workloads.workload,
     ("apps", "StatefulSet"): workloads.workload,
@@ -84,6 +89,9 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("", "Service"): core.service_update,
     ("", "PersistentVolumeClaim"): core.claim_update,
     ("", "PersistentVolume"): core.volume_update,
+    ("", "Node"): nodes.node_update,
+    ("apps", "ControllerRevision"): nodes.revision_update,
+    ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice_update,
     ("apps", "Deployment"): lambda new, old: workloads.deployment(new) + workloads.selector_update(new, old),
     ("apps", "ReplicaSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
     ("apps", "DaemonSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
@@ -95,8 +103,8 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("storage.k8s.io", "StorageClass"): others.storage_class_update,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
 }
-_REVALIDATED = frozenset((("", "ConfigMap"), ("", "Secret"), (_RBAC, "Role"), (_RBAC, "ClusterRole")))
-"""Kinds whose update is checked like a creation as well, so that errors of metadata show once more."""
+_REVALIDATED = {("", "ConfigMap"): 2, ("", "Secret"): 1, (_RBAC, "Role"): 1, (_RBAC, "ClusterRole"): 1}
+"""How often the update of a kind is checked like a creation as well: errors of metadata show that often once more."""
 
 
 def default(info: ResourceInfo, obj: dict[str, Any]) -> None:
@@ -139,7 +147,7 @@ def validate_update(
         return errors + info.schema.validate(obj, old) + _scale(info, obj)
     # The real server checks metadata of built-in kinds in the generic and again in the kind's own code.
     errors += metadata_update(meta, before)
-    if key in _REVALIDATED:
+    for _ in range(_REVALIDATED.get(key, 0)):
         errors += metadata_create(meta, namespaced=info.namespaced, name_rule=_NAMES.get(key, is_dns1123_subdomain))
     if subresource:
         return errors
