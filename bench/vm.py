@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from bare_qemu import seconds_to_login
-
 from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import ApiError, NotFound
 from kobune.kube.client.http import HttpClient

@@ -47,6 +47,7 @@ async def _controllers(settings: Settings, stop: asyncio.Event) -> None:
 async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
     from kobune.embedded.kubelet.run import KubeletConfig, run
     from kobune.host.containerd import ContainerdConfig
+    from kobune.main.imported import read_imported
 
     certificate, key = settings.kubelet_serving_files
     config = KubeletConfig(
@@ -55,12 +56,13 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         node_name=settings.node,
         containerd_socket=ContainerdConfig.for_data_dir(settings.data_dir).socket,
         pod_logs=settings.logs_dir / "pods",
-        run_dir=settings.run_dir / "exec",
+        run_dir=settings.run_dir,
         pod_subnet=settings.pod_subnet,
         listen_port=settings.kubelet_port,
         tls_cert=certificate,
         tls_key=key,
         client_ca=settings.data_dir / "pki/ca.crt",
+        preloaded_images=frozenset(read_imported(settings)),
     )
     await _until_stopped(stop, run(config))
 

@@ -8,10 +8,7 @@ import asyncio
 import base64
 import json
 import logging
-import os
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import yaml
@@ -20,6 +17,7 @@ from kobune.base.errors import RetryableError
 from kobune.embedded.apiserver.pki import issue_client_certificate, issue_server_certificate
 from kobune.embedded.kubelet.machine import own_address
 from kobune.kube.client.protocol import Client
+from kobune.main.files import write_file
 from kobune.main.settings import NAMESPACE, Settings
 
 __all__ = [
@@ -35,22 +33,6 @@ log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(hours=12)
 REFRESH_EVERY = timedelta(hours=3)
 SERVICE_ACCOUNTS = {name: f"kobune-{name}" for name in ("virt-api", "virt-controller", "virt-handler")}
-
-
-def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a whole file or nothing; missing parents are made private."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _kubeconfig(settings: Settings, ca: bytes, user: dict[str, str]) -> bytes:

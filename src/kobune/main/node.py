@@ -1,7 +1,6 @@
 """The node's side of `kobune up` and `kobune down`: containerd, images, the node's components."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,8 +9,8 @@ from kobune.host.containerd import ContainerdConfig, ContainerdDaemon, import_im
 from kobune.kube.client.core import NODES
 from kobune.kube.client.errors import ApiError
 from kobune.kube.client.protocol import Client
-from kobune.main.credentials import write_file
 from kobune.main.images import NODE_IMAGES, TOOLBOX, BuiltImage, ensure_images, pause_image
+from kobune.main.imported import read_imported, write_imported
 from kobune.main.progress import Progress
 from kobune.main.settings import Settings
 
@@ -38,11 +37,7 @@ async def _import(
     settings: Settings, config: ContainerdConfig, images: Iterable[BuiltImage], progress: Progress
 ) -> None:
     """Import the archives that containerd does not have yet; a record tells which build of a name it has."""
-    record = settings.data_dir / "containerd" / "imported.json"
-    try:
-        imported: dict[str, str] = json.loads(record.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        imported = {}
+    imported = read_imported(settings)
     present = await list_images(config.socket)
     for image in images:
         if image.reference in present and imported.get(image.reference) == image.key:
@@ -50,7 +45,7 @@ async def _import(
         began_s = time.monotonic()
         await import_image(config.socket, image.archive)
         imported[image.reference] = image.key
-        write_file(record, json.dumps(imported).encode())
+        write_imported(settings, imported)
         progress.say(f"imported {image.reference} ({time.monotonic() - began_s:.1f} s)")
 
 

@@ -1,14 +1,18 @@
 """What must be there before anything is started: rights, programs, a free port. Changes nothing."""
 
 import errno
+import json
 import os
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from kobune.base.errors import TerminalError
+from kobune.main.files import write_file
+from kobune.main.settings import Settings
 
-__all__ = ["PreflightError", "check_node", "check_port"]
+__all__ = ["PreflightError", "check_node", "check_port", "choose_ports"]
 
 PACKAGES = {
     "containerd": "containerd",
@@ -39,6 +43,46 @@ def check_port(host: str, port: int) -> None:
             raise PreflightError(
                 f"--listen {host}:{port} {reason}; choose another with --listen ADDRESS:PORT"
             ) from None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - asked, not listened on
+        except OSError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def choose_ports(settings: Settings) -> Settings:
+    """Settings with the inner components' ports: those of the last start, else the usual ones, else any that is free.
+
+    They are written down so that a restart finds the clients where they are.
+    """
+    record = settings.data_dir / "ports.json"
+    try:
+        known: dict[str, int] = json.loads(record.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        known = {}
+    chosen: dict[str, int] = {}
+    for name in ("virt_api_port", "virt_handler_port", "kubelet_port"):
+        wanted = (known.get(name), getattr(settings, name))
+        chosen[name] = next((port for port in wanted if port and _is_free(port)), None) or _free_port()
+    if chosen != known:
+        write_file(record, json.dumps(chosen).encode())
+    return replace(
+        settings,
+        virt_api_port=chosen["virt_api_port"],
+        virt_handler_port=chosen["virt_handler_port"],
+        kubelet_port=chosen["kubelet_port"],
+    )
 
 
 def check_node() -> None:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,7 +29,7 @@ from kobune.main.credentials import (
 )
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.node import bring_up_node
-from kobune.main.preflight import check_node, check_port
+from kobune.main.preflight import check_node, check_port, choose_ports
 from kobune.main.progress import Progress
 from kobune.main.settings import Settings, default_data_dir, parse_listen
 from kobune.main.supervisor import ComponentSpec, Supervisor, kill_left_components
@@ -84,35 +83,23 @@ def up(
     if detach:
         _detach(settings, timeout_s)
         return
-    settings = _check(settings)
+    _check(settings)
     settings.prepare()
+    settings = choose_ports(settings)
     logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     with hold_instance(settings.run_dir):
         kill_left_components(settings.run_dir)
         asyncio.run(_up(settings, Progress()))
 
 
-def _check(settings: Settings) -> Settings:
+def _check(settings: Settings) -> None:
+    """Raise before anything is changed."""
     pid = running_pid(settings.run_dir)
     if pid is not None:
         raise InstanceRunning(settings.data_dir, pid)
     if not settings.control_plane_only:
         check_node()
     check_port(settings.listen_host, settings.listen_port)
-    if settings.control_plane_only:
-        # Several control planes may share a machine: only the API's port is given by the user.
-        return replace(settings, virt_api_port=_free_port())
-    for port in (settings.virt_api_port, settings.virt_handler_port, settings.kubelet_port):
-        check_port("127.0.0.1", port)
-    return settings
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _detach(settings: Settings, timeout_s: float) -> None:

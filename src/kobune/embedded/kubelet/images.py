@@ -5,7 +5,7 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kobune.api.core import Secret
 from kobune.base.errors import KobuneError
@@ -30,10 +30,11 @@ class ImageError(KobuneError):
 
 
 class Images:
-    """Images of this node."""
+    """Images of this node. `preloaded` are full references that are never pulled again once they are here."""
 
-    def __init__(self, cri: CriRuntime) -> None:
+    def __init__(self, cri: CriRuntime, preloaded: Collection[str] = ()) -> None:
         self._cri = cri
+        self._preloaded = frozenset(preloaded)
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def find(self, reference: str) -> ImageInfo | None:
@@ -53,7 +54,8 @@ class Images:
         policy = policy or default_policy(reference)
         async with self._locks.setdefault(reference, asyncio.Lock()):
             found = await self.find(reference)
-            if found is not None and policy != ALWAYS:
+            # What was put on the node with its software is as new as it gets, and no registry may replace it.
+            if found is not None and (policy != ALWAYS or not self._preloaded.isdisjoint(found.tags)):
                 return found, None
             if policy == NEVER:
                 message = f'Container image "{reference}" is not present with pull policy of Never'
