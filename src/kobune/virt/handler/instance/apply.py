@@ -1,5 +1,6 @@
 """Carries out what was decided for an instance. Owns the order of the steps of a start; decides nothing."""
 
+import logging
 import os
 import platform
 from typing import assert_never
@@ -7,6 +8,8 @@ from typing import assert_never
 import msgspec
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.base.clock import Clock
+from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
 from kobune.kube.runtime.writer import ApiWriter, Written
@@ -26,15 +29,20 @@ from kobune.virt.handler.network.setup import GuestNetworks
 
 __all__ = ["InstanceExecutor"]
 
+log = logging.getLogger(__name__)
+
 
 class InstanceExecutor:
     """`execute` of the controller."""
 
-    def __init__(self, writer: ApiWriter, launchers: Launchers, networks: GuestNetworks, kvm: KvmProof) -> None:
+    def __init__(
+        self, writer: ApiWriter, launchers: Launchers, networks: GuestNetworks, kvm: KvmProof, clock: Clock
+    ) -> None:
         self._writer = writer
         self._launchers = launchers
         self._networks = networks
         self._kvm = kvm
+        self._clock = clock
 
     async def execute(self, action: HandlerAction) -> Written | None:
         """Carry out one action. Raises RetryableError or TerminalError."""
@@ -65,8 +73,10 @@ class InstanceExecutor:
 
     async def _start(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
         client = link.client
+        began_s = self._clock.monotonic_s()
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
         link.network_ready = True
+        network_s = self._clock.monotonic_s() - began_s
         facts = Facts(
             kvm=await self._kvm.granted_to(client.peer_pid),
             architecture=platform.machine(),
@@ -75,6 +85,8 @@ class InstanceExecutor:
             interfaces=interfaces,
         )
         await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
+        total_s = self._clock.monotonic_s() - began_s
+        log.info("%s runs: network %.3f s, launcher %.3f s", key_of(vmi), network_s, total_s - network_s)
 
     async def _shut_down(self, key: Key, grace_s: float) -> None:
         link = self._launchers.link(key)

@@ -45,7 +45,7 @@ class InstanceController:
         )
         self.launchers = Launchers(kubelet_root, process.clock, self._changed)
         observer = InstanceObserver(process.client, self.instances, self.pods, self.launchers, node, process.clock)
-        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm)
+        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, process.clock)
         self.controller: Controller[Observed, HandlerAction] = process.add(
             "virt-handler",
             primary=self.instances,

@@ -113,22 +113,34 @@ class PodNetworks:
     ) -> None:
         changes = link_changes(wanted, links)
         await self._netlink.change(namespace, changes)
-        settings = missing_sysctls(wanted, await self._sysctls(namespace, [name for name, _ in wanted.sysctls]))
+        # The rest needs the interfaces, and nothing of each other: each of them costs a process or two.
+        await asyncio.gather(
+            self._set_sysctls(namespace, wanted, fresh=bool(changes)),
+            self._set_rules(namespace, wanted),
+            self._serve_dhcp(pod_uid, namespace, wanted),
+        )
+        if changes:
+            _LOG.info("network of pod %s is ready: %d interface changes", pod_uid, len(changes))
+
+    async def _set_sysctls(self, namespace: NetworkNamespace, wanted: NetworkPlan, *, fresh: bool) -> None:
+        names = [] if fresh else [name for name, _ in wanted.sysctls]
+        settings = missing_sysctls(wanted, await self._sysctls(namespace, names))
         if settings:
             words = [f"{name}={value}" for name, value in settings]
             await namespace.run(self._runner, ["sysctl", "-q", "-w", *words], timeout_s=SYSCTL_TIMEOUT_S)
-        # The filter and NAT come before DHCP: a guest with an address finds the rules in place.
+
+    async def _set_rules(self, namespace: NetworkNamespace, wanted: NetworkPlan) -> None:
         present = await self._nftables.digest(namespace, *TABLE)
         if wanted.table is None:
             if present is not None:
                 await self._nftables.delete(namespace, *TABLE)
         elif present != wanted.table.digest:
             await self._nftables.replace(namespace, wanted.table)
+
+    async def _serve_dhcp(self, pod_uid: str, namespace: NetworkNamespace, wanted: NetworkPlan) -> None:
         assert wanted.dhcp is not None
         if await self._dhcp.digest(pod_uid) != wanted.dhcp.digest:
             await self._dhcp.start(pod_uid, namespace, wanted.dhcp)
-        if changes:
-            _LOG.info("network of pod %s is ready: %d interface changes", pod_uid, len(changes))
 
     async def _sysctls(self, namespace: NetworkNamespace, names: list[str]) -> dict[str, str]:
         if not names:
