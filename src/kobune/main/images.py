@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import os
+import shutil
 import sys
 import time
 import tomllib
@@ -45,6 +46,9 @@ NODE_IMAGES = (PAUSE, LAUNCHER, DEMO)
 """What a node needs before it can run the demo."""
 
 BUILD_TIMEOUT_S = 1800.0
+BUILDS_AT_ONCE = 2
+"""Unpacking packages is one process' work each; more than two wait for the disk."""
+
 KEY_LENGTH = 12
 
 
@@ -89,17 +93,39 @@ async def ensure_images(
     finding everything built already needs some milliseconds and none of these.
     Raises ImageError.
     """
-    found: dict[str, BuiltImage] = {}
+    found = {}
     for name in names:
         key, reference = _described(name)
-        image = BuiltImage(name, reference, key, cache_dir / f"{name}-{key}.tar")
-        if not image.archive.exists():
-            async with _locked(cache_dir / "lock"):
-                if not image.archive.exists():
-                    await _build(image, cache_dir, progress, runner or HostRunner())
-                    _forget_others(image, cache_dir)
-        found[name] = image
+        found[name] = BuiltImage(name, reference, key, cache_dir / f"{name}-{key}.tar")
+    if _missing(found.values()):
+        async with _locked(cache_dir / "lock"):
+            _forget_unfinished(cache_dir)
+            await _build_all(_missing(found.values()), cache_dir, progress, runner or HostRunner())
     return found
+
+
+def _missing(images: Iterable[BuiltImage]) -> list[BuiltImage]:
+    return [image for image in images if not image.archive.exists()]
+
+
+async def _build_all(
+    images: Iterable[BuiltImage], cache_dir: Path, progress: Callable[[str], None], runner: Runner
+) -> None:
+    """Build some at a time; the first failure ends the others."""
+    slots = asyncio.Semaphore(BUILDS_AT_ONCE)
+
+    async def build(image: BuiltImage) -> None:
+        async with slots:
+            await _build(image, cache_dir, progress, runner)
+            _forget_others(image, cache_dir)
+
+    tasks = [asyncio.create_task(build(image)) for image in images]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _build(image: BuiltImage, cache_dir: Path, progress: Callable[[str], None], runner: Runner) -> None:
@@ -143,6 +169,12 @@ def _forget_others(image: BuiltImage, cache_dir: Path) -> None:
     for path in cache_dir.glob(f"{image.name}-{'[0-9a-f]' * KEY_LENGTH}.tar"):
         if path != image.archive:
             path.unlink(missing_ok=True)
+
+
+def _forget_unfinished(cache_dir: Path) -> None:
+    """With the lock held, work folders are those of a builder that was killed."""
+    for folder in cache_dir.glob("build-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager
