@@ -3,9 +3,15 @@
 import asyncio
 from pathlib import Path
 
+from kobune.embedded.builtin.disruption import wire as disruption
+from kobune.embedded.builtin.endpoints import wire as endpoints
 from kobune.embedded.builtin.garbage.wire import GarbageCollector
-from kobune.embedded.builtin.namespaces import wire as namespaces_wire
-from kobune.embedded.builtin.serviceaccounts import wire as serviceaccounts_wire
+from kobune.embedded.builtin.namespaces import wire as namespaces
+from kobune.embedded.builtin.nodes import wire as nodes
+from kobune.embedded.builtin.pods import wire as pods
+from kobune.embedded.builtin.quotas import wire as quotas
+from kobune.embedded.builtin.roles import wire as roles
+from kobune.embedded.builtin.serviceaccounts import wire as serviceaccounts
 from kobune.kube.client.config import load_config
 from kobune.kube.client.http import HttpClient
 from kobune.kube.runtime import ControllerProcess
@@ -19,8 +25,9 @@ async def run(kubeconfig: Path, *, ready: asyncio.Event | None = None) -> None:
     client = HttpClient(config, user_agent="kobune-controllers")
     try:
         process = ControllerProcess(client, component="kobune-controllers")
-        namespaces_wire.add_to(process)
-        serviceaccounts_wire.add_to(process, config.ca_pem.decode() if config.ca_pem else "")
+        serviceaccounts.add_to(process, config.ca_pem.decode() if config.ca_pem else "")
+        for controller in (namespaces, roles, nodes, pods, endpoints, disruption, quotas):
+            controller.add_to(process)
         collector = GarbageCollector(process)
         async with asyncio.TaskGroup() as group:
             group.create_task(process.run(ready=ready), name="controllers")

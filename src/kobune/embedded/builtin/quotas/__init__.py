@@ -1,0 +1,1 @@
+"""Resource quotas: what a namespace uses of what it may."""

@@ -1,0 +1,94 @@
+"""The status of a resource quota. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from kobune.api.core import PersistentVolumeClaim, Pod, Service
+from kobune.api.meta import Object, ObjectMeta, QuantityValue
+from kobune.embedded.builtin.quotas.usage import Amounts, claim_usage, in_scope, pod_usage, service_usage
+from kobune.kube.client.resource import Key, Resource
+from kobune.kube.runtime.decision import Action, Decision, StatusPatch
+
+__all__ = ["QUOTAS", "Observed", "Quota", "counted_resource", "decide"]
+
+_RECOUNT: Final = timedelta(seconds=30)
+"""How often resources are counted anew that nothing watches."""
+
+
+class QuotaSpec(Object, frozen=True, kw_only=True):
+    """`scope_selector` is kept as it is written."""
+
+    hard: dict[str, QuantityValue] = {}
+    scopes: list[str] = []
+    scope_selector: dict[str, Any] | None = None
+
+
+class Quota(Object, frozen=True, kw_only=True):
+    """A ResourceQuota."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: QuotaSpec = QuotaSpec()
+    status: dict[str, Any] = {}
+
+
+QUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota", True, Quota)
+
+_SIMPLE: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas"})
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A quota and everything in its namespace that it may count."""
+
+    quota: Quota
+    pods: tuple[Pod, ...]
+    services: tuple[Service, ...]
+    claims: tuple[PersistentVolumeClaim, ...]
+    counts: Mapping[str, int]
+    """Other resources by the quota's own name for them."""
+
+
+def counted_resource(name: str) -> tuple[str, str] | None:
+    """(group, plural) of a name that counts objects which nothing here watches; None for all other names."""
+    if name in _SIMPLE:
+        return ("", name)
+    if not name.startswith("count/"):
+        return None
+    plural, _, group = name.removeprefix("count/").partition(".")
+    watched = group == "" and plural in ("pods", "services", "persistentvolumeclaims")
+    return None if watched else (group, plural)
+
+
+def decide(seen: Observed) -> Decision[Action]:
+    """Add up what counts, under the names that the quota limits."""
+    quota = seen.quota
+    used = Amounts()
+    for pod in seen.pods:
+        if _counts(quota, pod):
+            used.add_all(pod_usage(pod))
+    if not _scopes(quota):
+        for service in seen.services:
+            used.add_all(service_usage(service))
+        for claim in seen.claims:
+            used.add_all(claim_usage(claim))
+        for name, count in seen.counts.items():
+            used.add(name, count)
+    hard = quota.spec.hard
+    status = {**quota.status, "hard": dict(hard), "used": used.render(hard)}
+    metadata = quota.metadata
+    # The API server raises `used` when it admits an object: the revision keeps us from undoing that.
+    patch = StatusPatch(QUOTAS, Key(metadata.namespace, metadata.name), status, quota.status, metadata.resource_version)
+    unwatched = any(counted_resource(name) is not None for name in hard)
+    return Decision((), patch, requeue_after=_RECOUNT if unwatched else None)
+
+
+def _scopes(quota: Quota) -> list[tuple[str, str, tuple[str, ...]]]:
+    selector = (quota.spec.scope_selector or {}).get("matchExpressions") or ()
+    selected = [(entry["scopeName"], entry["operator"], tuple(entry.get("values") or ())) for entry in selector]
+    return [(scope, "Exists", ()) for scope in quota.spec.scopes] + selected
+
+
+def _counts(quota: Quota, pod: Pod) -> bool:
+    return all(in_scope(pod, scope, operator, values) for scope, operator, values in _scopes(quota))
