@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,6 +271,25 @@ async def test_a_pod_deleted_while_the_kubelet_was_down_is_ended(cluster: Cluste
         return not directory.exists()
 
     await eventually_true(gone, "the orphan is ended", timeout_s=20)
+
+
+async def test_a_killed_containerd_comes_back_and_pods_live_on(cluster: Cluster, node: TestNode) -> None:
+    await cluster.create("survivor", {"command": ["sh", "-c", "while :; do date; sleep 0.2; done"]})
+    before = await cluster.until_ready("survivor")
+    pid = node.daemon.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+    async def back() -> bool:
+        return node.daemon.pid() not in (None, pid) and "out" in await cluster.kubectl(
+            "exec", "survivor", "--", "echo", "out", check=False
+        )
+
+    await eventually_true(back, "containerd is back", timeout_s=20)
+    after = await cluster.pod("survivor")
+    assert after.status.container_statuses[0].container_id == before.status.container_statuses[0].container_id
+    assert after.status.container_statuses[0].restart_count == 0
+    await cluster.delete("survivor")
 
 
 async def test_a_finished_pod_tells_exit_codes_and_messages(cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kobune.api.core import Pod
+from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.dns import read_host_dns
@@ -22,7 +23,7 @@ from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
 from kobune.host.cgroup import Cgroups
 from kobune.host.cni import write_conflist
-from kobune.host.containerd import ContainerdClient
+from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
 from kobune.host.cri import CriClient, CriError
 from kobune.host.mount import HostMounter
 from kobune.kube.client.clock import SystemClock
@@ -37,6 +38,7 @@ __all__ = ["KubeletConfig", "run", "run_with_client"]
 
 _LOG = logging.getLogger(__name__)
 RUNTIME_TIMEOUT_S = 60.0
+CONTAINERD_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class KubeletConfig:
     allowed_clients: tuple[str, ...] = ("kube-apiserver-kubelet-client",)
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
+    preloaded_images: frozenset[str] = frozenset()
+    """Full references that came with the node's software: the pull policy Always does not ask a registry for them."""
+    containerd: ContainerdConfig | None = None
+    """The instance's own containerd, which the kubelet starts again when it has died; None: the usual place of the
+    data directory, if one was configured there."""
     instance: NodeInstance | None = None
     """None: the names that belong to the data directory, which is the parent of `root`."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +94,7 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
     paths = KubeletPaths(config.root, config.pod_logs)
     for directory in (paths.root, paths.pods, paths.pod_logs, config.run_dir / "exec"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    keeper = asyncio.create_task(_keep_containerd(config), name="containerd")
     try:
         runtime, version = await _wait_for_runtime(cri)
         machine = read_machine(config.root, runtime, version)
@@ -96,7 +104,7 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
         )
         services = Informer(client, SERVICES)
         pods_informer: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
-        images = Images(cri)
+        images = Images(cri, config.preloaded_images)
         objects = PodObjects(client, services, facts)
         mounter = HostMounter()
 
@@ -162,8 +170,25 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
             await server.close()
             await devices.close()
     finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
         await cri.close()
         await containerd.close()
+
+
+async def _keep_containerd(config: KubeletConfig) -> None:
+    """Pods survive containerd; what they need of it they must not miss for long."""
+    own = config.containerd or ContainerdConfig.for_data_dir(config.root.parent)
+    if own.socket != config.containerd_socket:
+        return
+    daemon = ContainerdDaemon(own)
+    while True:
+        await asyncio.sleep(CONTAINERD_LOOK_S)
+        try:
+            if await daemon.revive():
+                _LOG.warning("containerd had ended and was started again")
+        except KobuneError as error:
+            _LOG.warning("containerd cannot be started, trying again: %s", error)
 
 
 async def _wait_for_runtime(cri: CriClient) -> tuple[str, str]:

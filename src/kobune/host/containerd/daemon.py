@@ -65,6 +65,21 @@ class ContainerdDaemon:
         if not _may_lower_oom_scores():
             config = replace(config, restrict_oom_score_adj=True)
         _write(self._config.config_file, render_config(config))
+        return await self._start()
+
+    async def revive(self) -> bool:
+        """Start it again as it was configured when it has ended; True when that was needed.
+
+        Containers have lived on meanwhile; the new daemon finds them. Raises as `ensure`.
+        """
+        if self.pid() is not None or not self._config.config_file.exists():
+            return False
+        # A socket left by a killed daemon must not look like an answer.
+        self._config.socket.unlink(missing_ok=True)
+        await self._start()
+        return True
+
+    async def _start(self) -> int:
         process = await self._runner.start(
             Launch(
                 ["containerd", "--config", str(self._config.config_file)],
