@@ -118,7 +118,9 @@ class Aggregation:
         for name, (group, version) in wanted.items():
             if self._collection.get("", name) is None:
                 custom = any(resource.info.custom for resource in self._registry.resources(group, version))
-                await self._storage.put(self._collection, _local_object(self._registry, name, group, version, custom), 0)
+                await self._storage.put(
+                    self._collection, _local_object(self._registry, name, group, version, custom), 0
+                )
         for item in list(self._collection.select()):
             if item.name not in wanted and item.labels.get(_AUTOMANAGED) == "true":
                 await self._storage.remove(self._collection, item.object(), item.revision)
@@ -158,9 +160,7 @@ class Aggregation:
         except ServiceUnresolved as error:
             return _condition("False", error.reason, str(error))
         except UpstreamError as error:
-            return _condition(
-                "False", "FailedDiscoveryCheck", f"failing or missing response from the service: {error}"
-            )
+            return _condition("False", "FailedDiscoveryCheck", f"failing or missing response from the service: {error}")
         await self._discover(name, spec, target, body)
         return _condition("True", "Passed", "all checks passed")
 
@@ -280,7 +280,9 @@ def _from_legacy(resources: list[dict[str, Any]], group: str, version: str) -> l
             "kind": entry.get("kind", ""),
         }
         if sub:
-            parent = found.setdefault(name, {"resource": name, "responseKind": None, "scope": _scope(entry), "verbs": None})
+            parent = found.setdefault(
+                name, {"resource": name, "responseKind": None, "scope": _scope(entry), "verbs": None}
+            )
             parent.setdefault("subresources", []).append(
                 {"subresource": sub, "responseKind": kind, "verbs": entry.get("verbs", [])}
             )
@@ -292,9 +294,7 @@ def _from_legacy(resources: list[dict[str, Any]], group: str, version: str) -> l
         for key in ("shortNames", "categories"):
             if entry.get(key):
                 item[key] = entry[key]
-    return [
-        {key: value for key, value in item.items() if value is not None} for item in found.values()
-    ]
+    return [{key: value for key, value in item.items() if value is not None} for item in found.values()]
 
 
 def _scope(entry: dict[str, Any]) -> str:

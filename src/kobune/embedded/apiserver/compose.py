@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
+from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
@@ -16,6 +17,7 @@ from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
+from kobune.embedded.apiserver.conversion import CustomCodec
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
 from kobune.embedded.apiserver.kinds.nodes import NodeStreams
@@ -27,17 +29,21 @@ from kobune.embedded.apiserver.kinds.tokens import TokenRequests
 from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.openapi_answers import OpenApiAnswers
 from kobune.embedded.apiserver.pki import Pki
+from kobune.embedded.apiserver.rbac.aggregation import RoleAggregation
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
+from kobune.embedded.apiserver.rbac.escalation import EscalationCheck
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.registry.registry import Registry
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.call import Services
 from kobune.embedded.apiserver.rest.delete import delete_collected
 from kobune.embedded.apiserver.schema import builtin
+from kobune.embedded.apiserver.schema.resource import ObjectSchema
+from kobune.embedded.apiserver.schema.structural import compile_schema
 from kobune.embedded.apiserver.server import ApiServer
+from kobune.embedded.apiserver.services_map import ServiceMap
 from kobune.embedded.apiserver.subresources import SpecialHandler, Subresources
 from kobune.embedded.apiserver.user import ALL_AUTHENTICATED, MASTERS, User
-from kobune.embedded.apiserver.services_map import ServiceMap
 from kobune.embedded.store import RevisionLog
 
 __all__ = ["Server", "compose"]
@@ -71,6 +77,8 @@ class Server:
             Priorities(storage),
             StorageDefaults(storage),
             NewNodes(),
+            EscalationCheck(authorizer),
+            LimitRanger(storage),
             MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
             ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
         ]
@@ -81,10 +89,13 @@ class Server:
         allocators.add("core/services", ServiceAllocator(storage.collection("core/services")))
         await write_defaults(storage, pki)
         definitions = Definitions(
-            storage, self.registry, lambda resource, item: delete_collected(services, resource, item), lambda _: {}
+            storage,
+            self.registry,
+            lambda resource, item: delete_collected(services, resource, item),
+            lambda definition, since: _codec(definition, since, webhook_client),
         )
         definitions.load()
-        self._background.append(definitions.run)
+        self._background += [definitions.run, RoleAggregation(storage).run]
         tokens = ServiceAccountTokens(pki.service_account_key_file, self._find)
         admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
         authenticator = Authenticator({token: admin}, tokens, authorizer)
@@ -139,6 +150,18 @@ class Server:
             ("", "pods", "eviction"): evict,
             ("*", "*", "scale"): scale,
         }
+
+
+def _codec(definition: dict[str, Any], since: int, webhooks: WebhookClient) -> CustomCodec | None:
+    """A definition with one version whose schema never changed needs none."""
+    versions = definition["spec"]["versions"]
+    if len(versions) == 1 and not since:
+        return None
+    schemas: dict[str, ObjectSchema] = {
+        version["name"]: compile_schema((version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"})
+        for version in versions
+    }
+    return CustomCodec(definition, schemas, webhooks, since)
 
 
 def compose(revision_log: RevisionLog, pki: Callable[[], Pki]) -> Server:

@@ -14,6 +14,7 @@ from kobune.embedded.apiserver.crd.resources import resources
 from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.registry import Registry, Resource
 from kobune.embedded.apiserver.registry.storage import Storage
+from kobune.embedded.apiserver.rest.convert import Codec
 from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.store import RevisionConflict
 
@@ -33,12 +34,13 @@ class Definitions:
         storage: Storage,
         registry: Registry,
         remove: Callable[[Resource, Item], Awaitable[None]],
-        extra: Callable[[dict[str, Any]], dict[str, Any]],
+        codec: Callable[[dict[str, Any], int], Codec | None],
     ) -> None:
         self._storage = storage
         self._registry = registry
         self._remove = remove
-        self._extra = extra
+        self._codec = codec
+        self._schemas: dict[str, tuple[Any, int]] = {}
         self._collection = storage.collection("apiextensions.k8s.io/customresourcedefinitions")
         self._served: dict[str, list[tuple[str, str, str]]] = {}
         self._dirty: dict[str, None] = {}
@@ -71,6 +73,7 @@ class Definitions:
     def _changed(self, change: Change) -> None:
         if change.deleted:
             self._stop(change.item.name)
+            self._schemas.pop(change.item.name, None)
         else:
             self._serve(change.item)
         # Names that were taken may be free now, so all definitions of the group are looked at again.
@@ -89,11 +92,22 @@ class Definitions:
             return
         terminating = bool(definition["metadata"].get("deletionTimestamp"))
         served = self._served.setdefault(item.name, [])
-        extra = self._extra(definition)
+        known = self._schemas.get(item.name)
+        shape = [(v["name"], v.get("schema")) for v in definition["spec"]["versions"]]
+        if known is None or known[0] != shape:
+            # Nothing was stored under a definition that is new; one that was loaded or changed may have older objects.
+            since = 0 if known is None and not self._has_objects(definition) else item.revision
+            known = self._schemas[item.name] = (shape, since)
+        codec = self._codec(definition, known[1])
         for info in resources(definition):
-            info.extra.update(extra)
+            if codec is not None:
+                info.extra["codec"] = codec
             self._registry.add(info, definition=definition, terminating=terminating)
             served.append((info.group, info.version, info.plural))
+
+    def _has_objects(self, definition: dict[str, Any]) -> bool:
+        spec = definition["spec"]
+        return len(self._storage.collection(f"{spec['group']}/{spec['names']['plural']}")) > 0
 
     def _stop(self, name: str) -> None:
         for group, version, plural in self._served.pop(name, ()):

@@ -142,7 +142,10 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
             {
                 "subresource": sub.name,
                 "responseKind": _response_kind(
-                    info, sub.group or "" if sub.version is not None else info.group, sub.version or info.version, sub.kind
+                    info,
+                    sub.group or "" if sub.version is not None else info.group,
+                    sub.version or info.version,
+                    sub.kind,
                 ),
                 "verbs": sorted(sub.verbs),
             }

@@ -78,4 +78,3 @@ def _document(request: Request, body: bytes, media: str) -> Response:
     if request.headers.get("if-none-match", "").strip('"') == tag:
         return Response(304, b"", "", headers)
     return Response(200, body, media, headers)
-

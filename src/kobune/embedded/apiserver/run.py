@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class ApiServerConfig:
     """How to run. `listen_port` 0 takes a free one.
 
-    `service_endpoints` maps NAMESPACE/NAME of a Service to HOST:PORT where it is answered, for webhooks and APIServices.
+    `service_endpoints` maps NAMESPACE/NAME of a Service to HOST:PORT where webhooks and APIServices find it.
     """
 
     data_dir: Path

@@ -46,9 +46,8 @@ class ServiceMap:
             )
         found = self._address(namespace, name, wanted)
         if found is None:
-            raise ServiceUnresolved(
-                "MissingEndpoints", f'endpoints for service/{name} in "{namespace}" have no addresses with port name "{wanted.get("name", "")}"'
-            )
+            detail = f'have no addresses with port name "{wanted.get("name", "")}"'
+            raise ServiceUnresolved("MissingEndpoints", f'endpoints for service/{name} in "{namespace}" {detail}')
         return found
 
     def overridden(self, namespace: str, name: str) -> bool:
@@ -61,7 +60,14 @@ class ServiceMap:
             if item.labels.get("kubernetes.io/service-name") != name:
                 continue
             endpoint_slice = item.object()
-            number = next((p["port"] for p in endpoint_slice.get("ports") or () if p.get("name", "") == port_name and p.get("port")), None)
+            number = next(
+                (
+                    p["port"]
+                    for p in endpoint_slice.get("ports") or ()
+                    if p.get("name", "") == port_name and p.get("port")
+                ),
+                None,
+            )
             for endpoint in endpoint_slice.get("endpoints") or ():
                 ready = (endpoint.get("conditions") or {}).get("ready")
                 if number and ready is not False and endpoint.get("addresses"):

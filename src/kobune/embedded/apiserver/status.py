@@ -11,6 +11,7 @@ from kobune.embedded.apiserver.schema.errors import FieldError, aggregate, cause
 
 __all__ = [
     "StatusError",
+    "UnknownPath",
     "already_exists",
     "bad_request",
     "conflict",
@@ -19,13 +20,12 @@ __all__ = [
     "internal",
     "invalid",
     "invalid_patch",
-    "modified",
     "method_not_allowed",
+    "modified",
     "not_acceptable",
     "not_found",
     "success",
     "too_large",
-    "UnknownPath",
     "unauthorized",
     "unavailable",
     "unknown_path",
@@ -175,7 +175,8 @@ def method_not_allowed(message: str = "the server does not allow this method on 
 def not_acceptable(accepted: Iterable[str]) -> StatusError:
     """406: no media type that we can send."""
     listed = ", ".join(accepted)
-    return StatusError(406, "NotAcceptable", f"only the following media types are accepted: {listed}")
+    message = f"406: Not Acceptable\n\nAvailable representations: {listed}"
+    return StatusError(406, "NotAcceptable", message, {})
 
 
 def unsupported_media_type(accepted: Iterable[str]) -> StatusError:

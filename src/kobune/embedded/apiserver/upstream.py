@@ -256,9 +256,7 @@ async def proxy(
     `drop` are lower-case names of headers that the other server must not see; `timeout_s` is for the answer's head.
     """
     upgrade = request.headers.get("upgrade")
-    passed = [
-        (name, value) for name, value in request.header_list if name not in _HOP_BY_HOP and name not in drop
-    ]
+    passed = [(name, value) for name, value in request.header_list if name not in _HOP_BY_HOP and name not in drop]
     passed += [*headers, ("Connection", "Upgrade" if upgrade else "close")]
     exchange = await _open(target, request.method, path, passed, request.body, timeout_s)
     if exchange.upgraded:

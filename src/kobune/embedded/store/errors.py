@@ -47,7 +47,7 @@ class NewerVersion(StoreError, TerminalError):
 
     def __init__(self, path: Path, found: int, supported: int) -> None:
         super().__init__(
-            f"{path} has format {found}, this Kobune knows formats up to {supported}: use the newer Kobune that wrote it"
+            f"{path} has format {found}, this Kobune knows formats up to {supported}: use the Kobune that wrote it"
         )
         self.path = path
         self.found = found

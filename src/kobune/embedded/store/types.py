@@ -8,7 +8,7 @@ __all__ = ["Entry", "Key"]
 
 
 class Key(NamedTuple):
-    """What an object is stored under: `resource` is GROUP/PLURAL (`core/pods`), `namespace` is empty for cluster scope."""
+    """What an object is stored under: `resource` is GROUP/PLURAL (`core/pods`), `namespace` empty for cluster scope."""
 
     resource: str
     namespace: str

@@ -1,4 +1,4 @@
-"""The chain of admission steps, in Kubernetes' order: built-in mutating, webhooks, built-in validating, webhooks, quota."""
+"""The chain of admission steps, in Kubernetes' order: built-in ones, then webhooks, quota last."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Does a webhook or policy look at a request: rules, selectors, equivalent versions. Pure but for reading the registry."""
+"""Does a webhook or policy look at a request: rules, selectors, equivalent versions. Only reads."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +60,9 @@ class Matcher:
                     return Matched(other)
         return None
 
-    def namespace_labels(self, call: Call, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> dict[str, str] | None:
+    def namespace_labels(
+        self, call: Call, obj: dict[str, Any] | None, old: dict[str, Any] | None
+    ) -> dict[str, str] | None:
         """The labels that a namespaceSelector looks at; None for cluster-scoped objects, which always match."""
         info = call.resource.info
         if info.plural == "namespaces" and not info.group:

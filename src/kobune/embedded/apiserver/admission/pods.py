@@ -159,6 +159,4 @@ class DefaultTolerations(_PodStep):
             if not any(
                 t.get("key") in (key, None, "") and t.get("effect") in ("NoExecute", None, "") for t in tolerations
             ):
-                tolerations.append(
-                    {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-                )
+                tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})

@@ -52,7 +52,7 @@ class StorageDefaults(_Step):
         if not candidates:
             return ""
         newest = max(created for created, _ in candidates)
-        return min(name for created, name in candidates if created == newest)
+        return min(str(name) for created, name in candidates if created == newest)
 
 
 class NewNodes(_Step):

@@ -106,7 +106,11 @@ class WebhookClient:
                 target,
                 "POST",
                 path + query,
-                [("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", "kobune-apiserver")],
+                [
+                    ("Content-Type", "application/json"),
+                    ("Accept", "application/json"),
+                    ("User-Agent", "kobune-apiserver"),
+                ],
                 msgspec.json.encode(body),
                 timeout_s=timeout_s,
             )
@@ -119,7 +123,9 @@ class WebhookClient:
         try:
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise WebhookFailed(f"failed to call webhook: couldn't get version/kind; json parse error: {error}") from error
+            raise WebhookFailed(
+                f"failed to call webhook: couldn't get version/kind; json parse error: {error}"
+            ) from error
 
     def _target(self, client: dict[str, Any]) -> tuple[str, Target, str]:
         tls = self._context(client.get("caBundle") or "")

@@ -73,7 +73,7 @@ class _Hooks:
         except ConditionError as error:
             if hook.ignores_failures:
                 return False
-            raise StatusError(403, "Forbidden", f"admission webhook \"{hook.name}\": {error}") from error
+            raise StatusError(403, "Forbidden", f'admission webhook "{hook.name}": {error}') from error
 
     def _check_dry_run(self, hook: "_Hook", call: Call) -> None:
         if call.dry_run and hook.definition.get("sideEffects") not in ("None", "NoneOnDryRun"):
@@ -93,7 +93,18 @@ class _Hooks:
 class _Hook:
     """One webhook, compiled."""
 
-    __slots__ = ("conditions", "definition", "ignores_failures", "key", "match_policy", "name", "namespaces", "objects", "reinvoke", "rules")
+    __slots__ = (
+        "conditions",
+        "definition",
+        "ignores_failures",
+        "key",
+        "match_policy",
+        "name",
+        "namespaces",
+        "objects",
+        "reinvoke",
+        "rules",
+    )
 
     def __init__(self, definition: dict[str, Any], key: str) -> None:
         self.definition = definition

@@ -1,4 +1,4 @@
-"""From a request to a user: client certificate, static token, ServiceAccount token, else anonymous; then impersonation."""
+"""From a request to a user: bearer token, else client certificate, else anonymous; then impersonation."""
 
 import hmac
 import re
@@ -17,7 +17,7 @@ _SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+
 
 
 class Authenticator:
-    """`static_tokens` are compared in constant time; the order of methods is certificate, token, anonymous."""
+    """`static_tokens` are compared in constant time; a token comes before a certificate."""
 
     def __init__(self, static_tokens: dict[str, User], tokens: ServiceAccountTokens, authorizer: Authorizer) -> None:
         self._static = [(token.encode(), user) for token, user in static_tokens.items()]

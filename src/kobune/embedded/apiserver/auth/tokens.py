@@ -88,7 +88,7 @@ class ServiceAccountTokens:
         private = claims["kubernetes.io"]
         namespace, account = private["namespace"], private["serviceaccount"]
         self._alive("core/serviceaccounts", namespace, account["name"], account["uid"])
-        extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
+        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
         for kind, resource in _BOUND_RESOURCES.items():
             bound = private.get(kind.lower())
             if bound is None or (kind == "Node" and "pod" in private):

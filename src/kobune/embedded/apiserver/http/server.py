@@ -60,7 +60,7 @@ class HttpServer:
         for connection in list(self._connections):
             connection.shut_down()
         deadline = asyncio.get_running_loop().time() + grace_s
-        while self._connections and asyncio.get_running_loop().time() < deadline:
+        while self._connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - bounded
             await asyncio.sleep(0.02)
         for connection in list(self._connections):
             connection.abort()

@@ -47,9 +47,7 @@ class NodeStreams:
         container = self._container(call, pod, "log")
         if not (pod.get("spec") or {}).get("nodeName"):
             return Response(204, b"", "")
-        options = [
-            (name, value) for name in _LOG_OPTIONS for value in call.request.query.get(name, ())
-        ]
+        options = [(name, value) for name in _LOG_OPTIONS for value in call.request.query.get(name, ())]
         path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{container}"
         return await self._to_kubelet(call, pod, path, options)
 
@@ -107,12 +105,16 @@ class NodeStreams:
     async def service_proxy(self, call: Call) -> AnyResponse:
         """services/proxy: [https:]NAME[:PORT]."""
         parts = call.info.name.split(":")
-        scheme, name, port = (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", parts[0], parts[1] if len(parts) > 1 else "")
+        scheme, name, port = (
+            (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", parts[0], parts[1] if len(parts) > 1 else "")
+        )
         item = call.services.storage.collection("core/services").get(call.info.namespace, name)
         if item is None:
             raise not_found("", "services", name)
         ports = (item.object().get("spec") or {}).get("ports") or [{}]
-        number = int(port) if port.isdigit() else next((p["port"] for p in ports if p.get("name") == port or not port), 0)
+        number = (
+            int(port) if port.isdigit() else next((p["port"] for p in ports if p.get("name") == port or not port), 0)
+        )
         try:
             host, real = self._services.resolve(call.info.namespace, name, number)
         except ServiceUnresolved as error:
@@ -166,7 +168,9 @@ class NodeStreams:
             raise internal(f"no preferred addresses found; known addresses: {sorted(addresses)}")
         endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
         # uvloop and OpenSSL match addresses in certificates by the server name as well.
-        return Target(address, endpoint.get("Port") or 10250, self._tls, address, f"{address}:{endpoint.get('Port') or 10250}")
+        return Target(
+            address, endpoint.get("Port") or 10250, self._tls, address, f"{address}:{endpoint.get('Port') or 10250}"
+        )
 
     async def _to_kubelet(
         self, call: Call, pod: dict[str, Any], path: str, options: list[tuple[str, str]]
@@ -186,5 +190,8 @@ class NodeStreams:
             scheme = "https" if target.tls else "http"
             text = f"error dialing backend: {error}"
             raise StatusError(
-                500, "InternalError", text, {"causes": [{"message": f"{scheme}://{target.host}:{target.port}{path}: {error}"}]}
+                500,
+                "InternalError",
+                text,
+                {"causes": [{"message": f"{scheme}://{target.host}:{target.port}{path}: {error}"}]},
             ) from error

@@ -126,7 +126,9 @@ async def evict(call: Call) -> AnyResponse:
     eviction, dry_run = _read(call, _EVICTION)
     name = call.info.name
     if eviction["metadata"].get("name") not in (None, "", name):
-        raise bad_request(f"name in URL does not match name in Eviction object: {name} != {eviction['metadata']['name']}")
+        raise bad_request(
+            f"name in URL does not match name in Eviction object: {name} != {eviction['metadata']['name']}"
+        )
     pods = call.services.storage.collection("core/pods")
     found = pods.get(call.info.namespace, name)
     if found is None:
@@ -165,7 +167,9 @@ async def _spend_budget(call: Call, pod: dict[str, Any]) -> None:
         return
     if len(matching) > 1:
         raise StatusError(
-            500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            500,
+            "InternalError",
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
         )
     item, budget = matching[0]
     status = budget.setdefault("status", {})

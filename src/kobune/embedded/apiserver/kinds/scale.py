@@ -127,12 +127,8 @@ def _render(info: ResourceInfo, obj: dict[str, Any]) -> dict[str, Any]:
         raise StatusError(
             500,
             "InternalError",
-            f"Internal error occurred: the spec replicas field \"{paths.spec_replicas_path}\" does not exist",
-            {
-                "causes": [
-                    {"message": f"the spec replicas field \"{paths.spec_replicas_path}\" does not exist"}
-                ]
-            },
+            f'Internal error occurred: the spec replicas field "{paths.spec_replicas_path}" does not exist',
+            {"causes": [{"message": f'the spec replicas field "{paths.spec_replicas_path}" does not exist'}]},
         )
     if replicas:
         spec["replicas"] = replicas

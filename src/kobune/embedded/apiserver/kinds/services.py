@@ -79,14 +79,14 @@ class ServiceAllocator:
         elif address != "None" and address != before.get("clusterIP"):
             self._claim_address(obj, name, address, taken, updating=old is not None)
         spec["clusterIP"] = address
-        if not spec.get("clusterIPs") or (before and spec["clusterIPs"] == before.get("clusterIPs") and address != before.get("clusterIP")):
+        if not spec.get("clusterIPs") or (
+            before and spec["clusterIPs"] == before.get("clusterIPs") and address != before.get("clusterIP")
+        ):
             spec["clusterIPs"] = [address]
-        headless_without_selector = address == "None" and not spec.get("selector")
         if not spec.get("ipFamilies"):
             spec["ipFamilies"] = before.get("ipFamilies") or ["IPv4"]
         if not spec.get("ipFamilyPolicy"):
-            default = "RequireDualStack" if headless_without_selector and False else "SingleStack"
-            spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or default
+            spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or "SingleStack"
         if kind in ("NodePort", "LoadBalancer"):
             self._node_ports(obj, spec, before, name, taken)
         elif before.get("type") in ("NodePort", "LoadBalancer"):
@@ -97,9 +97,7 @@ class ServiceAllocator:
                 if port.get("nodePort") in old_ports:
                     port.pop("nodePort", None)
 
-    def _claim_address(
-        self, obj: dict[str, Any], name: str, address: str, taken: list[Any], *, updating: bool
-    ) -> None:
+    def _claim_address(self, obj: dict[str, Any], name: str, address: str, taken: list[Any], *, updating: bool) -> None:
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
@@ -107,14 +105,15 @@ class ServiceAllocator:
         if updating:
             return  # immutable: validation tells
         if parsed not in NETWORK:
-            detail = f"failed to allocate IP {address}: the provided IP is not in the valid range. The range of valid IPs is {NETWORK}"
+            detail = (
+                f"failed to allocate IP {address}: the provided IP is not in the valid range. The range of valid IPs is"
+                f" {NETWORK}"
+            )
             if parsed.version != 4:
                 return
             raise _bad_address(name, address, detail)
         if address in self._addresses:
-            raise _bad_address(
-                name, address, f"failed to allocate IP {address}: provided IP is already allocated"
-            )
+            raise _bad_address(name, address, f"failed to allocate IP {address}: provided IP is already allocated")
         self._addresses.add(address)
         taken.append(address)
 
@@ -149,15 +148,19 @@ class ServiceAllocator:
                     taken.append(wanted)
             elif wanted not in own and wanted not in used:
                 if wanted not in NODE_PORTS:
-                    raise _bad_port(
-                        name, index, wanted, f"provided port is not in the valid range. The range of valid ports is {NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
-                    )
+                    valid = f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+                    detail = f"provided port is not in the valid range. The range of valid ports is {valid}"
+                    raise _bad_port(name, index, wanted, detail)
                 if wanted in self._ports:
                     raise _bad_port(name, index, wanted, "provided port is already allocated")
                 self._ports.add(wanted)
                 taken.append(wanted)
             used.setdefault(wanted, set()).add(protocol)
-        if spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local" and not spec.get("healthCheckNodePort"):
+        if (
+            spec.get("type") == "LoadBalancer"
+            and spec.get("externalTrafficPolicy") == "Local"
+            and not spec.get("healthCheckNodePort")
+        ):
             port_number = before.get("healthCheckNodePort") or self._free_port(used)
             spec["healthCheckNodePort"] = port_number
             self._ports.add(port_number)

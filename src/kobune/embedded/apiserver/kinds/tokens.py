@@ -13,7 +13,7 @@ from kobune.embedded.apiserver.schema.builtin import BuiltinSchema
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.schema.strict import BodyError
-from kobune.embedded.apiserver.status import StatusError, bad_request, conflict, invalid, method_not_allowed, not_found
+from kobune.embedded.apiserver.status import bad_request, conflict, invalid, method_not_allowed, not_found
 
 __all__ = ["TokenRequests"]
 
@@ -95,12 +95,8 @@ class TokenRequests:
         kind, name, uid = reference.get("kind", ""), reference.get("name", ""), reference.get("uid", "")
         plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(kind)
         if plural is None or reference.get("apiVersion", "v1") not in ("v1", ""):
-            raise bad_request(
-                f'cannot bind token to object of type "{reference.get("apiVersion", "")}, Kind={kind}"'
-                if False
-                else f'cannot bind token for serviceaccount "{call.info.name}" to object of type'
-                f' "/{reference.get("apiVersion", "v1")}, Kind={kind}"'
-            )
+            what = f"/{reference.get('apiVersion', 'v1')}, Kind={kind}"
+            raise bad_request(f'cannot bind token for serviceaccount "{call.info.name}" to object of type "{what}"')
         storage = call.services.storage
         item = storage.collection(f"core/{plural}").get("" if kind == "Node" else call.info.namespace, name)
         if item is None:
@@ -120,15 +116,11 @@ class TokenRequests:
             own = (obj.get("spec") or {}).get("serviceAccountName", "")
             if own != call.info.name:
                 raise bad_request(
-                    f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different serviceaccount name.'
+                    f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different'
+                    " serviceaccount name."
                 )
             node_name = (obj.get("spec") or {}).get("nodeName")
             found = storage.collection("core/nodes").get("", node_name) if node_name else None
             if found is not None:
                 node = (found.name, found.object()["metadata"]["uid"])
         return (kind, name, actual), node
-
-
-def unused(error: StatusError) -> StatusError:
-    """Kept out of the public names."""
-    return error

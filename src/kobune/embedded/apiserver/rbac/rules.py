@@ -26,10 +26,7 @@ class Rule:
         if self.names and name not in self.names:
             return False
         full = f"{resource}/{subresource}" if subresource else resource
-        for entry in self.resources:
-            if entry in ("*", full) or (subresource and entry == f"*/{subresource}"):
-                return True
-        return False
+        return any(e in ("*", full) or (subresource and e == f"*/{subresource}") for e in self.resources)
 
     def allows_path(self, verb: str, path: str) -> bool:
         """Whether the rule grants a request on a path outside of the API."""

@@ -35,7 +35,7 @@ _NO_LABELS: dict[str, str] = {}
 
 
 class Item:
-    """One revision of one object. `head` opens the JSON with apiVersion and kind as stored; `head + body` is all of it."""
+    """One revision of one object. `head` opens the JSON with apiVersion and kind as stored; `body` is the rest."""
 
     __slots__ = ("_fields", "_labels", "body", "created", "head", "name", "namespace", "revision", "type")
 

@@ -168,11 +168,7 @@ def _requirement(tokens: list[str], position: int) -> tuple[_Requirement, int]:
         for value in values:
             _check_value(token, value)
         return _Requirement(token, following, values), end
-    raise SelectorError(
-        f"unable to parse requirement: found '{following}', expected: in, notin, =, ==, !=, gt, lt"
-        if following not in ("(", ")", "!")
-        else f"unable to parse requirement: found '{following}', expected: in, notin, =, ==, !=, gt, lt"
-    )
+    raise SelectorError(f"unable to parse requirement: found '{following}', expected: in, notin, =, ==, !=, gt, lt")
 
 
 def _values(tokens: list[str], position: int) -> tuple[tuple[str, ...], int]:

@@ -27,7 +27,8 @@ async def apply(call: Call) -> Response:
         raise invalid("meta.k8s.io", "PatchOptions", "", [error])
     call.dry_run = options.dry_run
     call.options = options_object("PatchOptions", call, options)
-    config = _read(call, duplicates := [])
+    duplicates: list[str] = []
+    config = _read(call, duplicates)
     namespace = call.info.namespace
 
     async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
@@ -70,9 +71,7 @@ def _refresh_last_applied(new: dict[str, Any], old: dict[str, Any], config: dict
     kept = {key: value for key, value in config.items() if key != "status"}
     kept["metadata"] = {
         **config["metadata"],
-        "annotations": {
-            k: v for k, v in (config["metadata"].get("annotations") or {}).items() if k != _LAST_APPLIED
-        },
+        "annotations": {k: v for k, v in (config["metadata"].get("annotations") or {}).items() if k != _LAST_APPLIED},
     }
     if not kept["metadata"]["annotations"]:
         del kept["metadata"]["annotations"]
@@ -98,18 +97,15 @@ def _read(call: Call, duplicates: list[str]) -> dict[str, Any]:
         group, _, version = (api_version or "").rpartition("/")
         raise bad_request(f"invalid object type: {group}/{version}, Kind={kind or ''}")
     if api_version != info.group_version or kind != info.kind:
-        raise bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version ({info.group_version})"
-            if kind == info.kind
-            else f"the kind in the data ({kind}) does not match the expected kind ({info.kind})"
+        what, given, expected = (
+            ("API version", api_version, info.group_version) if kind == info.kind else ("kind", kind, info.kind)
         )
+        raise bad_request(f"the {what} in the data ({given}) does not match the expected {what} ({expected})")
     metadata = value.setdefault("metadata", {}) or {}
     value["metadata"] = metadata
     name = metadata.get("name")
     if name and name != call.info.name:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({call.info.name})"
-        )
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.info.name})")
     metadata["name"] = call.info.name
     namespace = metadata.get("namespace")
     if namespace and namespace != call.info.namespace:

@@ -74,9 +74,13 @@ def conform(
             f'{info.kind} in version "{info.version}" cannot be handled as a {info.kind}: {error.reason}'
         ) from error
     value.setdefault("metadata", {})
-    problems = [text if text.startswith("line ") else f'duplicate field "{text}"' for text in duplicates or ()] + [
-        f'unknown field "{path}"' for path in unknown
-    ]
+    lines = [text for text in duplicates or () if text.startswith("line ")]
+    problems = [f'duplicate field "{text}"' for text in duplicates or () if text not in lines]
+    if lines and validation == "Strict":
+        problems.append("yaml: unmarshal errors:" + "".join(f"\n  {text}" for text in lines))
+    else:
+        problems += lines
+    problems += [f'unknown field "{path}"' for path in unknown]
     if problems and validation != "Ignore":
         if validation == "Strict":
             raise bad_request(

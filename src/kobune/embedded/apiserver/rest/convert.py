@@ -16,6 +16,9 @@ __all__ = ["Codec", "codec_of", "convert", "from_storage", "many_from_storage", 
 class Codec(Protocol):
     """Converts whole objects, several at once."""
 
+    since: int
+    """Stored bytes up to this revision need decoding even in their own version."""
+
     async def decode(self, objects: list[dict[str, Any]], api_version: str) -> list[dict[str, Any]]:
         """Stored objects in another version."""
         ...
@@ -33,7 +36,10 @@ def codec_of(resource: Resource) -> Codec | None:
 
 def same_bytes(resource: Resource, item: Item) -> bool:
     """Whether the stored bytes, under the version's own head, are the answer."""
-    return "codec" not in resource.info.extra or item.type == f"{resource.info.group_version} {resource.info.kind}"
+    codec: Codec | None = resource.info.extra.get("codec")
+    if codec is None:
+        return True
+    return item.revision > codec.since and item.type == f"{resource.info.group_version} {resource.info.kind}"
 
 
 async def from_storage(resource: Resource, item: Item) -> dict[str, Any]:

@@ -91,10 +91,20 @@ async def delete_collected(services: Services, resource: Resource, item: Item) -
     """Delete an object on the server's own behalf. Raises StatusError, but not when it is gone already."""
     request = Request("DELETE", "/", [], b"", Peer())
     info = RequestInfo(
-        True, "delete", "/", resource.info.group, resource.info.version, item.namespace, resource.info.plural, "", item.name
+        True,
+        "delete",
+        "/",
+        resource.info.group,
+        resource.info.version,
+        item.namespace,
+        resource.info.plural,
+        "",
+        item.name,
     )
     user = User("system:apiserver", ("system:masters",))
-    call = Call(services, request, user, info, resource, options={"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"})
+    call = Call(
+        services, request, user, info, resource, options={"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
+    )
     try:
         await delete_object(call, item.name, {})
     except StatusError as error:

@@ -67,13 +67,7 @@ def check_namespace(obj: dict[str, Any], info: ResourceInfo, namespace: str) -> 
     own = obj["metadata"].get("namespace") or ""
     if not info.namespaced:
         if own:
-            raise (
-                bad_request("namespace is not allowed on this type")
-                if False
-                else bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            )
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         return
     if own and own != namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")

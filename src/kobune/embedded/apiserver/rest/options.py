@@ -143,11 +143,7 @@ def _check_fields(selector: FieldSelector, info: ResourceInfo) -> None:
             continue
         if info.custom:
             supported = ", ".join(f'"{name}"' for name in [*known, *info.selectable_fields])
-            raise bad_request(
-                f"field label not supported: {path}"
-                if False
-                else f'"{path}" is not a known field selector: only {supported}'
-            )
+            raise bad_request(f'"{path}" is not a known field selector: only {supported}')
         if info.selectable_fields:
             raise bad_request(f"field label not supported: {path}")
         supported = ", ".join(f'"{name}"' for name in ("metadata.name", "metadata.namespace"))
@@ -168,10 +164,10 @@ def write_options(request: Request, *, kind: str, patch: bool = False, apply: bo
     options.field_manager = option("fieldManager")
     if len(options.field_manager) > 128:
         errors.append(FieldError.too_long("fieldManager", 128))
-    if not options.field_manager.isprintable():
-        errors.append(
-            FieldError.invalid("fieldManager", options.field_manager, "should only contain printable characters")
-        )
+    for index, character in enumerate(options.field_manager):
+        if not character.isprintable():
+            detail = f"invalid character U+{ord(character):04X} (at position {index})"
+            errors.append(FieldError.invalid("fieldManager", options.field_manager, detail))
     validation = option("fieldValidation")
     if validation not in ("", "Ignore", "Warn", "Strict"):
         errors.append(FieldError.not_supported("fieldValidation", validation, ("", "Ignore", "Strict", "Warn")))

@@ -73,5 +73,11 @@ def _patched(
     if not isinstance(new.get("metadata"), dict):
         new["metadata"] = {}
     if new.get("kind") != info.kind or new.get("apiVersion") != info.group_version:
-        raise bad_request(f"the object provided is unrecognized (must be of type {info.kind})")
-    return conform(call, info, new, options.field_validation, duplicates)
+        shown = f"{new.get('apiVersion')}, Kind={new.get('kind')}"
+        raise invalid_patch(f"the result is {shown}, not {info.group_version}, Kind={info.kind}")
+    try:
+        return conform(call, info, new, options.field_validation, duplicates)
+    except StatusError as error:
+        if error.code != 400:
+            raise
+        raise invalid_patch(error.message) from error

@@ -67,7 +67,7 @@ def select(call: Call, options: ListOptions) -> tuple[list[Item], dict[str, obje
             exact = 0
     elif options.resource_version:
         check_not_too_new(call, options.resource_version)
-        if options.match == "Exact" or (not options.match and options.limit and False):
+        if options.match == "Exact":
             exact = options.resource_version
     if exact and exact != revision and collection.revision > exact:
         found = _at(call, exact, namespace, after, continuing=bool(options.continue_token))
@@ -132,9 +132,8 @@ def _decode_continue(token: str) -> tuple[int, tuple[str, str]]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         first = data[:1].decode("latin-1")
         shown = f"'{first}'" if first.isprintable() and first else "'\\x%02x'" % (data[0] if data else 0)
-        raise bad_request(
-            f"invalid continue token: continue key is not valid: invalid character {shown} looking for beginning of value"
-        ) from None
+        detail = f"invalid character {shown} looking for beginning of value"
+        raise bad_request(f"invalid continue token: continue key is not valid: {detail}") from None
     if not isinstance(value, dict) or value.get("v") != "meta.k8s.io/v1":
         raise bad_request(
             "invalid continue token: continue key is not valid: server does not recognize this encoded version"

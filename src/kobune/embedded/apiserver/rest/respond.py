@@ -42,9 +42,9 @@ def document(request: Request, status: int, body: Any, warnings: Sequence[str] =
 async def item(call: Call, status: int, found: Item) -> Response:
     """A stored object: its bytes, unless another form is wanted."""
     form = negotiate(call.request.headers.get("accept", ""))
-    if form is JSON or (form.media == JSON.media and not form.transform):
-        if not _pretty(call.request) and same_bytes(call.resource, found):
-            return Response(status, call.resource.head + found.body, warnings=tuple(call.warnings))
+    plain = form is JSON or (form.media == JSON.media and not form.transform)
+    if plain and not _pretty(call.request) and same_bytes(call.resource, found):
+        return Response(status, call.resource.head + found.body, warnings=tuple(call.warnings))
     return await obj(call, status, await from_storage(call.resource, found))
 
 
@@ -74,7 +74,7 @@ async def items(call: Call, found: Sequence[Item], metadata: dict[str, Any]) -> 
     info = call.resource.info
     form = negotiate(call.request.headers.get("accept", ""))
     api_version, list_kind = info.group_version, info.list_kind or f"{info.kind}List"
-    codec = "codec" in info.extra
+    codec = "codec" in info.extra and not all(same_bytes(call.resource, one) for one in found)
     if _pretty(call.request):
         form = _form(call)
     if form.media == JSON.media and not form.transform and not _pretty(call.request) and not codec:
@@ -148,7 +148,9 @@ def _respond(
 ) -> Response:
     if form.media == JSON.media:
         body = encode(value)
-        return Response(status, msgspec.json.format(body, indent=2) if form.pretty else body, JSON.media, headers, warnings)
+        return Response(
+            status, msgspec.json.format(body, indent=2) if form.pretty else body, JSON.media, headers, warnings
+        )
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -99,6 +99,7 @@ class _Watcher:
         self.converted: dict[Item, dict[str, Any]] = {}
         self._codec = codec_of(call.resource)
         self._conversions: asyncio.Queue[Change] | None = None
+        self._converting = 0
         self._worker: asyncio.Task[None] | None = None
 
     def queue_change(self, change: Change) -> None:
@@ -133,7 +134,8 @@ class _Watcher:
         """A live change; one that the client has seen already (it named a later revision) is left out."""
         if change.revision <= self._after:
             return
-        if self._conversions is not None:
+        if self._conversions is not None and (self._converting or not self._is_plain(change)):
+            self._converting += 1
             try:
                 self._conversions.put_nowait(change)
             except asyncio.QueueFull:
@@ -153,8 +155,12 @@ class _Watcher:
                     self.converted[item] = await from_storage(self._resource, item)
             frame = self._frame(change)
             self.converted.clear()
+            self._converting -= 1
             if frame is not None:
                 self._send(frame)
+
+    def _is_plain(self, change: Change) -> bool:
+        return all(item is None or same_bytes(self._resource, item) for item in (change.item, change.previous))
 
     def _send(self, frame: bytes) -> None:
         stream = self._stream

@@ -7,6 +7,8 @@ import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from kobune.embedded.apiserver.http.message import Response
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.rest import metadata, respond
@@ -24,7 +26,6 @@ from kobune.embedded.apiserver.status import (
     conflict,
     forbidden,
     invalid,
-    method_not_allowed,
     modified,
     not_found,
 )
@@ -34,7 +35,7 @@ from kobune.embedded.store import RevisionConflict
 __all__ = ["Transform", "answer", "create", "create_object", "update", "update_object"]
 
 Transform = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
-"""From the stored object in the request's version (the transform's to change; None: it does not exist) to the new one."""
+"""From the stored object in the request's version (the transform's to change; None: there is none) to the new one."""
 
 _RETRIES = 8
 _NAME_RETRIES = 8
@@ -55,7 +56,6 @@ async def create(call: Call) -> Response:
 
 async def create_object(call: Call, obj: dict[str, Any], options: WriteOptions) -> Item | dict[str, Any]:
     """Store a new object; a dry run gives what would be stored. Raises StatusError."""
-    info = call.resource.info
     prefix = obj["metadata"].get("generateName") or ""
     generated = prefix if not obj["metadata"].get("name") else ""
     for attempt in range(_NAME_RETRIES):
@@ -84,9 +84,7 @@ def _version_on_create(call: Call) -> Exception:
     return StatusError(500, "", "resourceVersion should not be set on objects to be created", None)
 
 
-async def _create_once(
-    call: Call, obj: dict[str, Any], options: WriteOptions, generated: str
-) -> Item | dict[str, Any]:
+async def _create_once(call: Call, obj: dict[str, Any], options: WriteOptions, generated: str) -> Item | dict[str, Any]:
     info, strategy = call.resource.info, strategy_for(call.resource.info)
     if call.resource.terminating:
         detail = "create not allowed while custom resource definition is terminating"
@@ -113,14 +111,12 @@ async def _create_once(
             raise RevisionConflict(0, 1)
         stored = await to_storage(call.resource, obj)
         if call.dry_run:
+            allocation.undo()
             return obj
-        item = await call.services.storage.put(call.resource.collection, stored, 0)
+        return await call.services.storage.put(call.resource.collection, stored, 0)
     except BaseException:
         allocation.undo()
         raise
-    if call.dry_run:
-        allocation.undo()
-    return item
 
 
 async def update(call: Call) -> Response:
@@ -133,11 +129,9 @@ async def update(call: Call) -> Response:
     metadata.check_namespace(body, info, call.info.namespace)
     name = body["metadata"].get("name") or ""
     if not name:
-        raise bad_request("name must be provided") if False else invalid_name(call)
+        raise bad_request("name must be provided")
     if name != call.info.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.info.name})")
-    import msgspec
-
     snapshot = msgspec.json.encode(body)
 
     async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
@@ -148,15 +142,6 @@ async def update(call: Call) -> Response:
         call, transform, options, "Update", force_create=strategy_for(info).create_on_update
     )
     return await answer(call, result, created)
-
-
-def invalid_name(call: Call) -> Exception:
-    """The answer to a PUT without a name in the body."""
-    return (
-        bad_request(f"the name of the object () does not match the name on the URL ({call.info.name})")
-        if False
-        else bad_request("name must be provided")
-    )
 
 
 async def answer(call: Call, result: Item | dict[str, Any], created: bool) -> Response:
@@ -222,17 +207,16 @@ async def _update_once(
     version = meta.get("resourceVersion") or ""
     patch = call.request.method == "PATCH"
     if not version and not patch and not strategy.unconditional_update:
-        error = FieldError(
-            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
-        )
-        raise invalid(info.group, info.kind, call.info.name, [error])
+        detail = f"Invalid value: {'0' if info.custom else '0x0'}: must be specified for an update"
+        error = FieldError("FieldValueInvalid", "metadata.resourceVersion", detail)
+        raise invalid(info.group, info.plural if info.custom else info.kind, call.info.name, [error])
     uid = meta.get("uid")
     if uid and uid != old["metadata"].get("uid") and not patch:
         raise conflict(
             info.group,
             info.plural,
             call.info.name,
-            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata'].get('uid', '')}",
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata'].get('uid', '')}",
         )
     if version and version != "0" and version != str(found.revision):
         if not version.isdigit():
@@ -341,8 +325,3 @@ def options_object(kind: str, call: Call, options: WriteOptions) -> dict[str, An
     if options.force is not None:
         value["force"] = options.force
     return value
-
-
-def refuse_method() -> Exception:
-    """405."""
-    return method_not_allowed()

@@ -143,11 +143,11 @@ class _Role(Strategy):
 
     def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
         super().prepare_create(info, obj)
-        obj.setdefault("rules", None)
+        obj["rules"] = obj.get("rules") or None
 
     def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
         super().prepare_update(info, obj, old, subresource)
-        obj.setdefault("rules", None)
+        obj["rules"] = obj.get("rules") or None
 
 
 class _Quota(_ReturnsDeleted):

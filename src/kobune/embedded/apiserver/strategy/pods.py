@@ -31,7 +31,7 @@ class PodStrategy(Strategy):
 
 
 def qos_class(spec: dict[str, Any]) -> str:
-    """Guaranteed, Burstable or BestEffort, from requests and limits of cpu and memory. Source: Kubernetes' QoS rules."""
+    """Guaranteed, Burstable or BestEffort, by requests and limits of cpu and memory (Kubernetes' QoS rules)."""
     requests: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     guaranteed = True
