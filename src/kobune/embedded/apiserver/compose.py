@@ -29,7 +29,6 @@ from kobune.embedded.apiserver.kinds.tokens import TokenRequests
 from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.openapi_answers import OpenApiAnswers
 from kobune.embedded.apiserver.pki import Pki
-from kobune.embedded.apiserver.rbac.aggregation import RoleAggregation
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
 from kobune.embedded.apiserver.rbac.escalation import EscalationCheck
 from kobune.embedded.apiserver.registry.collection import Item
@@ -95,7 +94,7 @@ class Server:
             lambda definition, since: _codec(definition, since, webhook_client),
         )
         definitions.load()
-        self._background += [definitions.run, RoleAggregation(storage).run]
+        self._background.append(definitions.run)
         tokens = ServiceAccountTokens(pki.service_account_key_file, self._find)
         admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
         authenticator = Authenticator({token: admin}, tokens, authorizer)

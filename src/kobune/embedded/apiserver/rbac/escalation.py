@@ -8,7 +8,6 @@ from typing import Any
 from kobune.embedded.apiserver.rbac.attributes import Attributes
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
 from kobune.embedded.apiserver.rbac.rules import Rule, compact, parse_rules, uncovered
-from kobune.embedded.apiserver.registry.selectors import from_label_selector
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.status import StatusError, forbidden, not_found
 from kobune.embedded.apiserver.user import MASTERS
@@ -100,23 +99,3 @@ def _shown(rule: Rule) -> str:
     parts.append(f"Verbs:{quoted(rule.verbs)}")
     return "{" + ", ".join(parts) + "}"
 
-
-def aggregated_rules(role: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rules of a ClusterRole with an aggregationRule: those of all selected roles, by name, each once."""
-    rules: list[dict[str, Any]] = []
-    chosen: dict[str, dict[str, Any]] = {}
-    for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ():
-        matcher = from_label_selector(selector)
-        for other in others:
-            labels = other["metadata"].get("labels") or {}
-            if (
-                matcher is not None
-                and matcher.matches(labels)
-                and other["metadata"]["name"] != role["metadata"]["name"]
-            ):
-                chosen[other["metadata"]["name"]] = other
-    for name in sorted(chosen):
-        for rule in chosen[name].get("rules") or ():
-            if rule not in rules:
-                rules.append(rule)
-    return rules
