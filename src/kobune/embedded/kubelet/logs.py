@@ -173,10 +173,12 @@ def _tail_offset(path: Path, lines: int, stream: str) -> int:
             position -= step
             file.seek(position)
             parts = (file.read(step) + rest).split(b"\n")
+            # The first part may begin in the chunk before; at the start of the file it is a whole line.
             rest = parts[0]
-            offset = position + len(rest) + 1
+            whole = parts if position == 0 else parts[1:]
+            offset = 0 if position == 0 else position + len(rest) + 1
             ends = []
-            for line in parts[1:]:
+            for line in whole:
                 ends.append((offset, line))
                 offset += len(line) + 1
             for start, line in reversed(ends):
