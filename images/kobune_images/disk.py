@@ -16,6 +16,7 @@ PROGRAMS = {
     "mcopy": "mtools",
     "syslinux": "syslinux",
     "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
     "qemu-img": "qemu-utils",
 }
 _MBR_CODE = (Path("/usr/lib/syslinux/mbr/mbr.bin"), Path("/usr/share/syslinux/mbr.bin"))
@@ -39,13 +40,7 @@ def write_disk(
         raise BuildError("syslinux' boot sector is missing; run: apt-get install -y syslinux-common")
     raw, fat, ext = work / "disk.raw", work / "boot.fat", work / "root.ext4"
     _write_fat(fat, work, boot_files, cmdline, boot_mib)
-    ext.touch()
-    features = f"hash_seed={_UUID},lazy_itable_init=1,lazy_journal_init=1,resize=16777216"
-    options = ["-t", "ext4", "-b", "4096", "-L", "kobune-root", "-U", _UUID, "-E", features, "-J", "size=4", "-m", "0"]
-    run(
-        ["mke2fs", "-q", *options, "-d", root, ext, f"{root_mib}M"],
-        env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)},
-    )
+    _write_ext4(ext, work, root, root_mib)
     boot_sectors, root_sectors = (mib * (1 << 20) // _SECTOR for mib in (boot_mib, root_mib))
     table = _entry(_FAT, _FIRST, boot_sectors, active=True) + _entry(_LINUX, _FIRST + boot_sectors, root_sectors)
     with open(raw, "wb") as disk:
@@ -54,6 +49,21 @@ def write_disk(
             disk.seek(sector * _SECTOR)
             disk.write(source.read_bytes())
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", raw, target])
+
+
+def _write_ext4(ext: Path, work: Path, root: Path, root_mib: int) -> None:
+    ext.touch()
+    features = f"hash_seed={_UUID},lazy_itable_init=1,lazy_journal_init=1,resize=16777216"
+    options = ["-t", "ext4", "-b", "4096", "-L", "kobune-root", "-U", _UUID, "-E", features, "-J", "size=4", "-m", "0"]
+    run(["mke2fs", "-q", *options, "-d", root, ext, f"{root_mib}M"], env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)})
+    # mke2fs copies the times of the files; the same content must give the same bytes whenever it was built.
+    commands = []
+    for path in ["/", *(f"/{path.relative_to(root)}" for path in sorted(root.rglob("*")))]:
+        commands += [f'set_inode_field "{path}" {name} @{EPOCH_S}' for name in ("atime", "ctime", "mtime")]
+        commands += [f'set_inode_field "{path}" {name}_extra 0' for name in ("atime", "ctime", "mtime")]
+    script = work / "times.debugfs"
+    script.write_text("\n".join(commands) + "\n")
+    run(["debugfs", "-w", "-f", script, ext], env={"E2FSPROGS_FAKE_TIME": str(EPOCH_S)})
 
 
 def _write_fat(fat: Path, work: Path, boot_files: dict[str, Path], cmdline: str, boot_mib: int) -> None:
@@ -66,6 +76,26 @@ def _write_fat(fat: Path, work: Path, boot_files: dict[str, Path], cmdline: str,
     run(["syslinux", "--install", fat])
     for name, source in {"syslinux.cfg": settings, **boot_files}.items():
         run(["mcopy", "-o", "-i", fat, source, f"::{name}"])
+    _settle_fat_times(fat)
+
+
+def _settle_fat_times(fat: Path) -> None:
+    """Give every entry of the root directory the same times: syslinux writes the clock's."""
+    date = (2025 - 1980) << 9 | 1 << 5 | 1
+    with open(fat, "r+b") as disk:
+        boot = disk.read(_SECTOR)
+        sector, reserved, tables, entries = struct.unpack_from("<H", boot, 11) + struct.unpack_from("<xHBH", boot, 13)
+        (table_sectors,) = struct.unpack_from("<H", boot, 22)
+        start = (reserved + tables * table_sectors) * sector
+        for at in range(start, start + 32 * entries, 32):
+            disk.seek(at)
+            entry = bytearray(disk.read(32))
+            # Parts of long names have no times; a zero ends the directory.
+            if entry[0] and entry[11] != 0x0F:
+                struct.pack_into("<BHHH", entry, 13, 0, 0, date, date)
+                struct.pack_into("<HH", entry, 22, 0, date)
+                disk.seek(at)
+                disk.write(entry)
 
 
 def _entry(kind: int, start: int, sectors: int, *, active: bool = False) -> bytes:
