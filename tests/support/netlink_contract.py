@@ -11,6 +11,7 @@ from kobune.host.netlink import (
     Link,
     Netlink,
     SetLink,
+    SetPort,
 )
 from kobune.host.netns import NetworkNamespace
 from kobune.host.nftables import Chain, Nftables, Table
@@ -61,6 +62,16 @@ async def a_port_can_leave_its_bridge(netlink: Netlink, space: NetworkNamespace)
     assert (await by_name(netlink, space))["tap0"].master == ""
 
 
+async def a_port_learns_until_it_is_told_not_to(netlink: Netlink, space: NetworkNamespace) -> None:
+    await netlink.change(space, [BRIDGE, TAP, SetLink("tap0", master="br0")])
+    assert (await by_name(netlink, space))["tap0"].learning
+    await netlink.change(space, [SetPort("tap0", learning=False)])
+    assert not (await by_name(netlink, space))["tap0"].learning
+    await netlink.change(space, [SetLink("tap0", master="")])
+    with pytest.raises(CommandFailed):
+        await netlink.change(space, [SetPort("tap0", learning=False)])
+
+
 async def a_name_is_taken_once(netlink: Netlink, space: NetworkNamespace) -> None:
     await netlink.change(space, [BRIDGE])
     with pytest.raises(CommandFailed):
@@ -91,6 +102,7 @@ LINK_RULES = (
     what_is_made_is_seen,
     an_address_may_be_given_twice_and_taken_once,
     a_port_can_leave_its_bridge,
+    a_port_learns_until_it_is_told_not_to,
     a_name_is_taken_once,
     the_first_failure_stops_and_what_was_done_stays,
     a_deleted_interface_is_gone,

@@ -221,6 +221,25 @@ async def test_bridge_binding_moves_the_pod_s_address_into_the_guest(lab: Lab) -
         await networks.release("pod-1")
 
 
+async def test_a_pod_network_that_reflects_broadcasts_does_not_confuse_the_bridge(lab: Lab) -> None:
+    """The bridge plugin's hairpin mode sends a guest's own broadcasts back to it."""
+    inside(lab.world, "ip", "link", "add", "cni0", "type", "bridge")
+    inside(lab.world, "ip", "address", "flush", "dev", "w0")
+    inside(lab.world, "ip", "link", "set", "w0", "master", "cni0")
+    inside(lab.world, "ip", "link", "set", "dev", "w0", "type", "bridge_slave", "hairpin", "on")
+    inside(lab.world, "ip", "address", "add", "10.99.0.1/24", "dev", "cni0")
+    inside(lab.world, "ip", "link", "set", "cni0", "up")
+    networks = lab.networks()
+    try:
+        facts = await networks.ensure("pod-1", lab.pod.pid, vmi({"bridge": {}}))
+        lab.plug_guest(facts[0].mac)
+        assert lab.dhcp()["ip"] == "10.99.0.2"
+        lab.serve(lab.guest, "0.0.0.0", 22, "guest")
+        assert lab.ask(lab.world, "10.99.0.2", 22) == "guest 10.99.0.1"
+    finally:
+        await networks.release("pod-1")
+
+
 async def test_the_tap_is_the_unprivileged_user_s_and_the_device_is_opened_to_it(lab: Lab) -> None:
     networks = lab.networks()
     try:

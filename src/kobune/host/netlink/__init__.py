@@ -16,6 +16,7 @@ from kobune.host.netlink.types import (
     LinkChange,
     Route,
     SetLink,
+    SetPort,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Netlink",
     "Route",
     "SetLink",
+    "SetPort",
 ]

@@ -16,6 +16,7 @@ from kobune.host.netlink.types import (
     LinkChange,
     Route,
     SetLink,
+    SetPort,
 )
 from kobune.host.netns import NetworkNamespace
 from kobune.host.run import CommandFailed
@@ -72,7 +73,13 @@ class FakeNetlink:
                     mac=link.mac if mac is None else mac,
                     master=link.master if master is None else master,
                     up=link.up if up is None else up,
+                    learning=link.learning if master is None else True,
                 )
+            case SetPort(name, learning):
+                link = self._existing(links, name)
+                if not link.master:
+                    raise _failure("RTNETLINK answers: Operation not supported")
+                links[name] = replace(link, learning=learning)
             case AddAddress(name, cidr):
                 link = self._existing(links, name)
                 address = _address(cidr)

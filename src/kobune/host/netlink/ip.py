@@ -15,6 +15,7 @@ from kobune.host.netlink.types import (
     LinkChange,
     Route,
     SetLink,
+    SetPort,
 )
 from kobune.host.netns import NetworkNamespace
 from kobune.host.run import Runner
@@ -103,6 +104,8 @@ def _words(change: LinkChange) -> list[str]:
                 words += ["master", master] if master else ["nomaster"]
             words += ["up" if up else "down"] if up is not None else []
             return ["link", "set", "dev", name, *words] if words else []
+        case SetPort(name, learning):
+            return ["link", "set", "dev", name, "type", "bridge_slave", "learning", "on" if learning else "off"]
         case AddAddress(link, cidr):
             return ["address", "replace", cidr, "dev", link, *(["nodad"] if ":" in cidr else [])]
         case DeleteAddress(link, cidr):
@@ -127,4 +130,5 @@ def _link(entry: dict[str, Any]) -> Link:
         kind=str(entry.get("linkinfo", {}).get("info_kind", "")),
         master=str(entry.get("master", "")),
         addresses=addresses,
+        learning=bool(entry.get("linkinfo", {}).get("info_slave_data", {}).get("learning", True)),
     )

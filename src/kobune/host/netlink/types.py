@@ -14,6 +14,7 @@ __all__ = [
     "LinkChange",
     "Route",
     "SetLink",
+    "SetPort",
 ]
 
 
@@ -34,7 +35,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `kind` is the kernel's (`bridge`, `tun`, `veth`, ...; empty for hardware and loopback)."""
+    """One interface. `kind` is the kernel's (`bridge`, `tun`, `veth`, ...; empty for hardware and loopback).
+
+    `learning` is whether the bridge that it is a port of remembers who was seen behind it.
+    """
 
     name: str
     mac: str
@@ -43,6 +47,7 @@ class Link:
     kind: str = ""
     master: str = ""
     addresses: tuple[Address, ...] = ()
+    learning: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,14 @@ class SetLink:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPort:
+    """Change how the bridge treats one of its ports."""
+
+    name: str
+    learning: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AddAddress:
     """Give an interface an address; IPv6 addresses are usable at once (no duplicate address detection)."""
 
@@ -107,4 +120,4 @@ class DeleteLink:
     name: str
 
 
-LinkChange: TypeAlias = AddBridge | AddTap | SetLink | AddAddress | DeleteAddress | DeleteLink
+LinkChange: TypeAlias = AddBridge | AddTap | SetLink | SetPort | AddAddress | DeleteAddress | DeleteLink

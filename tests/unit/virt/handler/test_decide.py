@@ -209,6 +209,19 @@ def test_a_bridged_guest_shows_its_own_address() -> None:
     assert status_after(observed)["interfaces"][0]["ipAddresses"] == ["10.42.0.7"]
 
 
+def test_an_address_of_the_link_never_comes_first() -> None:
+    raw = to_builtins(vmi())
+    raw["spec"]["domain"]["devices"]["interfaces"] = [{"name": "default", "bridge": {}}]
+    for told, shown in (
+        (["fe80::1", "10.42.0.9"], ["10.42.0.9", "fe80::1"]),
+        (["fe80::1"], ["10.42.0.7", "fd42::7", "fe80::1"]),
+    ):
+        interface = InterfaceState(name="default", from_agent=True, ip_addresses=told)
+        running = view(state=state(DomainStatus.RUNNING, interfaces=[interface]), network_ready=True)
+        observed = seen(vmi=convert(raw, type=VirtualMachineInstance), launcher=running)
+        assert status_after(observed)["interfaces"][0]["ipAddresses"] == shown
+
+
 def test_volumes_show_their_targets() -> None:
     raw = to_builtins(vmi())
     raw["spec"]["domain"]["devices"]["disks"] = [

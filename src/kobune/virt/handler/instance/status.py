@@ -128,8 +128,10 @@ def _interface(wanted: Interface, told: InterfaceState, pod: LauncherPod) -> Sta
     _put(rendered, "queueCount", told.queues)
     rendered["linkState"] = "up" if told.link_up else "down"
     # Behind masquerade the guest's own address is nobody else's business: it is reached by the pod's.
-    behind_nat = wanted.masquerade is not None
-    _addresses(rendered, pod.ips if behind_nat or not told.ip_addresses else tuple(told.ip_addresses))
+    told_addresses = () if wanted.masquerade is not None else tuple(told.ip_addresses)
+    beyond_link = tuple(address for address in told_addresses if not address.startswith("fe80:"))
+    on_link = tuple(address for address in told_addresses if address.startswith("fe80:"))
+    _addresses(rendered, (beyond_link or pod.ips) + on_link)
     return rendered
 
 

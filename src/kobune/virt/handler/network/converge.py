@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kobune.host.netlink import AddAddress, AddBridge, AddTap, DeleteAddress, Link, LinkChange, SetLink
+from kobune.host.netlink import AddAddress, AddBridge, AddTap, DeleteAddress, Link, LinkChange, SetLink, SetPort
 from kobune.virt.handler.network.plan import QEMU_ID, NetworkPlan
 
 __all__ = ["link_changes", "missing_sysctls"]
@@ -44,6 +44,10 @@ def _corrections(wanted: Link, found: Link) -> list[LinkChange]:
     )
     if properties != SetLink(wanted.name):
         changes.append(properties)
+    # A port that changes its bridge starts anew, and learns.
+    learning = found.learning or properties.master is not None
+    if wanted.learning != learning:
+        changes.append(SetPort(wanted.name, learning=wanted.learning))
     changes += [AddAddress(wanted.name, address.cidr) for address in wanted.addresses if address not in found.addresses]
     if wanted.up and (not found.up or new_mac):
         changes.append(SetLink(wanted.name, up=True))

@@ -258,7 +258,9 @@ def _bridge(vmi: VirtualMachineInstance, interface: Interface, pod: PodInterface
         guest=guest,
         links=(
             Link(guest.bridge, BRIDGE_MAC, pod.mtu, True, "bridge", addresses=(own,)),
-            Link(POD_INTERFACE, port_mac, pod.mtu, True, master=guest.bridge),
+            # Pod networks may reflect the guest's own broadcasts (hairpin mode of the bridge plugin): a bridge that
+            # learnt from them would look for the guest outside.
+            Link(POD_INTERFACE, port_mac, pod.mtu, True, master=guest.bridge, learning=False),
             Link(guest.tap, "", pod.mtu, True, "tun", master=guest.bridge),
         ),
         sysctls=(),
