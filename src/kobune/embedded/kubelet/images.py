@@ -95,8 +95,8 @@ def registry_auth(reference: str, secrets: Sequence[Secret]) -> list[pb.AuthConf
 
     Source: Secrets of type kubernetes.io/dockerconfigjson: a Docker client configuration, `auths` by registry.
     """
-    registry = reference.partition("/")[0]
-    if "." not in registry and ":" not in registry and registry != "localhost":
+    registry, slash, _ = reference.partition("/")
+    if not slash or ("." not in registry and ":" not in registry and registry != "localhost"):
         registry = "docker.io"
     found: list[pb.AuthConfig | None] = []
     for secret in secrets:
