@@ -1,7 +1,6 @@
 """Running programs: output, limits, cancellation, and the fake under the same rules."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -22,14 +21,13 @@ from kobune.host.run.fake import FakeRunner
 
 def alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - processes set no event
             await asyncio.sleep(0.01)
 
