@@ -3,6 +3,7 @@
 Owns: the wire names. Must not know libvirt or the launcher's messages.
 """
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -110,6 +111,22 @@ class Filesystem(Wire, frozen=True, kw_only=True):
     disk: list[FilesystemDisk] = []
 
 
+class ExecPid(Wire, frozen=True, kw_only=True):
+    """guest-exec."""
+
+    pid: int
+
+
+class ExecStatus(Wire, frozen=True, kw_only=True):
+    """guest-exec-status; the outputs are base64."""
+
+    exited: bool
+    exitcode: int | None = None
+    signal: int | None = None
+    out_data: str = ""
+    err_data: str = ""
+
+
 class GuestAgent:
     """Asks one guest's agent. Methods raise what the transport raises, or AgentAnswerInvalid."""
 
@@ -155,6 +172,30 @@ class GuestAgent:
     async def fsfreeze_thaw(self) -> int:
         """Thaw them; the number of thawed ones."""
         return await self._ask("guest-fsfreeze-thaw", int)
+
+    async def ping(self) -> None:
+        """Whether it answers."""
+        await self._ask("guest-ping", dict[str, Any])
+
+    async def exec(self, program: list[str]) -> int:
+        """Start a program; its process id. Its output is kept for `exec_status`."""
+        started = await self._ask(
+            "guest-exec", ExecPid, **{"path": program[0], "arg": program[1:], "capture-output": True}
+        )
+        return started.pid
+
+    async def exec_status(self, pid: int) -> ExecStatus:
+        """How a started program is doing; once it has ended, the agent forgets it with this answer."""
+        return await self._ask("guest-exec-status", ExecStatus, pid=pid)
+
+    async def set_authorized_keys(self, user: str, keys: list[str]) -> None:
+        """Replace the ssh keys that may log in as `user`."""
+        await self._ask("guest-ssh-add-authorized-keys", dict[str, Any], username=user, keys=keys, reset=True)
+
+    async def set_password(self, user: str, password: bytes) -> None:
+        """Set a user's password, given in clear."""
+        encoded = base64.b64encode(password).decode()
+        await self._ask("guest-set-user-password", dict[str, Any], username=user, password=encoded, crypted=False)
 
     async def _ask(self, command: str, answer: type[T], **arguments: Any) -> T:
         request = {"execute": command, **({"arguments": arguments} if arguments else {})}

@@ -14,7 +14,7 @@ from kobune.api.kubevirt.instance import VirtualMachineInstance
 from kobune.base.errors import TerminalError
 from kobune.virt.domain.facts import Facts
 
-__all__ = ["Configure", "DiskSource", "Domain", "DomainSource", "Element", "InvalidSpec", "add"]
+__all__ = ["Configure", "DiskSource", "Domain", "DomainSource", "Element", "InvalidSpec", "KernelSource", "add"]
 
 Element = ElementTree.Element
 
@@ -42,12 +42,25 @@ class DiskSource:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelSource:
+    """A kernel that is booted without the guest's firmware looking for one; each path may be absent."""
+
+    kernel: str | None = None
+    initrd: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DomainSource:
-    """Everything that a domain is made from. `disks` has a source for every volume that a disk refers to."""
+    """Everything that a domain is made from. `disks` has a source for every volume that a disk refers to.
+
+    `cpus` are the host's CPUs that the pod may run on; only dedicated placement looks at them.
+    """
 
     vmi: VirtualMachineInstance
     facts: Facts
     disks: Mapping[str, DiskSource] = field(default_factory=dict)
+    kernel: KernelSource | None = None
+    cpus: tuple[int, ...] = ()
 
 
 class Domain:
@@ -56,6 +69,7 @@ class Domain:
     _SECTIONS = (
         "metadata",
         "memoryBacking",
+        "cputune",
         "os",
         "sysinfo",
         "features",
@@ -70,7 +84,7 @@ class Domain:
         self._sections = {name: Element(name) for name in self._SECTIONS}
 
     def section(self, name: str) -> Element:
-        """The section's element: one of metadata, memoryBacking, os, sysinfo, features, cpu, clock, devices."""
+        """The element of a section, which is one of `_SECTIONS`."""
         return self._sections[name]
 
     @property

@@ -38,6 +38,14 @@ def configure(source: DomainSource, domain: Domain) -> None:
         )
     if loader is not None and loader.bios is not None and loader.bios.use_serial:
         add(os, "bios", useserial="yes")
+    if source.kernel is not None and firmware is not None and firmware.kernel_boot is not None:
+        for tag, value in (
+            ("kernel", source.kernel.kernel),
+            ("initrd", source.kernel.initrd),
+            ("cmdline", firmware.kernel_boot.kernel_args),
+        ):
+            if value:
+                add(os, tag, value)
     add(os, "smbios", mode="sysinfo")
     # Without a boot order on any disk or interface, the first disk is booted.
     devices = spec.devices

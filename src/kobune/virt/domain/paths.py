@@ -4,10 +4,12 @@ Owns: the paths of docs/flows/launcher.md. Volume names are DNS labels, so that 
 """
 
 __all__ = [
+    "ACCESS_CREDENTIALS",
     "CLOUD_INIT_SECRETS",
     "CONFIG_VOLUMES",
     "CONTAINER_DISKS",
     "EPHEMERAL_DISKS",
+    "KERNEL_BOOT",
     "PRIVATE",
     "SERIAL_LOG",
     "SERIAL_SOCKET",
@@ -22,6 +24,10 @@ CONTAINER_DISKS = "/var/run/kubevirt/container-disks"
 EPHEMERAL_DISKS = "/var/run/kubevirt-ephemeral-disks"
 VMI_DISKS = f"{PRIVATE}/vmi-disks"
 CLOUD_INIT_SECRETS = f"{PRIVATE}/cloud-init"
+ACCESS_CREDENTIALS = f"{PRIVATE}/access-credentials"
+"""Below it: one folder per entry of `spec.accessCredentials`, by its index: the secret's keys."""
+
+KERNEL_BOOT = "/var/run/kubevirt/kernel-boot"
 CONFIG_VOLUMES = PRIVATE
 """Below it: config-map, secret, downward-api, sysprep, service-account, each with one folder per volume."""
 

@@ -1,6 +1,6 @@
 """From a VMI, facts and disk sources to the domain XML: all modules in their order."""
 
-from kobune.virt.domain import clock, cpu, features, identity, iothreads, machine, memory
+from kobune.virt.domain import clock, cpu, cputune, features, identity, iothreads, machine, memory
 from kobune.virt.domain.devices import (
     balloon,
     channel,
@@ -25,6 +25,7 @@ _PARTS: tuple[Configure, ...] = (
     identity.configure,
     memory.configure,
     cpu.configure,
+    cputune.configure,
     iothreads.configure,
     machine.configure,
     features.configure,

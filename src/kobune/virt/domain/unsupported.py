@@ -46,8 +46,6 @@ def unsupported_spec(spec: VirtualMachineInstanceSpec, path: str = "spec") -> li
 def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
     cpu = domain.cpu
     if cpu is not None:
-        if cpu.dedicated_cpu_placement:
-            yield Unsupported(f"{path}.cpu.dedicatedCpuPlacement", "CPUs are not pinned yet")
         if cpu.numa is not None:
             yield Unsupported(f"{path}.cpu.numa", "the host's NUMA layout is not passed to the guest yet")
         if cpu.realtime is not None:
@@ -56,8 +54,6 @@ def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
     if firmware is not None:
         if firmware.acpi is not None:
             yield Unsupported(f"{path}.firmware.acpi", "ACPI tables from secrets are not supported yet")
-        if firmware.kernel_boot is not None:
-            yield Unsupported(f"{path}.firmware.kernelBoot", "booting a kernel from an image is not supported yet")
         efi = firmware.bootloader.efi if firmware.bootloader is not None else None
         if efi is not None and efi.persistent:
             yield Unsupported(f"{path}.firmware.bootloader.efi.persistent", "EFI variables do not outlive the pod yet")
@@ -95,8 +91,8 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
 
 
 def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
-    if disk.lun is not None:
-        yield Unsupported(f"{path}.lun", "SCSI passthrough is not supported yet")
+    if disk.lun is not None and disk.lun.reservation:
+        yield Unsupported(f"{path}.lun.reservation", "persistent reservations are not supported yet")
     if disk.block_size is not None and disk.block_size.match_volume is not None:
         yield Unsupported(f"{path}.blockSize.matchVolume", "the volume's block size is not matched yet", harmless=True)
     if disk.changed_block_tracking:
@@ -132,15 +128,5 @@ def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
 
 
 def _rest(spec: VirtualMachineInstanceSpec, path: str) -> Iterator[Unsupported]:
-    if spec.access_credentials:
-        reason = "keys and passwords are not brought into guests yet; use cloud-init"
-        yield Unsupported(f"{path}.accessCredentials", reason)
     if spec.resource_claims:
         yield Unsupported(f"{path}.resourceClaims", "dynamic resources are not supported yet")
-    for name, probe in (("readinessProbe", spec.readiness_probe), ("livenessProbe", spec.liveness_probe)):
-        if probe is None:
-            continue
-        if probe.guest_agent_ping is not None:
-            yield Unsupported(f"{path}.{name}.guestAgentPing", "the guest agent is not probed yet", harmless=True)
-        if probe.exec is not None:
-            yield Unsupported(f"{path}.{name}.exec", "commands in the guest are not probed yet", harmless=True)

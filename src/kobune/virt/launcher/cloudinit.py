@@ -6,7 +6,7 @@ secret). What the files say is the user's business: nothing is parsed or changed
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,13 +29,19 @@ def host_name(vmi: VirtualMachineInstance) -> str:
 
 
 def no_cloud_files(
-    vmi: VirtualMachineInstance, source: CloudInitNoCloudSource, field: str, read_secret: ReadSecret
+    vmi: VirtualMachineInstance,
+    source: CloudInitNoCloudSource,
+    field: str,
+    read_secret: ReadSecret,
+    public_keys: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """`meta-data`, `user-data` and, when asked for, `network-config`. `field` is the volume's path for errors."""
-    metadata = {
+    metadata: dict[str, object] = {
         "instance-id": f"{vmi.metadata.name}.{vmi.metadata.namespace}",
         "local-hostname": host_name(vmi),
     }
+    if public_keys:
+        metadata["public-keys"] = {str(index): key for index, key in enumerate(public_keys)}
     files = {
         "meta-data": msgspec.json.encode(metadata) + b"\n",
         "user-data": _user_data(source, f"{field}.cloudInitNoCloud", read_secret) or b"",
@@ -47,15 +53,21 @@ def no_cloud_files(
 
 
 def config_drive_files(
-    vmi: VirtualMachineInstance, source: CloudInitConfigDriveSource, field: str, read_secret: ReadSecret
+    vmi: VirtualMachineInstance,
+    source: CloudInitConfigDriveSource,
+    field: str,
+    read_secret: ReadSecret,
+    public_keys: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """`openstack/latest/` with `meta_data.json`, `user_data` and, when asked for, `network_data.json`."""
-    metadata = {
+    metadata: dict[str, object] = {
         "instance_id": f"{vmi.metadata.name}.{vmi.metadata.namespace}",
         "local_hostname": host_name(vmi),
         "hostname": host_name(vmi),
         "uuid": vmi.metadata.uid,
     }
+    if public_keys:
+        metadata["public_keys"] = {str(index): key for index, key in enumerate(public_keys)}
     folder = "openstack/latest"
     files = {
         f"{folder}/meta_data.json": msgspec.json.encode(metadata) + b"\n",

@@ -4,6 +4,9 @@ Owns: turning the agent's words into ours, and leaving out what no user needs (l
 texts are cut, lists are bounded.
 """
 
+import asyncio
+import base64
+import binascii
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +14,7 @@ import msgspec
 from kobune.base.errors import TerminalError
 from kobune.host.guestagent.agent import GuestAgent, NetworkInterface, OsInfo
 from kobune.virt.launcherproto.messages import (
+    ExecResult,
     FilesystemDisk,
     Filesystems,
     FsFreezeStatus,
@@ -22,10 +26,19 @@ from kobune.virt.launcherproto.messages import (
     Users,
 )
 
-__all__ = ["GuestView", "guest_filesystems", "guest_info", "guest_users", "look_inside", "merged_interfaces"]
+__all__ = [
+    "GuestView",
+    "guest_filesystems",
+    "guest_info",
+    "guest_users",
+    "look_inside",
+    "merged_interfaces",
+    "run_in_guest",
+]
 
 MAX_ENTRIES = 256
 MAX_TEXT = 1024
+MAX_OUTPUT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,19 @@ async def guest_filesystems(agent: GuestAgent) -> Filesystems:
     )
 
 
+async def run_in_guest(agent: GuestAgent, program: list[str]) -> ExecResult:
+    """Run a program to its end; the caller limits the time."""
+    pid = await agent.exec(program)
+    delay_s = 0.02
+    while True:
+        status = await agent.exec_status(pid)
+        if status.exited:
+            code = status.exitcode if status.exitcode is not None else 128 + (status.signal or 0)
+            return ExecResult(exit_status=code, stdout=_output(status.out_data), stderr=_output(status.err_data))
+        await asyncio.sleep(delay_s)
+        delay_s = min(delay_s * 2, 0.5)
+
+
 def merged_interfaces(domain: tuple[InterfaceState, ...], guest: tuple[InterfaceState, ...]) -> list[InterfaceState]:
     """The domain's interfaces with what the guest says of the same MAC, then those that only the guest knows."""
     by_mac = {interface.mac.lower(): interface for interface in guest if interface.mac}
@@ -151,6 +177,13 @@ def _os(info: OsInfo) -> GuestOs:
 
 def _freeze_status(text: str) -> FsFreezeStatus | None:
     return FsFreezeStatus(text) if text in ("thawed", "frozen") else None
+
+
+def _output(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True)[:MAX_OUTPUT_BYTES].decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
 
 
 def _cut(text: str) -> str:

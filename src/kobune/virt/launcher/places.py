@@ -16,6 +16,7 @@ class Places:
     private: Path = Path(paths.PRIVATE)
     ephemeral_disks: Path = Path(paths.EPHEMERAL_DISKS)
     container_disks: Path = Path(paths.CONTAINER_DISKS)
+    kernel_boot: Path = Path(paths.KERNEL_BOOT)
     devices: Path = Path("/dev")
     serial_log: Path = Path(paths.SERIAL_LOG)
     termination_log: Path = Path("/dev/termination-log")
@@ -29,6 +30,16 @@ class Places:
     def cloud_init_secrets(self) -> Path:
         """Where the secrets of cloud-init volumes are mounted."""
         return self.private / "cloud-init"
+
+    @property
+    def access_credentials(self) -> Path:
+        """Where the secrets of access credentials are mounted, by index."""
+        return self.private / "access-credentials"
+
+    @property
+    def vmi(self) -> Path:
+        """The VMI as it was synchronised last, for the next launcher process."""
+        return self.private / "vmi.json"
 
     @property
     def journal(self) -> Path:

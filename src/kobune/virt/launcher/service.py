@@ -8,9 +8,11 @@ Owns: the order of things and their limits. It must not parse XML (observation) 
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -30,8 +32,10 @@ from kobune.host.libvirt.types import (
 )
 from kobune.host.run import Runner
 from kobune.virt.domain.document import DomainSource, InvalidSpec
+from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.identity import domain_name
 from kobune.virt.domain.render import render_domain
+from kobune.virt.launcher.credentials import by_agent, fingerprint, propagate
 from kobune.virt.launcher.guest import (
     GuestView,
     guest_filesystems,
@@ -39,11 +43,12 @@ from kobune.virt.launcher.guest import (
     guest_users,
     look_inside,
     merged_interfaces,
+    run_in_guest,
 )
-from kobune.virt.launcher.journal import Journal, read_journal, write_journal
+from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
 from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing
 from kobune.virt.launcher.places import Places
-from kobune.virt.launcher.storage import prepare_disks
+from kobune.virt.launcher.storage import find_kernel, prepare_disks
 from kobune.virt.launcherproto.messages import (
     Command,
     DomainState,
@@ -55,6 +60,8 @@ from kobune.virt.launcherproto.messages import (
     GetGuestInfo,
     GetState,
     GetUsers,
+    GuestExec,
+    GuestPing,
     Hello,
     Kill,
     Pause,
@@ -113,6 +120,9 @@ class LauncherService:
         self._resets = 0
         self._pressed_at_s = float("-inf")
         self._guest: GuestView | None = None
+        self._vmi = _read_stored_vmi(places.vmi)
+        self._credentials: tuple[bool | None, str] = (None, "")
+        self._guest_wake = asyncio.Event()  # ask the guest now, not at the end of the pause
         self._wake = asyncio.Event()  # something happened: look again
         self._connected = asyncio.Event()  # set exactly while `_hypervisor` is there
         self._lost = asyncio.Event()  # the connection to libvirt is gone
@@ -190,6 +200,14 @@ class LauncherService:
                 return await guest_users(self._agent())
             case GetFilesystems():
                 return await guest_filesystems(self._agent())
+            case GuestPing():
+                await self._agent().ping()
+                return Done()
+            case GuestExec(program=program, timeout_s=limit_s):
+                if not program:
+                    raise Refusal(ErrorCode.BAD_REQUEST, "there is no program to run")
+                async with asyncio.timeout(limit_s):
+                    return await run_in_guest(self._agent(), program)
             case GetState() | Subscribe():
                 raise Refusal(ErrorCode.BAD_REQUEST, "the server answers this itself")
 
@@ -206,14 +224,17 @@ class LauncherService:
         async with self._changing:
             if self.ended.is_set():
                 return self._state
+            vmi = self._read_vmi(command.vmi)
             await self._wait_for_libvirt()
             state = await self._look()
             if state.status is not S.NONE:
+                self._remember(vmi, bytes(command.vmi))
                 return state
             self._starting = True
             try:
                 self._publish(status=S.STARTING)
-                await self._start(command)
+                self._remember(vmi, bytes(command.vmi))
+                await self._start(vmi, command.facts)
                 self._trouble = ""
             except KobuneError as error:
                 self._trouble = str(error)
@@ -234,18 +255,30 @@ class LauncherService:
         except TimeoutError as error:
             raise LibvirtUnavailable(f"libvirt did not come up within {LIBVIRT_TIMEOUT_S:g} s") from error
 
-    async def _start(self, command: SyncVirtualMachine) -> None:
+    def _read_vmi(self, document: msgspec.Raw) -> VirtualMachineInstance:
         try:
-            vmi = msgspec.json.decode(command.vmi, type=VirtualMachineInstance)
+            vmi = msgspec.json.decode(document, type=VirtualMachineInstance)
         except msgspec.MsgspecError as error:
             raise InvalidSpec("", f"this is no VirtualMachineInstance: {error}") from error
         if vmi.metadata.uid != self.hello.uid:
             raise InvalidSpec("metadata.uid", f"this launcher belongs to {self.hello.uid}")
+        return vmi
+
+    def _remember(self, vmi: VirtualMachineInstance, document: bytes) -> None:
+        """Keep the VMI for what is done while the guest runs, and for the next launcher process."""
+        if vmi != self._vmi:
+            replace_file(self._places.vmi, document)
+            self._vmi = vmi
+            self._guest_wake.set()
+
+    async def _start(self, vmi: VirtualMachineInstance, facts: Facts) -> None:
         began = time.monotonic()
         hypervisor = self._live()
-        disks = await prepare_disks(vmi, command.facts, self._places, self._runner)
+        disks = await prepare_disks(vmi, facts, self._places, self._runner)
         prepared = time.monotonic()
-        xml = render_domain(DomainSource(vmi, command.facts, disks))
+        kernel = find_kernel(vmi, self._places)
+        cpus = tuple(sorted(os.sched_getaffinity(0)))
+        xml = render_domain(DomainSource(vmi, facts, disks, kernel, cpus))
         log.debug("domain:\n%s", xml)
         if await hypervisor.lookup(self._domain) is not None:  # of an attempt that failed
             await hypervisor.undefine(self._domain)
@@ -369,16 +402,40 @@ class LauncherService:
         while True:
             await self._agent_came.wait()
             attempt = 0
+            given = ""  # a guest that was reset, or restored, may have forgotten them
             while self._state.agent_connected:
                 try:
                     if self._state.status is S.RUNNING:
+                        given = await self._give_credentials(given)
                         await self._look_inside()
                 except KobuneError as error:
                     log.debug("guest agent: %s", error)
-                await asyncio.sleep(GUEST_DELAYS_S[min(attempt, len(GUEST_DELAYS_S) - 1)])
+                self._guest_wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GUEST_DELAYS_S[min(attempt, len(GUEST_DELAYS_S) - 1)]):
+                        await self._guest_wake.wait()
                 attempt += 1
             self._agent_came.clear()
             self._guest = None
+
+    async def _give_credentials(self, given: str) -> str:
+        """Set ssh keys and passwords by the agent when they differ from those `given`; returns what is set now."""
+        vmi = self._vmi
+        if vmi is None or not by_agent(vmi):
+            self._credentials = (None, "")
+            return ""
+        now = fingerprint(vmi, self._places.access_credentials)
+        if now == given:
+            return given
+        try:
+            await propagate(vmi, self._places.access_credentials, self._agent())
+        except LibvirtUnavailable:
+            raise
+        except KobuneError as error:
+            self._credentials = (False, str(error))
+            return ""
+        self._credentials = (True, "")
+        return now
 
     # --- the state ---
 
@@ -412,6 +469,8 @@ class LauncherService:
             guest_os=guest.os,
             fs_freeze=guest.fs_freeze,
             resets=self._resets,
+            credentials_synced=self._credentials[0],
+            credentials_message=self._credentials[1],
             last_error=self._trouble,
         )
         if live.agent_connected:
@@ -493,4 +552,11 @@ class LauncherService:
         self._thawing = asyncio.create_task(thaw())
 
 
-_AGENT = (Freeze, Unfreeze, GetGuestInfo, GetUsers, GetFilesystems)
+def _read_stored_vmi(path: Path) -> VirtualMachineInstance | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=VirtualMachineInstance)
+    except FileNotFoundError:
+        return None
+
+
+_AGENT = (Freeze, Unfreeze, GetGuestInfo, GetUsers, GetFilesystems, GuestPing, GuestExec)

@@ -17,12 +17,13 @@ from kobune.base.quantity import to_bytes
 from kobune.host.disk.image import InvalidImage, create_empty, create_overlay, inspect_image
 from kobune.host.disk.iso import write_iso
 from kobune.host.run import Runner
-from kobune.virt.domain.document import DiskSource, InvalidSpec
+from kobune.virt.domain.document import DiskSource, InvalidSpec, KernelSource
 from kobune.virt.domain.facts import Facts
 from kobune.virt.launcher.cloudinit import CONFIG_DRIVE_LABEL, NO_CLOUD_LABEL, config_drive_files, no_cloud_files
+from kobune.virt.launcher.credentials import public_keys
 from kobune.virt.launcher.places import Places
 
-__all__ = ["prepare_disks"]
+__all__ = ["find_kernel", "prepare_disks"]
 
 MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _CONFIG_LABEL = "cfgdata"
@@ -107,14 +108,35 @@ def _find_disk(root: Path, wanted: str | None, field: str) -> Path:
                 "name one with containerDisk.path"
             )
         path = files[0]
-    # A link in a hostile image could lead to a file of the pod; and a pipe or device would hang or mislead QEMU.
+    return _inside(root, path, f"{field}.containerDisk")
+
+
+def find_kernel(vmi: VirtualMachineInstance, places: Places) -> KernelSource | None:
+    """The files of `firmware.kernelBoot`, or None when it is not asked for. Raises InvalidImage."""
+    firmware = vmi.spec.domain.firmware
+    boot = firmware.kernel_boot if firmware is not None else None
+    if boot is None or boot.container is None:
+        return None
+    found = []
+    for name, path in (("kernelPath", boot.container.kernel_path), ("initrdPath", boot.container.initrd_path)):
+        field = f"spec.domain.firmware.kernelBoot.container.{name}"
+        found.append(_inside(places.kernel_boot, places.kernel_boot / path.lstrip("/"), field) if path else None)
+    kernel, initrd = (None if path is None else str(path) for path in found)
+    return KernelSource(kernel, initrd)
+
+
+def _inside(root: Path, path: Path, field: str) -> Path:
+    """The regular file at `path` in an image's `root`, links resolved.
+
+    A link in a hostile image could lead to a file of the pod; and a pipe or device would hang or mislead QEMU.
+    """
     try:
         resolved = path.resolve(strict=True)
         regular = stat.S_ISREG(resolved.stat().st_mode)
     except OSError as error:
-        raise InvalidImage(f"{field}.containerDisk: {wanted or path.name} is not in the image") from error
+        raise InvalidImage(f"{field}: {path.relative_to(root)} is not in the image") from error
     if not resolved.is_relative_to(root.resolve()) or not regular:
-        raise InvalidImage(f"{field}.containerDisk: {wanted or path.name} is not a regular file of the image")
+        raise InvalidImage(f"{field}: {path.relative_to(root)} is not a regular file of the image")
     return resolved
 
 
@@ -185,9 +207,11 @@ def _files(task: _Task) -> tuple[str, dict[str, bytes]]:
         return next((found for key in keys if (found := _read(folder / key)) is not None), None)
 
     if volume.cloud_init_no_cloud is not None:
-        return NO_CLOUD_LABEL, no_cloud_files(task.vmi, volume.cloud_init_no_cloud, task.field, read_secret)
+        keys = public_keys(task.vmi, places.access_credentials, config_drive=False)
+        return NO_CLOUD_LABEL, no_cloud_files(task.vmi, volume.cloud_init_no_cloud, task.field, read_secret, keys)
     if volume.cloud_init_config_drive is not None:
-        files = config_drive_files(task.vmi, volume.cloud_init_config_drive, task.field, read_secret)
+        keys = public_keys(task.vmi, places.access_credentials, config_drive=True)
+        files = config_drive_files(task.vmi, volume.cloud_init_config_drive, task.field, read_secret, keys)
         return CONFIG_DRIVE_LABEL, files
     if volume.config_map is not None:
         return volume.config_map.volume_label or _CONFIG_LABEL, _folder(places.private / "config-map" / volume.name)

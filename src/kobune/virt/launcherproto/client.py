@@ -24,6 +24,7 @@ from kobune.virt.launcherproto.messages import (
     Command,
     DomainState,
     Done,
+    ExecResult,
     Failure,
     Filesystems,
     Freeze,
@@ -31,7 +32,9 @@ from kobune.virt.launcherproto.messages import (
     GetGuestInfo,
     GetState,
     GetUsers,
+    GuestExec,
     GuestInfo,
+    GuestPing,
     Hello,
     Kill,
     Pause,
@@ -197,6 +200,14 @@ class LauncherClient:
     async def filesystems(self) -> Filesystems:
         """See messages.GetFilesystems."""
         return await self._call(GetFilesystems(), Filesystems)
+
+    async def guest_ping(self) -> None:
+        """See messages.GuestPing."""
+        await self._call(GuestPing(), Done)
+
+    async def guest_exec(self, program: list[str], *, timeout_s: float = 5.0) -> ExecResult:
+        """See messages.GuestExec."""
+        return await self._call(GuestExec(program=program, timeout_s=timeout_s), ExecResult, timeout_s + 5.0)
 
     async def _call(self, command: Command, result_type: type[R], timeout_s: float = COMMAND_TIMEOUT_S) -> R:
         if self._closed:

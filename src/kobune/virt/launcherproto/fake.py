@@ -20,6 +20,7 @@ from kobune.virt.launcherproto.messages import (
     DomainStatus,
     Done,
     ErrorCode,
+    ExecResult,
     ExitInfo,
     Failure,
     Filesystems,
@@ -28,7 +29,9 @@ from kobune.virt.launcherproto.messages import (
     GetFilesystems,
     GetGuestInfo,
     GetUsers,
+    GuestExec,
     GuestInfo,
+    GuestPing,
     Hello,
     InterfaceState,
     Kill,
@@ -165,6 +168,12 @@ class FakeLauncher:
             case GetFilesystems():
                 self._require_agent()
                 return Filesystems()
+            case GuestPing():
+                self._require_agent()
+                return Done()
+            case GuestExec():
+                self._require_agent()
+                return ExecResult(exit_status=0)
             case _:
                 raise Refusal(ErrorCode.BAD_REQUEST, f"{type(command).__name__} is no command for a launcher")
 

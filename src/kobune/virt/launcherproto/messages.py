@@ -23,6 +23,7 @@ __all__ = [
     "DomainStatus",
     "Done",
     "ErrorCode",
+    "ExecResult",
     "ExitInfo",
     "Failure",
     "FilesystemDisk",
@@ -33,9 +34,11 @@ __all__ = [
     "GetGuestInfo",
     "GetState",
     "GetUsers",
+    "GuestExec",
     "GuestFilesystem",
     "GuestInfo",
     "GuestOs",
+    "GuestPing",
     "GuestUser",
     "Hello",
     "InterfaceState",
@@ -155,8 +158,9 @@ class DomainState(Message, frozen=True, kw_only=True, tag_field="result", tag="s
     `sequence` grows by at least one with every change within one launcher process; a smaller one than last time
     means that the launcher process was started anew. Times are RFC 3339 UTC. `kvm` tells what it runs on, `machine`
     the machine type as libvirt resolved it (`pc-q35-7.2`). `memory_bytes` is the guest's memory now. `resets` counts
-    reboots of the guest within this process. `last_error` is the last failure, fit for a user; empty when the last
-    command went well.
+    reboots of the guest within this process. `credentials_synced` is None when there are none to bring into the guest
+    by its agent, else whether the last attempt went well; `credentials_message` says why not. `last_error` is the last
+    failure, fit for a user; empty when the last command went well.
     """
 
     sequence: int
@@ -178,6 +182,8 @@ class DomainState(Message, frozen=True, kw_only=True, tag_field="result", tag="s
     guest_os: GuestOs | None = None
     fs_freeze: FsFreezeStatus | None = None
     resets: int = 0
+    credentials_synced: bool | None = None
+    credentials_message: str = ""
     last_error: str = ""
     versions: Versions = Versions()
 
@@ -259,6 +265,20 @@ class GetFilesystems(Message, frozen=True, kw_only=True, tag_field="command", ta
     """What is mounted. Legal in RUNNING with a connected agent. -> Filesystems."""
 
 
+class GuestPing(Message, frozen=True, kw_only=True, tag_field="command", tag="guestPing"):
+    """Whether the agent answers. Legal in RUNNING with a connected agent. -> Done."""
+
+
+class GuestExec(Message, frozen=True, kw_only=True, tag_field="command", tag="guestExec"):
+    """Run a program in the guest, by its agent, to its end. Legal in RUNNING with a connected agent. -> ExecResult.
+
+    After `timeout_s` the answer is TIMEOUT; the program itself is not ended, the agent has no means to.
+    """
+
+    program: list[str]
+    timeout_s: float = 5
+
+
 Command: TypeAlias = (
     Subscribe
     | GetState
@@ -274,6 +294,8 @@ Command: TypeAlias = (
     | GetGuestInfo
     | GetUsers
     | GetFilesystems
+    | GuestPing
+    | GuestExec
 )
 
 
@@ -320,6 +342,14 @@ class Filesystems(Message, frozen=True, kw_only=True, tag_field="result", tag="f
     """What is mounted."""
 
     filesystems: list[GuestFilesystem] = []
+
+
+class ExecResult(Message, frozen=True, kw_only=True, tag_field="result", tag="exec"):
+    """How a program in the guest ended; its output is cut, and what is no UTF-8 is replaced."""
+
+    exit_status: int
+    stdout: str = ""
+    stderr: str = ""
 
 
 class GuestInfo(Message, frozen=True, kw_only=True, tag_field="result", tag="guestInfo"):
@@ -369,7 +399,7 @@ class Failure(Message, frozen=True, kw_only=True, tag_field="result", tag="failu
     field: str = ""
 
 
-Result: TypeAlias = DomainState | Done | GuestInfo | Users | Filesystems | Failure
+Result: TypeAlias = DomainState | Done | GuestInfo | Users | Filesystems | ExecResult | Failure
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------

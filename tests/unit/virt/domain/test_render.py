@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kobune.virt.domain.document import DiskSource, DomainSource, InvalidSpec
+from kobune.virt.domain.document import DiskSource, DomainSource, InvalidSpec, KernelSource
 from kobune.virt.domain.facts import Facts, InterfaceFacts
 from kobune.virt.domain.render import render_domain
 from support.vmis import UID, vmi, vmi_document
@@ -172,6 +172,24 @@ def test_domain_xml(name: str, golden: Callable[[str, str], None]) -> None:
     ElementTree.fromstring(text)
 
 
+def test_a_kernel_is_booted_directly(golden: Callable[[str, str], None]) -> None:
+    boot = {"kernelArgs": "console=ttyS0", "container": {"image": "k", "kernelPath": "/k", "initrdPath": "/i"}}
+    source = DomainSource(
+        vmi(firmware={"kernelBoot": boot}), TCG, DISKS, KernelSource("/var/run/kubevirt/kernel-boot/k", "/i")
+    )
+    golden("kernel-boot.xml", render_domain(source))
+
+
+def test_dedicated_cpus_are_pinned_one_to_one(golden: Callable[[str, str], None]) -> None:
+    cpu = {"cores": 2, "dedicatedCpuPlacement": True, "isolateEmulatorThread": True}
+    golden("dedicated-cpus.xml", render_domain(DomainSource(vmi(cpu=cpu), TCG, DISKS, cpus=(3, 5, 7))))
+
+
+def test_a_lun_is_a_block_device_on_scsi(golden: Callable[[str, str], None]) -> None:
+    document = vmi_document(devices={"disks": [{"name": "block", "lun": {}}]})
+    golden("lun.xml", render_domain(DomainSource(vmi(document), TCG, DISKS)))
+
+
 def test_the_same_source_gives_the_same_text() -> None:
     source = DomainSource(vmi(), TCG, DISKS)
     assert render_domain(source) == render_domain(source)
@@ -195,6 +213,8 @@ def test_the_same_source_gives_the_same_text() -> None:
         ({"memory": {"guest": "1"}}, "spec.domain.memory.guest"),
         ({"memory": None}, "spec.domain.memory.guest"),
         ({"firmware": {"uuid": "seven"}}, "spec.domain.firmware.uuid"),
+        ({"devices": {"disks": [{"name": "data", "lun": {}}]}}, "spec.domain.devices.disks[0].lun"),
+        ({"cpu": {"cores": 4, "dedicatedCpuPlacement": True}}, "spec.domain.cpu.dedicatedCpuPlacement"),
     ],
 )
 def test_what_cannot_be_rendered_names_its_field(domain: dict[str, Any], field: str) -> None:

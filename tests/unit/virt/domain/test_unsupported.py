@@ -21,15 +21,18 @@ DISK = {"name": "root", "disk": {}}
         ({"devices": {"filesystems": [{"name": "f", "virtiofs": {}}]}}, "spec.domain.devices.filesystems"),
         ({"devices": {"downwardMetrics": {}}}, "spec.domain.devices.downwardMetrics"),
         ({"devices": {"gpus": [{"name": "g"}]}}, "spec.domain.devices.gpus"),
-        ({"devices": {"disks": [DISK, {"name": "seed", "lun": {}}]}}, "spec.domain.devices.disks[1].lun"),
+        (
+            {"devices": {"disks": [DISK, {"name": "seed", "lun": {"reservation": True}}]}},
+            "spec.domain.devices.disks[1].lun.reservation",
+        ),
         (
             {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
             "spec.domain.devices.interfaces[0].sriov",
         ),
         ({"devices": {"tpm": {"persistent": True}}}, "spec.domain.devices.tpm.persistent"),
-        ({"cpu": {"dedicatedCpuPlacement": True}}, "spec.domain.cpu.dedicatedCpuPlacement"),
+        ({"cpu": {"realtime": {}}}, "spec.domain.cpu.realtime"),
         ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
-        ({"firmware": {"kernelBoot": {}}}, "spec.domain.firmware.kernelBoot"),
+        ({"firmware": {"acpi": {"slicNameRef": "s"}}}, "spec.domain.firmware.acpi"),
     ],
 )
 def test_what_is_not_rendered_is_named_by_its_path(domain: dict[str, Any], field: str) -> None:
@@ -50,6 +53,6 @@ def test_a_template_is_named_by_its_own_path() -> None:
 
 def test_what_a_guest_can_do_without_is_harmless() -> None:
     document = vmi_document()
-    document["spec"]["readinessProbe"] = {"guestAgentPing": {}}
+    document["spec"]["domain"]["devices"]["panicDevices"] = [{"model": "pvpanic"}]
     (found,) = unsupported(vmi(document))
-    assert (found.field, found.harmless) == ("spec.readinessProbe.guestAgentPing", True)
+    assert (found.field, found.harmless) == ("spec.domain.devices.panicDevices[0].model", True)

@@ -305,3 +305,36 @@ async def test_a_disk_that_is_not_there_names_the_volume(pod: Pod) -> None:
         await client.sync_virtual_machine(VMI, Facts())
     assert failure.value.code is ErrorCode.INVALID_DISK
     assert "spec.volumes[0].containerDisk" in str(failure.value)
+
+
+async def test_a_program_runs_in_the_guest_to_its_end(pod: Pod) -> None:
+    client, states = await pod.watch()
+    await client.sync_virtual_machine(VMI, Facts())
+    ended = '{"return":{"exited":true,"exitcode":3,"out-data":"aGVsbG8="}}'
+    answers = {**AGENT, "guest-ping": '{"return":{}}', "guest-exec-status": ended, "guest-exec": '{"return":{"pid":7}}'}
+    pod.hypervisor.connect_agent(DOMAIN, answers)
+    await states.wait_until(lambda state: state.agent_connected)
+    await client.guest_ping()
+    result = await client.guest_exec(["/bin/false"])
+    assert (result.exit_status, result.stdout) == (3, "hello")
+    pod.hypervisor.agent = {**answers, "guest-exec-status": '{"return":{"exited":false}}'}
+    with pytest.raises(RetryableFailure) as failure:
+        await client.guest_exec(["/bin/sleep", "60"], timeout_s=0.1)
+    assert failure.value.code is ErrorCode.TIMEOUT
+
+
+async def test_credentials_are_set_by_the_agent_and_again_when_they_change(pod: Pod) -> None:
+    document = vmi_document()
+    document["spec"]["accessCredentials"] = [
+        {"userPassword": {"source": {"secret": {"secretName": "p"}}, "propagationMethod": {"qemuGuestAgent": {}}}}
+    ]
+    secret = pod.places.access_credentials / "0"
+    secret.mkdir(parents=True)
+    (secret / "kobune").write_text("one")
+    client, states = await pod.watch()
+    await client.sync_virtual_machine(json.dumps(document).encode(), Facts())
+    pod.hypervisor.connect_agent(DOMAIN, AGENT)
+    refused = await states.wait_until(lambda state: state.credentials_synced is False)
+    assert "not been found" in refused.credentials_message
+    pod.hypervisor.agent = {**AGENT, "guest-set-user-password": '{"return":{}}'}
+    await states.wait_until(lambda state: state.credentials_synced is True)

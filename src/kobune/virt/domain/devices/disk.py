@@ -26,6 +26,8 @@ def configure(source: DomainSource, domain: Domain) -> None:
         bus = _bus(disk)
         if bus not in _PREFIX:
             raise InvalidSpec(f"{field}.{'cdrom' if device == 'cdrom' else 'disk'}.bus", f"{bus!r} is not a bus")
+        if device == "lun" and not place.block:
+            raise InvalidSpec(f"{field}.lun", f"volume {disk.name!r} is not a block device, which SCSI commands need")
         element = add(
             domain.devices,
             "disk",
@@ -66,7 +68,7 @@ def target_names(disks: Sequence[Disk]) -> dict[str, str]:
 
 def _bus(disk: Disk) -> str:
     device, target = _target(disk)
-    return target.bus or ("sata" if device == "cdrom" else "virtio")
+    return target.bus or {"cdrom": "sata", "lun": "scsi"}.get(device, "virtio")
 
 
 def _target(disk: Disk) -> tuple[str, DiskTarget | CDRomTarget | LunTarget]:
