@@ -146,11 +146,45 @@ def test_each_volume_is_mounted_where_the_launcher_looks() -> None:
     assert pod["spec"]["imagePullSecrets"] == [{"name": "s"}]
 
 
-def test_only_probes_that_reach_the_guest_by_network_go_to_the_pod() -> None:
-    changes = {"livenessProbe": {"httpGet": {"port": 80, "path": "/h"}}, "readinessProbe": {"guestAgentPing": {}}}
+def test_probes_reach_the_guest_by_network_or_through_its_agent() -> None:
+    changes = {
+        "livenessProbe": {"httpGet": {"port": 80, "path": "/h"}},
+        "readinessProbe": {"guestAgentPing": {}, "timeoutSeconds": 5, "periodSeconds": 7},
+    }
     container = compute(launcher_pod(instance(spec_changes=changes), SETTINGS))
     assert container["livenessProbe"] == {"httpGet": {"port": 80, "path": "/h"}}
-    assert "readinessProbe" not in container
+    probe = ["python3", "-sPm", "kobune.virt.launcher.probe", "--timeout-s"]
+    assert container["readinessProbe"] == {
+        "exec": {"command": [*probe, "5", "--guest-agent-ping"]},
+        "timeoutSeconds": 7,
+        "periodSeconds": 7,
+    }
+    changes = {"readinessProbe": {"exec": {"command": ["cat", "/tmp/well"]}}}
+    container = compute(launcher_pod(instance(spec_changes=changes), SETTINGS))
+    assert container["readinessProbe"]["exec"] == {"command": [*probe, "1", "--exec", "--", "cat", "/tmp/well"]}
+
+
+def test_a_kernel_and_credentials_are_mounted() -> None:
+    boot = {"container": {"image": "kernels:1", "kernelPath": "/k", "imagePullSecret": "pull"}}
+    credential = {
+        "sshPublicKey": {
+            "source": {"secret": {"secretName": "keys"}},
+            "propagationMethod": {"qemuGuestAgent": {"users": ["kobune"]}},
+        }
+    }
+    base = instance().spec.domain
+    changes = {
+        "accessCredentials": [credential],
+        "domain": {**msgspec.to_builtins(base), "firmware": {"kernelBoot": boot}},
+    }
+    pod = launcher_pod(instance(spec_changes=changes), SETTINGS)
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    mounts = {mount["name"]: mount for mount in compute(pod)["volumeMounts"]}
+    assert volumes["kernel-boot"]["image"] == {"reference": "kernels:1"}
+    assert mounts["kernel-boot"]["mountPath"] == "/var/run/kubevirt/kernel-boot"
+    assert volumes["access-credential-0"]["secret"] == {"secretName": "keys"}
+    assert mounts["access-credential-0"]["mountPath"] == "/var/run/kubevirt-private/access-credentials/0"
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]
 
 
 @pytest.mark.parametrize(("name", "hostname"), [("vm", "vm"), ("a.b.c", "a"), ("x" * 80, "x" * 63)])

@@ -23,6 +23,8 @@ COMPUTE: Final = "compute"
 QEMU_UID: Final = 107
 DEFAULT_GRACE_PERIOD_S: Final = 30
 POD_GRACE_MARGIN_S: Final = 30
+PROBE: Final = ("python3", "-sPm", "kobune.virt.launcher.probe")
+PROBE_MARGIN_S: Final = 2
 UNPAUSED_GATE: Final = "kubevirt.io/virtual-machine-unpaused"
 
 _KEPT_FROM_POD = ("kubectl.kubernetes.io/last-applied-configuration", "kubevirt.io/latest-observed-api-version")
@@ -170,13 +172,23 @@ def _ports(interface: Interface) -> list[dict[str, Any]]:
 
 
 def _probe(probe: Probe) -> dict[str, Any] | None:
-    """HTTP and TCP probes reach the guest through the pod's address; the others are the guest agent's business."""
-    if probe.http_get is None and probe.tcp_socket is None:
-        return None
+    """HTTP and TCP probes reach the guest through the pod's address; the others go through the guest agent."""
     rendered = msgspec.to_builtins(probe)
+    assert isinstance(rendered, dict)
     rendered.pop("exec", None)
     rendered.pop("guestAgentPing", None)
-    assert isinstance(rendered, dict)
+    if probe.http_get is not None or probe.tcp_socket is not None:
+        return rendered
+    if probe.exec is not None and probe.exec.command:
+        asked = ["--exec", "--", *probe.exec.command]
+    elif probe.guest_agent_ping is not None:
+        asked = ["--guest-agent-ping"]
+    else:
+        return None
+    # The launcher needs a moment itself: it gives up before the kubelet does.
+    limit_s = probe.timeout_seconds or 1
+    rendered["timeoutSeconds"] = limit_s + PROBE_MARGIN_S
+    rendered["exec"] = {"command": [*PROBE, "--timeout-s", str(limit_s), *asked]}
     return rendered
 
 
@@ -204,6 +216,8 @@ def _node_selector(spec: VirtualMachineInstanceSpec) -> dict[str, str]:
     selector = {"kubevirt.io/schedulable": "true", **spec.node_selector}
     if spec.architecture:
         selector["kubernetes.io/arch"] = spec.architecture
+    if spec.domain.cpu is not None and spec.domain.cpu.dedicated_cpu_placement:
+        selector["cpumanager"] = "true"
     machine = spec.domain.machine.type if spec.domain.machine is not None else None
     if machine:
         selector[f"machine-type.node.kubevirt.io/{machine}"] = "true"

@@ -10,6 +10,7 @@ from kobune.api.kubevirt import (
     CloudInitNoCloudSource,
     ContainerDiskSource,
     HostDisk,
+    KernelBootContainer,
     VirtualMachineInstanceSpec,
     Volume,
 )
@@ -18,6 +19,8 @@ __all__ = ["PodVolumes", "pod_volumes"]
 
 PRIVATE: Final = "/var/run/kubevirt-private"
 CONTAINER_DISKS: Final = "/var/run/kubevirt/container-disks"
+KERNEL_BOOT: Final = "/var/run/kubevirt/kernel-boot"
+ACCESS_CREDENTIALS: Final = f"{PRIVATE}/access-credentials"
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ def pod_volumes(spec: VirtualMachineInstanceSpec) -> PodVolumes:
     found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
     for volume in spec.volumes:
         _add(found, volume)
+    _kernel_boot(found, spec)
+    _access_credentials(found, spec)
     return found
 
 
@@ -68,11 +73,35 @@ def _add(found: PodVolumes, volume: Volume) -> None:
         _files(found, volume)
 
 
+def _kernel_boot(found: PodVolumes, spec: VirtualMachineInstanceSpec) -> None:
+    firmware = spec.domain.firmware
+    boot = firmware.kernel_boot if firmware is not None else None
+    if boot is not None and boot.container is not None:
+        _image(found, "kernel-boot", boot.container, KERNEL_BOOT)
+
+
+def _access_credentials(found: PodVolumes, spec: VirtualMachineInstanceSpec) -> None:
+    for index, credential in enumerate(spec.access_credentials):
+        sources = (credential.ssh_public_key, credential.user_password)
+        secret = next((each.source.secret for each in sources if each is not None and each.source.secret), None)
+        if secret is not None:
+            found.mount(
+                f"access-credential-{index}",
+                {"secret": {"secretName": secret.secret_name}},
+                f"{ACCESS_CREDENTIALS}/{index}",
+                read_only=True,
+            )
+
+
 def _container_disk(found: PodVolumes, name: str, disk: ContainerDiskSource) -> None:
+    _image(found, name, disk, f"{CONTAINER_DISKS}/{name}")
+
+
+def _image(found: PodVolumes, name: str, disk: ContainerDiskSource | KernelBootContainer, path: str) -> None:
     source: dict[str, Any] = {"reference": disk.image}
     if disk.image_pull_policy:
         source["pullPolicy"] = disk.image_pull_policy
-    found.mount(name, {"image": source}, f"{CONTAINER_DISKS}/{name}", read_only=True)
+    found.mount(name, {"image": source}, path, read_only=True)
     if disk.image_pull_secret and disk.image_pull_secret not in found.pull_secrets:
         found.pull_secrets.append(disk.image_pull_secret)
 
