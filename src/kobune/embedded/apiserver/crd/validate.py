@@ -274,8 +274,8 @@ def _stored(crd: dict[str, Any], versions: list[dict[str, Any]]) -> list[FieldEr
         if name not in names:
             detail = (
                 f"missing from spec.versions; {name} was previously a storage version, and must remain in "
-                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from "
-                "status.storedVersions"
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
             )
             errors.append(FieldError.invalid(f"{path}[{i}]", name, detail))
     for version in versions:

@@ -115,7 +115,7 @@ def _convert(value: Any, custom: bool) -> Any:
     if custom and value.get("x-kubernetes-preserve-unknown-fields") is True and value.get("type") == "object":
         # Validators of v2 would refuse what is preserved, so nothing is said about the content.
         value = {k: v for k, v in value.items() if k not in ("properties", "additionalProperties")}
-    result = {}
+    result: dict[str, Any] = {}
     for key, child in value.items():
         if key == "$ref" and isinstance(child, str):
             result["$ref"] = f"#/definitions/{child.rsplit('/', 1)[-1]}"
