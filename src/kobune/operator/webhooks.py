@@ -4,16 +4,18 @@ The names are KubeVirt's, because refusals carry them.
 """
 
 import base64
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kobune.operator.names import PART_OF, VIRT_API_SERVICE
+from kobune.operator.names import PART_OF, VIRT_API_SERVICE, service_account
 
 __all__ = ["MUTATING", "VALIDATING", "Webhook", "api_services", "webhook_configurations"]
 
 Manifest = dict[str, Any]
 SUBRESOURCES_GROUP: Final = "subresources.kubevirt.io"
 SUBRESOURCES_VERSIONS: Final = ("v1", "v1alpha3")
+_WRITERS: Final = ("virt-controller", "virt-handler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Webhook:
     resources: tuple[str, ...]
     operations: tuple[str, ...]
     versions: tuple[str, ...] = ("v1", "v1alpha3")
+    spares_components: bool = False
+    """Kobune's own components write the status many times; asking about that would only cost time."""
 
     @property
     def path(self) -> str:
@@ -33,13 +37,25 @@ class Webhook:
 
 
 MUTATING: Final = (
-    Webhook("virtualmachines-mutator.kubevirt.io", "kubevirt.io", ("virtualmachines",), ("CREATE", "UPDATE")),
+    Webhook(
+        "virtualmachines-mutator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachines",),
+        ("CREATE", "UPDATE"),
+        spares_components=True,
+    ),
     Webhook("virtualmachineinstances-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstances",), ("CREATE",)),
     Webhook("migrations-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstancemigrations",), ("CREATE",)),
 )
 
 VALIDATING: Final = (
-    Webhook("virtualmachine-validator.kubevirt.io", "kubevirt.io", ("virtualmachines",), ("CREATE", "UPDATE")),
+    Webhook(
+        "virtualmachine-validator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachines",),
+        ("CREATE", "UPDATE"),
+        spares_components=True,
+    ),
     Webhook(
         "virtualmachineinstances-create-validator.kubevirt.io",
         "kubevirt.io",
@@ -51,6 +67,7 @@ VALIDATING: Final = (
         "kubevirt.io",
         ("virtualmachineinstances",),
         ("UPDATE",),
+        spares_components=True,
     ),
     Webhook(
         "virtualmachinereplicaset-validator.kubevirt.io",
@@ -91,7 +108,7 @@ def _configuration(kind: str, webhooks: tuple[Webhook, ...], namespace: str, ca_
 
 
 def _webhook(webhook: Webhook, namespace: str, ca_certificate: bytes) -> Manifest:
-    return {
+    rendered: Manifest = {
         "name": webhook.name,
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
@@ -112,6 +129,11 @@ def _webhook(webhook: Webhook, namespace: str, ca_certificate: bytes) -> Manifes
             }
         ],
     }
+    if webhook.spares_components:
+        accounts = [f"system:serviceaccount:{namespace}:{service_account(item)}" for item in _WRITERS]
+        expression = f'request.operation != "UPDATE" || !(request.userInfo.username in {json.dumps(accounts)})'
+        rendered["matchConditions"] = [{"name": "not-by-components", "expression": expression}]
+    return rendered
 
 
 def api_services(namespace: str, ca_certificate: bytes) -> list[Manifest]:
