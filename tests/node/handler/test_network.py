@@ -234,7 +234,7 @@ async def test_a_pod_network_that_reflects_broadcasts_does_not_confuse_the_bridg
         facts = await networks.ensure("pod-1", lab.pod.pid, vmi({"bridge": {}}))
         # The kernel takes up to a second to notice that eth0 is up again; before that nothing is reflected.
         async with asyncio.timeout(5):
-            while "state forwarding" not in inside(lab.pod, "bridge", "link", "show", "dev", "eth0").stdout:
+            while "state forwarding" not in inside(lab.pod, "bridge", "link", "show", "dev", "eth0").stdout:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         lab.plug_guest(facts[0].mac)
         assert lab.dhcp()["ip"] == "10.99.0.2"
