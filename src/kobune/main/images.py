@@ -89,7 +89,7 @@ async def ensure_images(
 ) -> dict[str, BuiltImage]:
     """Build what is not in `cache_dir` yet; each image as an OCI archive with the name that it is to be imported by.
 
-    `progress` gets one line a step, with seconds. Building needs root (or user namespaces), mmdebstrap and the network;
+    `progress` gets one line a step, with seconds. Building needs root, mmdebstrap and the network;
     finding everything built already needs some milliseconds and none of these.
     Raises ImageError.
     """
