@@ -1,0 +1,196 @@
+"""Webhooks from a question to a verdict, and the wire format around them."""
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceMigration
+from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict, decode_review, encode_verdict
+from kobune.virt.admission.webhooks import Webhooks
+from support.vms import instance, instance_dict, machine_dict, spec
+
+
+class Cluster:
+    def __init__(self, *gates: str, vmi: VirtualMachineInstance | None = None, active: int = 0) -> None:
+        self._gates, self._vmi, self._active = frozenset(gates), vmi, active
+
+    def gates(self) -> frozenset[str]:
+        return self._gates
+
+    async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
+        return self._vmi
+
+    async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
+        raw = {"metadata": {"name": "m", "uid": "other"}, "spec": {"vmiName": vmi_name}}
+        return [msgspec.convert(raw, VirtualMachineInstanceMigration)] * self._active
+
+
+async def ask(
+    path: str,
+    obj: dict[str, Any],
+    *,
+    old: dict[str, Any] | None = None,
+    version: str = "v1",
+    username: str = "alice",
+    cluster: Cluster | None = None,
+) -> Verdict:
+    request = AdmissionRequest(
+        "uid", "UPDATE" if old is not None else "CREATE", version, "ns", "vm", username, obj, old, False
+    )
+    return await Webhooks(cluster or Cluster(), namespace="kobune").answer(path, request)
+
+
+def fields(verdict: Verdict) -> list[tuple[str, str]]:
+    return [(problem.field, problem.reason) for problem in verdict.problems]
+
+
+async def test_a_good_machine_is_admitted_without_a_word() -> None:
+    verdict = await ask("/virtualmachine-validator", machine_dict())
+    assert verdict == Verdict()
+
+
+async def test_running_is_admitted_with_a_warning() -> None:
+    obj = machine_dict(strategy=None)
+    obj["spec"]["running"] = False
+    verdict = await ask("/virtualmachine-validator", obj)
+    assert verdict.allowed
+    assert verdict.warnings == ("spec.running is deprecated, please use spec.runStrategy instead.",)
+
+
+async def test_misspelt_metadata_is_pointed_out() -> None:
+    applied = json.dumps({"metadata": {"name": "vm", "label": {"app": "demo"}}})
+    obj = machine_dict(annotations={"kubectl.kubernetes.io/last-applied-configuration": applied})
+    verdict = await ask("/virtualmachine-validator", obj)
+    assert verdict.allowed
+    assert "did you mean metadata.labels?" in verdict.warnings[0]
+
+
+def _with_unused_template() -> dict[str, Any]:
+    obj = machine_dict()
+    obj["spec"]["dataVolumeTemplates"] = [
+        {
+            "metadata": {"name": "dv"},
+            "spec": {"source": {"blank": {}}, "storage": {"resources": {"requests": {"storage": "1Gi"}}}},
+        }
+    ]
+    return obj
+
+
+async def test_an_unused_data_volume_template_is_refused_but_in_old_manifests() -> None:
+    obj = _with_unused_template()
+    refused = await ask("/virtualmachine-validator", obj)
+    assert fields(refused) == [("spec.dataVolumeTemplate[0]", Reason.REQUIRED)]
+    old_manifest = await ask("/virtualmachine-validator", obj, version="v1alpha3")
+    assert old_manifest.allowed
+    assert "no volume uses 'dv'" in old_manifest.warnings[0]
+    # A machine that has it may be changed in v1 afterwards.
+    changed = _with_unused_template()
+    changed["spec"]["runStrategy"] = "Halted"
+    assert (await ask("/virtualmachine-validator", changed, old=obj)).allowed
+
+
+async def test_what_is_stored_stays_manageable_under_newer_rules() -> None:
+    bad = machine_dict()
+    bad["spec"]["template"]["spec"]["domain"]["devices"]["disks"][0]["disk"]["bus"] = "ide"
+    labelled = json.loads(json.dumps(bad))
+    labelled["metadata"]["labels"] = {"a": "b"}
+    assert (await ask("/virtualmachine-validator", labelled, old=bad)).allowed
+    changed = json.loads(json.dumps(bad))
+    changed["spec"]["runStrategy"] = "Halted"
+    assert not (await ask("/virtualmachine-validator", changed, old=bad)).allowed
+
+
+async def test_what_kobune_cannot_do_is_refused_by_its_path_once_the_rest_is_right() -> None:
+    obj = machine_dict()
+    domain = obj["spec"]["template"]["spec"]["domain"]
+    domain["launchSecurity"] = {"tdx": {}}
+    refused = await ask("/virtualmachine-validator", obj)
+    assert fields(refused) == [
+        ("spec.template.spec.domain.launchSecurity", Reason.NOT_SUPPORTED),
+    ]
+    domain["devices"]["disks"][0]["disk"]["bus"] = "ide"
+    assert fields(await ask("/virtualmachine-validator", obj)) == [
+        ("spec.template.spec.domain.devices.disks[0].disk.bus", Reason.INVALID),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "username", "allowed"),
+    [
+        ({"labels": {"mine": "2"}}, "alice", True),
+        ({"labels": {"kubevirt.io/nodeName": "n"}}, "alice", False),
+        ({"labels": {"kubevirt.io/nodeName": "n"}}, "system:serviceaccount:kobune:kobune-virt-controller", True),
+        ({"labels": {"kubevirt.io/nodeName": "n"}}, "system:serviceaccount:other:kobune-virt-controller", False),
+        ({"spec_changes": {"nodeSelector": {"a": "b"}}}, "alice", False),
+        ({"status": {"nodeName": "n"}}, "alice", True),
+    ],
+)
+async def test_people_may_not_change_what_runs(changes: dict[str, Any], username: str, allowed: bool) -> None:
+    verdict = await ask(
+        "/virtualmachineinstances-update-validator",
+        instance_dict(**changes),
+        old=instance_dict(),
+        username=username,
+    )
+    assert verdict.allowed is allowed
+
+
+async def test_migrations_need_an_instance_that_is_not_migrating() -> None:
+    obj = {"metadata": {"name": "m", "uid": "mine"}, "spec": {"vmiName": "vm"}}
+    path = "/migration-create-validator"
+    assert 'VMI "ns/vm" does not exist' in (await ask(path, obj)).message
+    assert (await ask(path, obj, cluster=Cluster(vmi=instance(phase="Running")))).allowed
+    ended = await ask(path, obj, cluster=Cluster(vmi=instance(phase="Failed")))
+    assert "finalized" in ended.message
+    busy = await ask(path, obj, cluster=Cluster(vmi=instance(phase="Running"), active=1))
+    assert "in-flight migration detected" in busy.message
+
+
+async def test_what_cannot_be_decoded_is_a_bad_request() -> None:
+    obj = {"metadata": {"name": "a"}, "spec": spec(domain={"devices": {}, "memory": {"guest": "64MiB"}})}
+    verdict = await ask("/virtualmachineinstances-mutator", obj)
+    assert (verdict.code, verdict.allowed) == (400, False)
+    assert "spec.domain.memory.guest" in verdict.message
+
+
+async def test_gates_open_what_they_guard() -> None:
+    obj = machine_dict()
+    obj["spec"]["template"]["spec"]["volumes"] = [{"name": "root", "hostDisk": {"path": "/d/x.img", "type": "Disk"}}]
+    assert fields(await ask("/virtualmachine-validator", obj)) == [("spec.template.spec.volumes[0]", Reason.INVALID)]
+    opened = await ask("/virtualmachine-validator", obj, cluster=Cluster("HostDisk"))
+    assert opened.allowed
+
+
+def test_a_review_is_read_and_answered_in_its_own_format() -> None:
+    body = {
+        "request": {
+            "uid": "u",
+            "operation": "CREATE",
+            "kind": {"group": "kubevirt.io", "version": "v1", "kind": "VirtualMachine"},
+            "namespace": "ns",
+            "userInfo": {"username": "alice"},
+            "object": {"spec": {"a": 1}},
+            "oldObject": None,
+            "dryRun": True,
+        }
+    }
+    request = decode_review(json.dumps(body).encode())
+    assert (request.uid, request.version, request.username, request.dry_run) == ("u", "v1", "alice", True)
+    answer = json.loads(encode_verdict(request, Verdict(patched={"spec": {"a": 1}, "metadata": {"b": 2}})))
+    assert json.loads(base64.b64decode(answer["response"]["patch"])) == [
+        {"op": "add", "path": "/metadata", "value": {"b": 2}}
+    ]
+    refused = json.loads(encode_verdict(request, Verdict((Problem("f", Reason.INVALID, "m"),), ("w",))))["response"]
+    assert refused["status"]["details"] == {"causes": [{"message": "m", "reason": "FieldValueInvalid", "field": "f"}]}
+    assert (refused["status"]["code"], refused["allowed"]) == (422, False)
+    assert "warnings" not in refused
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"request": {}}', b'{"request": null}', b"\xff"])
+def test_anything_else_is_no_review(body: bytes) -> None:
+    with pytest.raises(ValueError, match="not an AdmissionReview"):
+        decode_review(body)
