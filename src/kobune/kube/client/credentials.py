@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import ssl
+from asyncio import sslproto
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +19,8 @@ from kobune.kube.client.config import ClientConfig, ConfigError, ExecPlugin
 
 __all__ = ["Credentials", "tls_context"]
 
+TLS_BUFFER_BYTES = 32 * 1024
+"""Two TLS records."""
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXEC_TIMEOUT_S = 60.0
 _EXPIRY_MARGIN = timedelta(seconds=30)
@@ -64,6 +67,8 @@ class Credentials:
         if self._config.exec_plugin is not None:
             await self._run_plugin_if_due(self._config.exec_plugin)
         if self._tls is None:
+            # asyncio gives each TLS connection a buffer of 256 KiB at once; a process with sixty watches feels it.
+            sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
             certificate, key = self._config.client_certificate_pem, self._config.client_key_pem
             if self._exec is not None and self._exec.certificate_pem is not None:
                 certificate, key = self._exec.certificate_pem, self._exec.key_pem
