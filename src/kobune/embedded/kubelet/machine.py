@@ -8,9 +8,23 @@ from pathlib import Path
 
 from kobune.api.core import NodeSystemInfo
 
-__all__ = ["Machine", "machine_architecture", "own_address", "read_machine"]
+__all__ = [
+    "MEMORY_RESERVE_BYTES",
+    "Machine",
+    "Pressure",
+    "machine_architecture",
+    "own_address",
+    "read_machine",
+    "read_pressure",
+]
 
 KUBELET_VERSION = "v1.33.0+kobune"
+MEMORY_RESERVE_BYTES = 100 << 20
+"""Kept free of pods: the kubelet's usual hard limit of available memory."""
+MIN_DISK_SHARE = 0.1
+MIN_DISK_BYTES = 5 << 30
+MIN_INODES_SHARE = 0.05
+MIN_PIDS = 1000
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -25,11 +39,33 @@ class Machine:
     info: NodeSystemInfo
 
 
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What is running out on the machine, by the kubelet's usual thresholds."""
+
+    memory: bool = False
+    disk: bool = False
+    pid: bool = False
+
+
+def read_pressure(root: Path) -> Pressure:
+    """Of this machine now; `root` is a directory on the file system that pods use."""
+    stats = os.statvfs(root)
+    free_bytes = stats.f_frsize * stats.f_bavail
+    inodes_short = stats.f_files > 0 and stats.f_favail < stats.f_files * MIN_INODES_SHARE
+    return Pressure(
+        memory=_meminfo("MemAvailable") < MEMORY_RESERVE_BYTES,
+        # A share of a large disk is a lot: what counts is that the next disk image still fits.
+        disk=free_bytes < min(stats.f_frsize * stats.f_blocks * MIN_DISK_SHARE, MIN_DISK_BYTES) or inodes_short,
+        pid=_free_pids() < MIN_PIDS,
+    )
+
+
 def read_machine(root: Path, runtime: str, runtime_version: str) -> Machine:
     """Of this machine; `root` is a directory on the file system that pods use."""
     return Machine(
         cpus=len(os.sched_getaffinity(0)),
-        memory_bytes=_memory_bytes(),
+        memory_bytes=_meminfo("MemTotal"),
         disk_bytes=_disk_bytes(root),
         hugepages=_hugepages(),
         info=NodeSystemInfo(
@@ -64,11 +100,18 @@ def own_address() -> str:
         return address
 
 
-def _memory_bytes() -> int:
+def _meminfo(name: str) -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _free_pids() -> int:
+    limit = int(Path("/proc/sys/kernel/pid_max").read_text())
+    # The fourth field of loadavg is RUNNING/ALL kernel scheduling entities.
+    used = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    return limit - used
 
 
 def _disk_bytes(root: Path) -> int:

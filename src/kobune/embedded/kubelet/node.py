@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from kobune.api.core import Node
 from kobune.base.clock import Clock, format_micro_time, format_time
 from kobune.embedded.kubelet.devices import DevicePlugins
-from kobune.embedded.kubelet.machine import Machine
+from kobune.embedded.kubelet.machine import MEMORY_RESERVE_BYTES, Machine, Pressure
 from kobune.host.cri.types import CriError, CriRuntime
 from kobune.kube.client.core import LEASES, NODES
 from kobune.kube.client.errors import AlreadyExists, ApiError, NotFound
@@ -43,6 +43,7 @@ class NodeIdentity:
 def node_status(
     identity: NodeIdentity,
     machine: Machine,
+    pressure: Pressure,
     devices: Mapping[str, tuple[int, int]],
     runtime: Mapping[str, tuple[bool, str]],
     images: list[dict[str, Any]],
@@ -61,6 +62,7 @@ def node_status(
         **{name: str(amount) for name, amount in machine.hugepages.items()},
     }
     capacity, allocatable = dict(base), dict(base)
+    allocatable["memory"] = f"{max(machine.memory_bytes - MEMORY_RESERVE_BYTES, 0) // 1024}Ki"
     gone = {name for name in (stored.status.capacity if stored else {}) if "/" in name} - devices.keys()
     for name in sorted(gone):
         capacity[name] = allocatable[name] = "0"
@@ -71,9 +73,12 @@ def node_status(
         problems = ["container runtime is down"]
     ready = not problems
     wanted = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        *(
+            (kind, "True" if pressed else "False", *(bad if pressed else good))
+            for (kind, bad, good), pressed in zip(
+                _PRESSURES, (pressure.memory, pressure.disk, pressure.pid), strict=True
+            )
+        ),
         (
             "Ready",
             "True" if ready else "False",
@@ -115,6 +120,26 @@ def node_status(
     }
 
 
+# Condition, then reason and message with and without pressure, as kubelets word them.
+_PRESSURES = (
+    (
+        "MemoryPressure",
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ),
+    (
+        "DiskPressure",
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ),
+    (
+        "PIDPressure",
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ),
+)
+
+
 class NodeRegistration:
     """Registers the node and keeps its status and Lease."""
 
@@ -126,6 +151,7 @@ class NodeRegistration:
         identity: NodeIdentity,
         machine: Machine,
         clock: Clock,
+        read_pressure: Callable[[], Pressure],
     ) -> None:
         self._client = client
         self._cri = cri
@@ -133,6 +159,7 @@ class NodeRegistration:
         self._identity = identity
         self._machine = machine
         self._clock = clock
+        self._read_pressure = read_pressure
         self._changed = asyncio.Event()
         self._written: dict[str, Any] | None = None
         self._written_at = clock.now()
@@ -201,7 +228,14 @@ class NodeRegistration:
         except CriError as error:
             runtime, images = {"RuntimeReady": (False, error.message)}, []
         status = node_status(
-            self._identity, self._machine, self._devices.capacity(), runtime, images, node, format_time(now)
+            self._identity,
+            self._machine,
+            self._read_pressure(),
+            self._devices.capacity(),
+            runtime,
+            images,
+            node,
+            format_time(now),
         )
         if self._written == _without_heartbeat(status) and now - self._written_at < STATUS_MAX_AGE:
             return

@@ -13,7 +13,7 @@ from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.dns import read_host_dns
 from kobune.embedded.kubelet.images import ImageError, Images
 from kobune.embedded.kubelet.instance import NodeInstance
-from kobune.embedded.kubelet.machine import own_address, read_machine
+from kobune.embedded.kubelet.machine import own_address, read_machine, read_pressure
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.node import NodeIdentity, NodeRegistration
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
@@ -152,7 +152,9 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
         )
         port = await server.start()
         identity = NodeIdentity(config.node_name, address, port, config.pod_subnet, config.labels)
-        registration = NodeRegistration(client, cri, devices, identity, machine, clock)
+        registration = NodeRegistration(
+            client, cri, devices, identity, machine, clock, lambda: read_pressure(config.root)
+        )
         await devices.start()
         registered = asyncio.Event()
         try:

@@ -14,7 +14,7 @@ from kobune.embedded.kubelet.certificates import ensure_serving_certificate
 from kobune.embedded.kubelet.dns import parse_resolv_conf, pod_dns
 from kobune.embedded.kubelet.images import ImageError, Images, default_policy, registry_auth
 from kobune.embedded.kubelet.instance import NodeInstance
-from kobune.embedded.kubelet.machine import Machine
+from kobune.embedded.kubelet.machine import Machine, Pressure, read_pressure
 from kobune.embedded.kubelet.node import NodeIdentity, node_status
 from kobune.embedded.kubelet.qos import qos_class
 from kobune.embedded.kubelet.render import DnsConfig
@@ -136,9 +136,12 @@ def status(
     runtime: dict[str, tuple[bool, str]],
     stored: Node | None = None,
     devices: dict[str, tuple[int, int]] | None = None,
+    pressure: Pressure | None = None,
 ) -> dict[str, Any]:
     identity = NodeIdentity("node1", "192.0.2.1", 10250, "10.42.0.0/24", {})
-    return node_status(identity, a_machine(), devices or {}, runtime, [], stored, "2026-05-04T12:00:00Z")
+    return node_status(
+        identity, a_machine(), pressure or Pressure(), devices or {}, runtime, [], stored, "2026-05-04T12:00:00Z"
+    )
 
 
 GOOD = {"RuntimeReady": (True, ""), "NetworkReady": (True, "")}
@@ -148,6 +151,7 @@ def test_a_node_tells_what_it_has() -> None:
     found = status(GOOD, devices={"devices/tun": (3, 2)})
     assert found["capacity"]["cpu"] == "4"
     assert found["capacity"]["memory"] == "8388608Ki"
+    assert found["allocatable"]["memory"] == "8286208Ki"
     assert (found["capacity"]["devices/tun"], found["allocatable"]["devices/tun"]) == ("3", "2")
     assert found["addresses"][0] == {"type": "InternalIP", "address": "192.0.2.1"}
     assert found["daemonEndpoints"] == {"kubeletEndpoint": {"Port": 10250}}
@@ -170,6 +174,21 @@ def test_resources_of_plugins_that_left_stay_with_zero() -> None:
 def test_readiness_follows_the_runtime(runtime: dict[str, tuple[bool, str]], ready: str, message: str) -> None:
     condition = next(own for own in status(runtime)["conditions"] if own["type"] == "Ready")
     assert (condition["status"], condition["message"]) == (ready, message)
+
+
+def test_pressure_is_told() -> None:
+    conditions = {own["type"]: own for own in status(GOOD, pressure=Pressure(memory=True, disk=True))["conditions"]}
+    assert (conditions["MemoryPressure"]["status"], conditions["MemoryPressure"]["reason"]) == (
+        "True",
+        "KubeletHasInsufficientMemory",
+    )
+    assert conditions["DiskPressure"]["message"] == "kubelet has disk pressure"
+    assert conditions["PIDPressure"]["status"] == "False"
+    assert conditions["Ready"]["status"] == "True"
+
+
+def test_this_machine_has_room_for_processes(tmp_path: Path) -> None:
+    assert not read_pressure(tmp_path).pid
 
 
 def test_transition_times_change_with_the_status_only_and_foreign_conditions_stay() -> None:
