@@ -56,7 +56,9 @@ class Cluster:
     def add(self, resource: str, namespace: str, name: str, uid: str) -> None:
         obj = {"apiVersion": "v1", "kind": "X", "metadata": {"name": name, "namespace": namespace, "uid": uid}}
         kind, body = encode_object(obj, 1)
-        item = Item(Entry(1, Key(resource, namespace, name), 1, 0, False, kind, body), b'{"kind":"X","apiVersion":"v1",')
+        item = Item(
+            Entry(1, Key(resource, namespace, name), 1, 0, False, kind, body), b'{"kind":"X","apiVersion":"v1",'
+        )
         self.items[(resource, namespace, name)] = item
 
     def find(self, resource: str, namespace: str, name: str) -> Item | None:

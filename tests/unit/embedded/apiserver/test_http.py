@@ -79,7 +79,12 @@ class Client:
         async with asyncio.timeout(5):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = next(
-                (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+                (
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length")
+                ),
+                0,
             )
             return head, await self.reader.readexactly(length)
 
@@ -120,7 +125,9 @@ async def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
 
 
 async def test_a_chunked_body_is_joined(client: Client, application: Application) -> None:
-    await client.send(b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    await client.send(
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    )
     assert (await client.response())[1] == b"abcde"
 
 

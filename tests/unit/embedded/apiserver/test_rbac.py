@@ -87,7 +87,9 @@ async def test_a_binding_counts_in_its_namespace_only(storage: Storage) -> None:
 async def test_service_accounts_are_bound_by_namespace_and_name(storage: Storage) -> None:
     authorizer = Authorizer(storage)
     await bind(storage, "", "b", "view", {"kind": "ServiceAccount", "name": "robot", "namespace": "n"})
-    assert authorizer.allowed(Attributes(service_account_user("n", "robot"), "get", "", "v1", "x", "configmaps", "", "a"))
+    assert authorizer.allowed(
+        Attributes(service_account_user("n", "robot"), "get", "", "v1", "x", "configmaps", "", "a")
+    )
     assert not authorizer.allowed(Attributes(service_account_user("m", "robot"), "get", "", "v1", "x", "configmaps"))
 
 

@@ -61,7 +61,7 @@ def test_field_selectors_match_and_unescape() -> None:
 
 
 def test_a_malformed_field_selector_is_refused() -> None:
-    with pytest.raises(SelectorError, match="can't understand 'metadata.name'"):
+    with pytest.raises(SelectorError, match=r"can't understand 'metadata\.name'"):
         parse_fields("metadata.name")
 
 
