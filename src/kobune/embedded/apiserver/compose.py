@@ -9,6 +9,7 @@ from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
+from kobune.embedded.apiserver.admission.policies import Policies
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
 from kobune.embedded.apiserver.admission.review import WebhookClient
 from kobune.embedded.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
@@ -79,6 +80,12 @@ class Server:
             EscalationCheck(authorizer),
             LimitRanger(storage),
             MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
+            Policies(
+                storage.collection(_HOOKS + "validatingadmissionpolicies"),
+                storage.collection(_HOOKS + "validatingadmissionpolicybindings"),
+                matcher,
+                self.registry,
+            ),
             ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
         ]
         services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})

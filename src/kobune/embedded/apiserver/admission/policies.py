@@ -157,12 +157,13 @@ class Policies:
             "request": shown,
             "namespaceObject": self._matcher.namespace_object(call),
         }
+        name = str(request.get("name", ""))
         for params in self._params(binding, call):
             if isinstance(params, Denial):
-                self._act(binding, params, call)
+                self._act(binding, params, call, name)
                 continue
             for denial in binding.program.evaluate({**bindings, "params": params}):
-                self._act(binding, denial, call)
+                self._act(binding, denial, call, name)
 
     def _params(self, binding: _Binding, call: Call) -> "list[dict[str, Any] | Denial | None]":
         """The parameter objects to evaluate with; [None] for a policy without parameters."""
@@ -170,10 +171,7 @@ class Policies:
         if not kind or not reference:
             return [None]
         group, _, version = str(kind.get("apiVersion", "")).rpartition("/")
-        resource = next(
-            (r for r in self._registry.resources() if (r.info.group, r.info.version, r.info.kind) == (group, version, kind.get("kind"))),
-            None,
-        )
+        resource = self._registry.find_kind(group, version, str(kind.get("kind", "")))
         found: list[dict[str, Any] | Denial | None] = []
         if resource is not None:
             space = reference.get("namespace") or (call.info.namespace if resource.info.namespaced else "")
@@ -191,7 +189,7 @@ class Policies:
         return [Denial(text, "Invalid")]
 
     @staticmethod
-    def _act(binding: _Binding, denial: Denial, call: Call) -> None:
+    def _act(binding: _Binding, denial: Denial, call: Call, name: str) -> None:
         """Deny, warn or only audit, as the binding says."""
         actions = binding.spec.get("validationActions") or []
         named = f"ValidatingAdmissionPolicy '{binding.policy}' with binding '{binding.name}'"
@@ -201,8 +199,8 @@ class Policies:
             return
         info = call.resource.info
         text = f"{named} denied request: {denial.message}"
-        details: dict[str, Any] = {"name": call.info.name, "kind": info.plural, "causes": [{"message": text}]}
+        details: dict[str, Any] = {"name": name, "kind": info.plural, "causes": [{"message": text}]}
         if info.group:
             details["group"] = info.group
-        message = f'{info.qualified} "{call.info.name}" is forbidden: {text}'
+        message = f'{info.qualified} "{name}" is forbidden: {text}'
         raise StatusError(_CODES.get(denial.reason, 422), denial.reason, message, details)

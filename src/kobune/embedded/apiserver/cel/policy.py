@@ -1,0 +1,123 @@
+"""ValidatingAdmissionPolicies as programs: conditions, variables, validations.
+
+Owns: compiling a policy's spec and deciding on one request. Pure: what the expressions see is given.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program, compile_expression
+from kobune.embedded.apiserver.cel.types import DYN, CelType
+
+__all__ = ["POLICY_VARIABLES", "Denial", "PolicyProgram"]
+
+POLICY_VARIABLES: dict[str, CelType] = dict.fromkeys(
+    ("object", "oldObject", "request", "namespaceObject", "params", "variables"), DYN
+)
+"""What the expressions of a policy may refer to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """One validation that failed; `reason` is a StatusReason."""
+
+    message: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Validation:
+    text: str
+    program: "Program | str"
+    message: str
+    computed: "Program | str | None"
+    reason: str
+
+
+def _compile(text: str) -> "Program | str":
+    """The program, or why there is none."""
+    try:
+        return compile_expression(text, POLICY_VARIABLES)
+    except CelCompileError as error:
+        return str(error)
+
+
+def _run(program: "Program | str", bindings: dict[str, Any]) -> Any:
+    if isinstance(program, str):
+        raise CelRuntimeError(f"compilation failed: {program}")
+    return program.evaluate(bindings)
+
+
+class PolicyProgram:
+    """The compiled spec of a policy. `fails`: an error denies the request (it does not under failurePolicy Ignore)."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.fails = spec.get("failurePolicy", "Fail") != "Ignore"
+        self._conditions = [
+            (c.get("name", ""), _compile(c.get("expression", ""))) for c in spec.get("matchConditions") or ()
+        ]
+        self._variables = [(v.get("name", ""), _compile(v.get("expression", ""))) for v in spec.get("variables") or ()]
+        self._validations = [
+            _Validation(
+                v.get("expression", ""),
+                _compile(v.get("expression", "")),
+                v.get("message", ""),
+                _compile(v["messageExpression"]) if v.get("messageExpression") else None,
+                v.get("reason") or "Invalid",
+            )
+            for v in spec.get("validations") or ()
+        ]
+
+    def evaluate(self, bindings: dict[str, Any]) -> list[Denial]:
+        """What is wrong with a request; empty when nothing is or the policy does not apply.
+
+        `bindings` has object, oldObject, request, namespaceObject and params.
+        """
+        values = {**bindings, "variables": {}}
+        try:
+            if not self._applies(values):
+                return []
+        except CelRuntimeError as error:
+            return [Denial(str(error), "Invalid")] if self.fails else []
+        for name, program in self._variables:
+            try:
+                values["variables"] = {**values["variables"], name: _run(program, values)}
+            except CelRuntimeError:
+                # The error shows, as in the real server, when something uses the variable.
+                continue
+        found = (self._check(validation, values) for validation in self._validations)
+        return [denial for denial in found if denial is not None]
+
+    def _applies(self, values: dict[str, Any]) -> bool:
+        """Whether all conditions hold: one that is false decides, whatever others fail."""
+        failure: CelRuntimeError | None = None
+        for name, program in self._conditions:
+            try:
+                if _run(program, values) is False:
+                    return False
+            except CelRuntimeError as error:
+                failure = CelRuntimeError(f"match condition '{name}': {error}")
+        if failure is not None:
+            raise failure
+        return True
+
+    def _check(self, validation: _Validation, values: dict[str, Any]) -> Denial | None:
+        try:
+            if _run(validation.program, values) is True:
+                return None
+        except CelRuntimeError as error:
+            if not self.fails:
+                return None
+            return Denial(f"expression '{validation.text}' resulted in error: {error}", "Invalid")
+        return Denial(self._message(validation, values), validation.reason)
+
+    @staticmethod
+    def _message(validation: _Validation, values: dict[str, Any]) -> str:
+        if validation.computed is not None:
+            try:
+                text = _run(validation.computed, values)
+                if isinstance(text, str) and text.strip() and "\n" not in text:
+                    return text.strip()
+            except CelRuntimeError:
+                pass
+        return validation.message or f"failed expression: {validation.text.strip()}"
