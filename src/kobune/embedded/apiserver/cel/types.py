@@ -89,30 +89,34 @@ _TEXT: dict[str, Callable[[str], Any]] = {
 }
 
 
-def to_cel(value: Any, schema: dict[str, Any]) -> Any:
-    """A JSON value as `self` of that schema: numbers of type number are doubles, property names are escaped."""
+def to_cel(value: Any, schema: dict[str, Any], *, typed: bool = True) -> Any:
+    """A JSON value as `self` of that schema: numbers of type number are doubles, property names are escaped.
+
+    Times and durations are converted where the type is declared (`typed`); below an object's named fields, whose
+    declared type is dyn, they stay text: the library takes no Python times there. Rules convert them themselves.
+    """
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         values = schema.get("additionalProperties")
         rest = values if isinstance(values, dict) else {}
         if not properties:
-            return {k: to_cel(v, rest) for k, v in value.items()} if rest else value
+            return {k: to_cel(v, rest, typed=typed) for k, v in value.items()} if rest else value
         result = {}
         for key, entry in value.items():
             sub = properties.get(key)
             if sub is None:
-                result[key] = to_cel(entry, rest)
+                result[key] = to_cel(entry, rest, typed=False)
                 continue
             name = _escape(key)
             if name is not None:
-                result[name] = to_cel(entry, sub)
+                result[name] = to_cel(entry, sub, typed=False)
         return result
     if isinstance(value, list):
         items = schema.get("items")
-        return [to_cel(v, items) for v in value] if isinstance(items, dict) else value
+        return [to_cel(v, items, typed=typed) for v in value] if isinstance(items, dict) else value
     if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str) and schema.get("type") == "string":
+    if typed and isinstance(value, str) and schema.get("type") == "string":
         convert = _TEXT.get(_format(schema))
         return convert(value) if convert else value
     return value

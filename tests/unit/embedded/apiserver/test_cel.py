@@ -1,0 +1,123 @@
+"""CEL: types from schemas, escaped names, Kubernetes' functions, policies."""
+
+from typing import Any
+
+import pytest
+
+from kobune.embedded.apiserver.cel import (
+    DYN,
+    CelCompileError,
+    CelRuntimeError,
+    compile_expression,
+    from_schema,
+    to_cel,
+)
+from kobune.embedded.apiserver.cel.policy import Denial, PolicyProgram
+
+
+def evaluate(text: str, value: Any = None) -> Any:
+    return compile_expression(text, {"self": DYN}).evaluate({"self": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("quantity('1.5Gi').compareTo(quantity('1536Mi'))", 0),
+        ("quantity('2').isGreaterThan(quantity('1500m'))", True),
+        ("isQuantity('lots')", False),
+        ("quantity('1Gi').add(quantity('1Gi')) == quantity('2Gi')", True),
+        ("quantity('3').asInteger()", 3),
+        ("url('https://h:8/p?q=1').getPort()", "8"),
+        ("url('https://h/p?q=1').getQuery()['q'][0]", "1"),
+        ("isURL('nope')", False),
+        ("isIP('10.0.0.1') && ip('10.0.0.1').family() == 4", True),
+        ("cidr('10.0.0.0/8').containsIP('10.1.2.3')", True),
+        ("cidr('10.0.0.0/8').prefixLength()", 8),
+        ("'a1b22'.findAll('[0-9]+')", ["1", "22"]),
+        ("[1, 2, 3].isSorted() && [1, 2].sum() == 3", True),
+        ("[1, 2, 1].indexOf(1) + [1, 2, 1].lastIndexOf(1)", 2),
+        ("'a,b'.split(',')[1].upperAscii()", "B"),
+        ("self.?x.orValue(5)", 5),
+        ("cel.bind(x, 2, x * x)", 4),
+    ],
+)
+def test_functions(text: str, result: Any) -> None:
+    assert evaluate(text, {}) == result
+
+
+def test_errors_are_of_two_kinds() -> None:
+    with pytest.raises(CelCompileError):
+        compile_expression("self >", {"self": DYN})
+    with pytest.raises(CelCompileError):
+        compile_expression("self.size()", {"self": from_schema({"type": "integer"})})
+    with pytest.raises(CelRuntimeError, match="no such key: y"):
+        evaluate("self.x.y", {"x": {}})
+
+
+def test_values_follow_their_schema() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "namespace": {"type": "string"},
+            "a-b": {"type": "integer"},
+            "ratio": {"type": "number"},
+            "when": {"type": "string", "format": "date-time"},
+            "for": {"type": "string", "format": "duration"},
+        },
+    }
+    value = {"namespace": "n", "a-b": 1, "ratio": 2, "when": "2024-01-01T00:00:00Z", "for": "90s"}
+    shown = to_cel(value, schema)
+    rule = (
+        "self.__namespace__ == 'n' && self.a__dash__b == 1 && self.ratio == 2.0"
+        " && timestamp(self.when) < timestamp('2025-01-01T00:00:00Z') && duration(self.__for__) == duration('1m30s')"
+    )
+    assert compile_expression(rule, {"self": from_schema(schema)}).evaluate({"self": shown}) is True
+
+
+def test_a_time_is_a_time_where_self_is_one() -> None:
+    schema = {"type": "array", "items": {"type": "string", "format": "date-time"}}
+    program = compile_expression("self[0] < timestamp('2025-01-01T00:00:00Z')", {"self": from_schema(schema)})
+    assert program.evaluate({"self": to_cel(["2024-01-01T00:00:00Z"], schema)}) is True
+
+
+def bindings(obj: Any, **more: Any) -> dict[str, Any]:
+    return {"object": obj, "oldObject": None, "request": {}, "namespaceObject": None, "params": None, **more}
+
+
+def test_a_policy_uses_variables_and_computes_messages() -> None:
+    program = PolicyProgram(
+        {
+            "variables": [{"name": "n", "expression": "size(object.data)"}],
+            "validations": [
+                {
+                    "expression": "variables.n < 2",
+                    "messageExpression": "'has ' + string(variables.n)",
+                    "reason": "Forbidden",
+                },
+                {"expression": "object.data.size() < 3", "message": "too many"},
+            ],
+        }
+    )
+    assert program.evaluate(bindings({"data": {"a": "1"}})) == []
+    assert program.evaluate(bindings({"data": {"a": "1", "b": "2", "c": "3"}})) == [
+        Denial("has 3", "Forbidden"),
+        Denial("too many", "Invalid"),
+    ]
+
+
+def test_a_condition_that_is_false_decides_whatever_others_fail() -> None:
+    conditions = [{"name": "broken", "expression": "object.none == 1"}, {"name": "no", "expression": "false"}]
+    spec = {"matchConditions": conditions, "validations": [{"expression": "false"}]}
+    assert PolicyProgram(spec).evaluate(bindings({})) == []
+    spec["matchConditions"] = conditions[:1]
+    (denial,) = PolicyProgram(spec).evaluate(bindings({}))
+    assert denial.message == "match condition 'broken': no such key: none"
+    assert PolicyProgram({**spec, "failurePolicy": "Ignore"}).evaluate(bindings({})) == []
+
+
+def test_parameters_reach_the_expressions() -> None:
+    program = PolicyProgram({"validations": [{"expression": "object.n <= params.max"}]})
+    assert program.evaluate(bindings({"n": 1}, params={"max": 2})) == []
+    assert program.evaluate(bindings({"n": 3}, params={"max": 2})) == [
+        Denial("failed expression: object.n <= params.max", "Invalid")
+    ]
