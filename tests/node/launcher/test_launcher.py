@@ -155,11 +155,14 @@ async def test_a_guest_boots_and_a_person_logs_in_and_shuts_it_down(
         if name not in ("unshare", "sh"):
             for pid in pids:
                 assert_unprivileged(pid, name)
-    assert (await client.get_state()).agent_connected
+    await states.wait_until(lambda state: state.agent_connected)
     info = await client.guest_info()
     assert info.hostname == "sekai"
     assert info.os.kernel_release == await console.run("uname -r")
     assert any(f.mountpoint == "/" for f in (await client.filesystems()).filesystems)
+    await client.guest_ping()
+    result = await client.guest_exec(["/bin/sh", "-c", "hostname; exit 3"])
+    assert (result.exit_status, result.stdout.strip()) == (3, "sekai")
     await client.shutdown(30)
     ended = await states.wait_for(S.ENDED)
     assert ended.exit is not None

@@ -19,6 +19,7 @@ class Places:
     kernel_boot: Path = Path(paths.KERNEL_BOOT)
     devices: Path = Path("/dev")
     serial_log: Path = Path(paths.SERIAL_LOG)
+    qemu_logs: Path = Path("/var/run/libvirt/cache/libvirt/qemu/log")
     termination_log: Path = Path("/dev/termination-log")
 
     @property

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,31 +22,23 @@ from kobune.base.clock import format_time
 from kobune.base.errors import KobuneError
 from kobune.host.disk.image import InvalidImage
 from kobune.host.guestagent.agent import GuestAgent
-from kobune.host.libvirt.types import (
-    ClosedCallback,
-    DomainEvent,
-    EventCallback,
-    EventKind,
-    Hypervisor,
-    LibvirtError,
-    LibvirtUnavailable,
-)
+from kobune.host.libvirt.types import DomainEvent, DomainInfo, EventKind, LibvirtError, LibvirtUnavailable
 from kobune.host.run import Runner
 from kobune.virt.domain.document import DomainSource, InvalidSpec
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.identity import domain_name
 from kobune.virt.domain.render import render_domain
-from kobune.virt.launcher.credentials import by_agent, fingerprint, propagate
 from kobune.virt.launcher.guest import (
     GuestView,
     guest_filesystems,
     guest_info,
     guest_users,
-    look_inside,
     merged_interfaces,
     run_in_guest,
 )
+from kobune.virt.launcher.guestwatch import GuestWatch
 from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
+from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
 from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
@@ -78,20 +71,17 @@ from kobune.virt.launcherproto.messages import (
 )
 from kobune.virt.launcherproto.server import Refusal
 
-__all__ = ["Connect", "LauncherService"]
+__all__ = ["LauncherService"]
 
 AGENT_TIMEOUT_S = 5
 POWER_BUTTON_EVERY_S = 10.0
-UNKNOWN_AFTER_S = 10.0
-LIBVIRT_TIMEOUT_S = 20.0
-FAST_ATTEMPTS, FAST_DELAY_S, SLOW_DELAY_S = 100, 0.02, 1.0
-GUEST_DELAYS_S = (1.0, 1.0, 2.0, 2.0, 5.0, 10.0, 15.0)
+RETRY_DELAY_S = 1.0
+LAST_WORDS_BYTES = 8192
+MAX_LAST_WORDS = 500
 
 log = logging.getLogger(__name__)
 S = DomainStatus
-
-Connect = Callable[[EventCallback, ClosedCallback], Awaitable[Hypervisor]]
-"""Opens a connection to libvirt; raises LibvirtUnavailable."""
+_QEMUS_OWN = re.compile(r"\bqemu-system-\w+: ")
 
 
 class LauncherService:
@@ -106,8 +96,7 @@ class LauncherService:
         self._domain = domain_name(hello.namespace, hello.name)
         self._places = places
         self._runner = runner
-        self._connect = connect
-        self._hypervisor: Hypervisor | None = None
+        self._line = LibvirtLine(connect, on_up=self._up, on_event=self._on_event, on_away=self._away)
         self._journal = read_journal(places.journal)
         # A domain that was started by a former process is not known until libvirt has answered.
         first = S.UNKNOWN if self._journal.started_at else S.NONE
@@ -119,14 +108,11 @@ class LauncherService:
         self._trouble = ""
         self._resets = 0
         self._pressed_at_s = float("-inf")
-        self._guest: GuestView | None = None
-        self._vmi = _read_stored_vmi(places.vmi)
-        self._credentials: tuple[bool | None, str] = (None, "")
-        self._guest_wake = asyncio.Event()  # ask the guest now, not at the end of the pause
         self._wake = asyncio.Event()  # something happened: look again
-        self._connected = asyncio.Event()  # set exactly while `_hypervisor` is there
-        self._lost = asyncio.Event()  # the connection to libvirt is gone
-        self._agent_came = asyncio.Event()
+        # Held while libvirt is asked, so that an older answer is never published after a newer one.
+        self._looking = asyncio.Lock()
+        self._guest = GuestWatch(places.access_credentials, agent=self._agent, on_change=self._wake.set)
+        self._guest.vmi = _read_stored_vmi(places.vmi)
 
     # --- Service ---
 
@@ -169,30 +155,31 @@ class LauncherService:
             case Pause():
                 self._require(S.RUNNING, S.PAUSED)
                 if self._state.status is S.RUNNING:
-                    await self._live().suspend(self._domain)
+                    await self._line.live().suspend(self._domain)
                 return await self._look()
             case Unpause():
                 self._require(S.RUNNING, S.PAUSED)
                 if self._state.status is S.PAUSED:
-                    await self._live().resume(self._domain)
+                    await self._line.live().resume(self._domain)
+                    self._trouble = ""  # an I/O error that it was paused for is over, or comes back
                 return await self._look()
             case SoftReboot():
                 self._require(S.RUNNING)
-                await self._live().reboot(self._domain, by_agent=self._state.agent_connected)
+                await self._line.live().reboot(self._domain, by_agent=self._state.agent_connected)
                 return Done()
             case Reset():
                 self._require(S.RUNNING, S.PAUSED)
-                await self._live().reset(self._domain)
+                await self._line.live().reset(self._domain)
                 return Done()
             case Freeze(unfreeze_after_s=after_s):
                 await self._agent().fsfreeze_freeze()
                 if after_s > 0:
                     asyncio.get_running_loop().call_later(after_s, self._thaw_later)
-                await self._look_inside()
+                await self._guest.look()
                 return Done()
             case Unfreeze():
                 await self._agent().fsfreeze_thaw()
-                await self._look_inside()
+                await self._guest.look()
                 return Done()
             case GetGuestInfo():
                 return await guest_info(self._agent())
@@ -225,7 +212,7 @@ class LauncherService:
             if self.ended.is_set():
                 return self._state
             vmi = self._read_vmi(command.vmi)
-            await self._wait_for_libvirt()
+            await self._line.wait()
             state = await self._look()
             if state.status is not S.NONE:
                 self._remember(vmi, bytes(command.vmi))
@@ -247,14 +234,6 @@ class LauncherService:
                     await self._look()
             return self._state
 
-    async def _wait_for_libvirt(self) -> None:
-        """The daemon starts beside this process, and virt-handler is usually earlier than both are ready."""
-        try:
-            async with asyncio.timeout(LIBVIRT_TIMEOUT_S):
-                await self._connected.wait()
-        except TimeoutError as error:
-            raise LibvirtUnavailable(f"libvirt did not come up within {LIBVIRT_TIMEOUT_S:g} s") from error
-
     def _read_vmi(self, document: msgspec.Raw) -> VirtualMachineInstance:
         try:
             vmi = msgspec.json.decode(document, type=VirtualMachineInstance)
@@ -266,14 +245,14 @@ class LauncherService:
 
     def _remember(self, vmi: VirtualMachineInstance, document: bytes) -> None:
         """Keep the VMI for what is done while the guest runs, and for the next launcher process."""
-        if vmi != self._vmi:
+        if vmi != self._guest.vmi:
             replace_file(self._places.vmi, document)
-            self._vmi = vmi
-            self._guest_wake.set()
+            self._guest.vmi = vmi
+            self._guest.wake()
 
     async def _start(self, vmi: VirtualMachineInstance, facts: Facts) -> None:
         began = time.monotonic()
-        hypervisor = self._live()
+        hypervisor = self._line.live()
         disks = await prepare_disks(vmi, facts, self._places, self._runner)
         prepared = time.monotonic()
         kernel = find_kernel(vmi, self._places)
@@ -299,56 +278,27 @@ class LauncherService:
         """Keep connected, keep looking, pursue what was asked for; returns once the domain has ended."""
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._stay_connected()),
+                tasks.create_task(self._line.run()),
                 tasks.create_task(self._keep_looking()),
                 tasks.create_task(self._pursue()),
-                tasks.create_task(self._follow_guest()),
+                tasks.create_task(self._guest.run()),
             ]
             await self.ended.wait()
             for task in background:
                 task.cancel()
-        if self._hypervisor is not None:
-            await self._hypervisor.close()
-
-    async def _stay_connected(self) -> None:
-        """Connect to libvirt, and again whenever the connection breaks; the guest does not notice."""
-        attempt = 0
-        disconnected_since = time.monotonic()
-        while True:
-            self._lost.clear()
-            try:
-                hypervisor = await self._connect(self._on_event, self._lost.set)
-                libvirt, qemu = await hypervisor.versions()
-            except LibvirtUnavailable as error:
-                log.log(logging.DEBUG if attempt < FAST_ATTEMPTS else logging.WARNING, "libvirt: %s", error)
-                if time.monotonic() - disconnected_since > UNKNOWN_AFTER_S and self._state.status not in (S.NONE,):
-                    self._publish(status=S.UNKNOWN, last_error=f"libvirt does not answer: {error}")
-                await asyncio.sleep(FAST_DELAY_S if attempt < FAST_ATTEMPTS else SLOW_DELAY_S)
-                attempt += 1
-                continue
-            attempt = 0
-            self._hypervisor = hypervisor
-            self._connected.set()
-            self._publish(versions=Versions(launcher=self.hello.version, libvirt=libvirt, qemu=qemu))
-            self._wake.set()
-            await self._lost.wait()
-            log.warning("the connection to libvirt is gone; connecting again")
-            disconnected_since = time.monotonic()
-            self._hypervisor = None
-            self._connected.clear()
-            await hypervisor.close()
+        await self._line.close()
 
     async def _keep_looking(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._hypervisor is None or self._starting:
+            if not self._line.up or self._starting:
                 continue
             try:
                 await self._look()
             except LibvirtError as error:
                 log.warning("%s", error)
-                await asyncio.sleep(SLOW_DELAY_S)
+                await asyncio.sleep(RETRY_DELAY_S)
                 self._wake.set()
 
     async def _pursue(self) -> None:
@@ -372,7 +322,7 @@ class LauncherService:
         deadline = self._journal.shutdown_deadline_s
         if deadline is None or self._starting or self.ended.is_set():
             return None if deadline is None else 0.2
-        if self._hypervisor is None:
+        if not self._line.up:
             return 0.2
         try:
             state = await self._look()
@@ -381,15 +331,15 @@ class LauncherService:
                 return None
             if left_s <= 0:
                 self._write_journal(msgspec.structs.replace(self._journal, killed=True))
-                await self._live().destroy(self._domain)
+                await self._line.live().destroy(self._domain)
                 await self._look()
                 return 1.0
             since_pressed_s = time.monotonic() - self._pressed_at_s
             if since_pressed_s < POWER_BUTTON_EVERY_S:
                 return min(left_s, POWER_BUTTON_EVERY_S - since_pressed_s)
             if state.status is S.PAUSED and state.pause_reason is PauseReason.USER:
-                await self._live().resume(self._domain)
-            await self._live().shutdown(self._domain)
+                await self._line.live().resume(self._domain)
+            await self._line.live().shutdown(self._domain)
             # A guest that is still booting misses the button: press it again after a while.
             self._pressed_at_s = time.monotonic()
             return min(left_s, POWER_BUTTON_EVERY_S)
@@ -397,58 +347,25 @@ class LauncherService:
             log.warning("shutting down: %s", error)
             return 0.5
 
-    async def _follow_guest(self) -> None:
-        """Once the agent is there: read what it says, often at first (addresses come late), then rarely."""
-        while True:
-            await self._agent_came.wait()
-            attempt = 0
-            given = ""  # a guest that was reset, or restored, may have forgotten them
-            while self._state.agent_connected:
-                try:
-                    if self._state.status is S.RUNNING:
-                        given = await self._give_credentials(given)
-                        await self._look_inside()
-                except KobuneError as error:
-                    log.debug("guest agent: %s", error)
-                self._guest_wake.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GUEST_DELAYS_S[min(attempt, len(GUEST_DELAYS_S) - 1)]):
-                        await self._guest_wake.wait()
-                attempt += 1
-            self._agent_came.clear()
-            self._guest = None
-
-    async def _give_credentials(self, given: str) -> str:
-        """Set ssh keys and passwords by the agent when they differ from those `given`; returns what is set now."""
-        vmi = self._vmi
-        if vmi is None or not by_agent(vmi):
-            self._credentials = (None, "")
-            return ""
-        now = fingerprint(vmi, self._places.access_credentials)
-        if now == given:
-            return given
-        try:
-            await propagate(vmi, self._places.access_credentials, self._agent())
-        except LibvirtUnavailable:
-            raise
-        except KobuneError as error:
-            self._credentials = (False, str(error))
-            return ""
-        self._credentials = (True, "")
-        return now
-
     # --- the state ---
 
     async def _look(self) -> DomainState:
         """Ask libvirt and publish what is new. Raises LibvirtError. Once the domain has ended there is nothing new."""
-        if self.ended.is_set():
-            return self._state
-        info = await self._live().lookup(self._domain)
+        async with self._looking:
+            if self.ended.is_set():
+                return self._state
+            return self._show(await self._line.live().lookup(self._domain))
+
+    def _show(self, info: DomainInfo | None) -> DomainState:
+        """Publish what libvirt's answer means."""
         where = standing(info, self._journal, crash_message=self._trouble)
+        if where.exit is not None and where.exit.crashed and not self._trouble:
+            where = standing(info, self._journal, crash_message=_last_words(self._places.qemu_logs, self._domain))
         if self._starting and where.status in (S.NONE, S.ENDED):
             where = Standing(S.STARTING)
         live = read_live_domain(info.xml) if info is not None else LiveDomain()
-        guest = self._guest if live.agent_connected and self._guest is not None else GuestView()
+        self._guest.tell(connected=live.agent_connected)
+        guest = (self._guest.view if live.agent_connected else None) or GuestView()
         shown = where.status not in (S.NONE, S.STARTING)
         self._publish(
             status=where.status,
@@ -469,19 +386,13 @@ class LauncherService:
             guest_os=guest.os,
             fs_freeze=guest.fs_freeze,
             resets=self._resets,
-            credentials_synced=self._credentials[0],
-            credentials_message=self._credentials[1],
+            credentials_synced=self._guest.credentials[0],
+            credentials_message=self._guest.credentials[1],
             last_error=self._trouble,
         )
-        if live.agent_connected:
-            self._agent_came.set()
         if where.status is S.ENDED:
             self.ended.set()
         return self._state
-
-    async def _look_inside(self) -> None:
-        self._guest = await look_inside(self._agent(), self._guest)
-        await self._look()
 
     def _publish(self, **fields: object) -> None:
         """Set fields of the state; a new sequence number and a word to watchers only when something changed."""
@@ -493,6 +404,14 @@ class LauncherService:
         self._state = msgspec.structs.replace(changed, sequence=self._state.sequence + 1)
         for watcher in list(self._watchers):
             watcher()
+
+    def _up(self, libvirt: str, qemu: str) -> None:
+        self._publish(versions=Versions(launcher=self.hello.version, libvirt=libvirt, qemu=qemu))
+        self._wake.set()
+
+    def _away(self, reason: str) -> None:
+        if self._state.status is not S.NONE:
+            self._publish(status=S.UNKNOWN, last_error=f"libvirt does not answer: {reason}")
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.domain != self._domain:
@@ -525,11 +444,6 @@ class LauncherService:
             write_journal(self._places.journal, journal)
             self._journal = journal
 
-    def _live(self) -> Hypervisor:
-        if self._hypervisor is None:
-            raise LibvirtUnavailable("libvirt is being started")
-        return self._hypervisor
-
     def _require(self, *legal: DomainStatus) -> None:
         if self._state.status not in legal:
             raise Refusal(ErrorCode.ILLEGAL_STATE, f"the domain is {self._state.status.value}")
@@ -538,18 +452,30 @@ class LauncherService:
         self._require(S.RUNNING)
         if not self._state.agent_connected:
             raise Refusal(ErrorCode.AGENT_UNAVAILABLE, "no guest agent is connected")
-        hypervisor = self._live()
+        hypervisor = self._line.live()
         return GuestAgent(lambda text: hypervisor.agent_command(self._domain, text, timeout_s=AGENT_TIMEOUT_S))
 
     def _thaw_later(self) -> None:
         async def thaw() -> None:
             try:
                 await self._agent().fsfreeze_thaw()
-                await self._look_inside()
+                await self._guest.look()
             except KobuneError as error:
                 log.warning("thawing the guest's file systems: %s", error)
 
         self._thawing = asyncio.create_task(thaw())
+
+
+def _last_words(folder: Path, domain: str) -> str:
+    """What QEMU said last, for the message of a crash: the end of its log, without command lines and libvirt's own."""
+    try:
+        with (folder / f"{domain}.log").open("rb") as log_file:
+            log_file.seek(max(0, log_file.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            lines = log_file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    own = [line for line in lines if _QEMUS_OWN.search(line)]
+    return own[-1].strip()[-MAX_LAST_WORDS:] if own else ""
 
 
 def _read_stored_vmi(path: Path) -> VirtualMachineInstance | None:

@@ -15,7 +15,7 @@ from kobune.host.run.fake import Call, FakeRunner
 from kobune.virt.domain.document import DiskSource, DomainSource
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.render import render_domain
-from kobune.virt.launcher import service as service_module
+from kobune.virt.launcher import libvirtline
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.service import LauncherService
 from kobune.virt.launcherproto.client import LauncherClient
@@ -59,6 +59,7 @@ class Pod:
             container_disks=root / "container-disks",
             devices=root / "dev",
             serial_log=root / "serial-log",
+            qemu_logs=root / "qemu-logs",
         )
         for folder in (self.places.sockets, self.places.private, self.places.container_disks / "root/disk"):
             folder.mkdir(parents=True)
@@ -142,7 +143,7 @@ async def test_libvirts_death_changes_nothing_and_commands_work_again(pod: Pod) 
 
 
 async def test_a_libvirt_that_stays_away_makes_the_state_unknown(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "UNKNOWN_AFTER_S", 0.05)
+    monkeypatch.setattr(libvirtline, "AWAY_AFTER_S", 0.05)
     client, states = await pod.watch()
     await client.sync_virtual_machine(VMI, Facts())
     pod.hypervisor.die()
@@ -172,6 +173,21 @@ async def test_the_guest_that_powers_itself_off_ended_by_itself(pod: Pod) -> Non
     assert (ended.exit.by_guest, ended.exit.crashed) == (True, False)
     await pod.running
     assert (await client.sync_virtual_machine(VMI, Facts())).status is S.ENDED
+
+
+async def test_a_crash_tells_what_qemu_said_last(pod: Pod) -> None:
+    client, states = await pod.watch()
+    await client.sync_virtual_machine(VMI, Facts())
+    pod.places.qemu_logs.mkdir()
+    (pod.places.qemu_logs / f"{DOMAIN}.log").write_text(
+        "/usr/bin/qemu-system-x86_64 \\\n-name guest \\\n"
+        "2026-11-24T12:00:00.000000Z qemu-system-x86_64: hardware error: the disk is on fire\n"
+        "2026-11-24 12:00:00.500+0000: shutting down, reason=crashed\n"
+    )
+    pod.hypervisor.change(DOMAIN, State.SHUTOFF, ShutoffReason.CRASHED)
+    ended = await states.wait_for(S.ENDED)
+    assert ended.exit is not None
+    assert ended.exit.message.endswith("qemu-system-x86_64: hardware error: the disk is on fire")
 
 
 async def test_qemus_death_is_told_even_when_nobody_was_there(pod: Pod) -> None:
