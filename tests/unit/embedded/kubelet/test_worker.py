@@ -4,111 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from kobune.api.core import Pod
-from kobune.embedded.kubelet.context import NodeContext
-from kobune.embedded.kubelet.devices import DevicePlugins
-from kobune.embedded.kubelet.images import Images
-from kobune.embedded.kubelet.names import KubeletPaths
-from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
-from kobune.embedded.kubelet.render import DnsConfig
-from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
-from kobune.embedded.kubelet.worker import PodWorker
-from kobune.host.cgroup import Cgroups
-from kobune.host.containerd import SnapshotMount
-from kobune.host.cri.fake import FakeCri
 from kobune.host.cri.types import ExecResult
-from kobune.host.mount import FakeMounter
-from kobune.kube.client.core import CONFIG_MAPS, EVENTS, PODS
+from kobune.kube.client.core import CONFIG_MAPS, PODS
 from kobune.kube.client.errors import NotFound
-from kobune.kube.runtime import EventRecorder
-from kobune.kube.testing import FakeApi, FakeClock, eventually, eventually_true
-
-
-class FakeSnapshots:
-    def __init__(self) -> None:
-        self.views: dict[str, str] = {}
-
-    async def view_snapshot(self, key: str, parent: str) -> list[SnapshotMount]:
-        self.views[key] = parent
-        return [SnapshotMount("bind", "/image", ("ro", "rbind"))]
-
-    async def remove_snapshot(self, key: str) -> None:
-        self.views.pop(key, None)
-
-
-class World:
-    """One node with one pod at a time."""
-
-    def __init__(self, root: Path) -> None:
-        self.clock = FakeClock()
-        self.api = FakeApi(clock=self.clock)
-        self.cri = FakeCri(self.clock, "img:1")
-        self.snapshots = FakeSnapshots()
-        self.mounter = FakeMounter()
-        self.events = EventRecorder(self.api, component="kubelet", instance="node1", clock=self.clock)
-        self.paths = KubeletPaths(root / "kubelet", root / "logs")
-        self.paths.pod_logs.mkdir(parents=True)
-        facts = NodeFacts("node1", "192.0.2.1", 8 << 30, {})
-        images = Images(self.cri)
-
-        async def ensure(reference: str, policy: str, pod: Pod) -> None:
-            await images.ensure(reference, policy, [])
-
-        self.context = NodeContext(
-            client=self.api,
-            events=self.events,
-            clock=self.clock,
-            cri=self.cri,
-            images=images,
-            volumes=PodVolumes(self.paths, self.mounter, ImageVolumes(self.cri, self.snapshots, self.mounter, ensure)),
-            objects=PodObjects(self.api, None, facts),
-            devices=DevicePlugins(root / "plugins", lambda: None),
-            cgroups=Cgroups(root / "cgroup"),
-            paths=self.paths,
-            facts=facts,
-            cluster_dns=DnsConfig(),
-            host_dns=lambda: DnsConfig(("192.0.2.53",)),
-            cgroup_root="/kobune",
-        )
-        (root / "cgroup").mkdir()
-        (root / "plugins").mkdir()
-        self.worker: PodWorker | None = None
-        self.tasks: list[asyncio.Task[None]] = [asyncio.create_task(self.events.run())]
-
-    async def start(self, spec: dict[str, Any], **metadata: Any) -> PodWorker:
-        created = await self.api.create(PODS, {"metadata": {"name": "web", **metadata}, "spec": spec}, "default")
-        return self.begin(created)
-
-    def begin(self, pod: Pod | None, uid: str = "") -> PodWorker:
-        worker = PodWorker(self.context, pod.metadata.uid if pod else uid, pod, lambda known, owner: None)
-        self.cri.on_change = lambda topic, container_id: worker.wake()
-        self.worker = worker
-        self.tasks.append(asyncio.create_task(worker.run()))
-        return worker
-
-    async def pod(self) -> Pod:
-        return await self.api.get(PODS, "web", "default")
-
-    async def until_phase(self, phase: str) -> Pod:
-        async def reached() -> bool:
-            return (await self.pod()).status.phase == phase
-
-        await eventually_true(reached, f"phase {phase}")
-        return await self.pod()
-
-    async def reasons(self) -> list[str]:
-        await self.events.flush()
-        return [event.reason for event in (await self.api.list(EVENTS, "default")).items]
-
-    async def close(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+from kobune.kube.testing import eventually, eventually_true
+from support.kubelet_world import World
 
 
 @pytest.fixture
@@ -209,7 +114,7 @@ def _deleted(pod: Pod, grace_s: int) -> Pod:
 async def test_a_new_worker_adopts_what_runs(world: World) -> None:
     await world.start(ONE)
     pod = await world.until_phase("Running")
-    world.tasks.pop().cancel()
+    await world.crash()
     before = [call for call in world.cri.calls if call.startswith(("run_", "create_", "start_"))]
     world.begin(pod)
     await asyncio.sleep(0.1)
@@ -301,7 +206,7 @@ async def test_probes_decide_about_readiness_and_restarts(world: World) -> None:
 async def test_an_orphan_is_ended(world: World) -> None:
     await world.start(ONE)
     pod = await world.until_phase("Running")
-    world.tasks.pop().cancel()
+    await world.crash()
     with contextlib.suppress(NotFound):
         await world.api.delete(PODS, "web", "default", grace_period_s=0)
     world.begin(None, pod.metadata.uid)
