@@ -60,7 +60,6 @@ def test_a_vm_boots_is_logged_into_reached_stopped_started_restarted_and_deleted
 
     # Start: a new boot.
     instance.kobune("start", "demo")
-    instance.eventually("the instance exists", lambda: not no_vmi(instance, "demo"))
     instance.wait_phase("demo", "Running")
     second_boot = boot_id(instance, "demo")
     assert second_boot != first_boot
@@ -91,6 +90,7 @@ spec:
   containers:
   - name: client
     image: kobune/toolbox
+    imagePullPolicy: IfNotPresent
     command: [sleep, infinity]
 """
 

@@ -43,7 +43,6 @@ COMPONENTS = ["apiserver", "controllers", "kubelet", "virt-api", "virt-controlle
 @pytest.fixture(scope="module")
 def survivor(instance: Instance) -> str:
     instance.kubectl("apply", "-f", "-", stdin=VM)
-    instance.eventually("the instance exists", lambda: "survivor" in instance.kubectl("get", "vmi"))
     instance.wait_phase("survivor", "Running")
     return guest_boot(instance)
 

@@ -120,7 +120,8 @@ class Instance:
         return answer
 
     def wait_phase(self, name: str, phase: str, timeout_s: float = 120) -> None:
-        """Wait until the VirtualMachineInstance has that phase."""
+        """Wait until the VirtualMachineInstance exists and has that phase."""
+        self.kubectl("wait", f"vmi/{name}", "--for=create", "--timeout=60s")
         self.kubectl(
             "wait",
             f"vmi/{name}",
