@@ -19,6 +19,7 @@ from kobune.kube.client.core import SECRETS
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.protocol import Client
 from kobune.kube.runtime import ControllerProcess
+from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KVM, KvmProof
 from kobune.virt.handler.devices.plugin import DeviceNode, DevicePlugin
 from kobune.virt.handler.heartbeat import heartbeat
@@ -79,13 +80,16 @@ async def _run(config: HandlerConfig, client: Client) -> None:
     process = ControllerProcess(client, component="virt-handler", instance=config.node_name)
     kvm = KvmProof(HostRunner(), config.state_dir)
     networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid))
-    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm)
+    verdict = await kvm.prove()
+    capabilities = CapabilityCache(
+        config.kubelet_root, config.state_dir, f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
+    )
+    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm, capabilities)
     tls = ServerTls(config.state_dir / "tls")
     certificates = process.informers.of(
         SECRETS, namespace=SECRET_NAMESPACE, field_selector=f"metadata.name={SECRET_NAME}"
     )
     certificates.add_handler(tls.take)
-    await kvm.prove()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(process.run(), name="controllers")

@@ -18,6 +18,7 @@ from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime import ControllerProcess
 from kobune.kube.testing import FakeApi
+from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.instance.wire import InstanceController
 from kobune.virt.handler.launchers import pod_volume
@@ -123,7 +124,8 @@ class Node:
         """A virt-handler process; leaving it is its SIGKILL as far as anybody else can tell."""
         process = ControllerProcess(self.api, component="virt-handler", instance=NODE)
         kvm = KvmProof(FakeRunner(), self.root)
-        controller = InstanceController(process, NODE, self.root, self.networks, kvm)
+        capabilities = CapabilityCache(self.root, self.root / "state", "boot-1")
+        controller = InstanceController(process, NODE, self.root, self.networks, kvm, capabilities)
         tasks = [
             asyncio.create_task(process.run()),
             asyncio.create_task(Leftovers(controller.pods, self.networks).run()),

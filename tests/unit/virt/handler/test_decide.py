@@ -24,7 +24,7 @@ from kobune.virt.launcherproto.messages import (
 )
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-POD = LauncherPod("pod-1", "virt-launcher-demo-x", ("10.42.0.7", "fd42::7"))
+POD = LauncherPod("pod-1", "virt-launcher-demo-x", ("10.42.0.7", "fd42::7"), image="launcher:1")
 
 
 def vmi(phase: str = "Scheduled", *, deleted_s_ago: float | None = None, **spec: Any) -> VirtualMachineInstance:
@@ -90,7 +90,7 @@ def test_a_launcher_that_does_not_answer_is_waited_for_without_an_end() -> None:
 
 def test_a_launcher_without_a_domain_is_told_to_start_it_once() -> None:
     observed = seen()
-    assert decide(observed).actions == (Start(KEY, observed.vmi),)
+    assert decide(observed).actions == (Start(KEY, observed.vmi, "launcher:1"),)
     assert decide(seen(launcher=view(DomainStatus.NONE, busy=True))).actions == ()
     assert decide(seen(launcher=view(DomainStatus.STARTING, busy=True))).actions == ()
 
@@ -106,7 +106,7 @@ def test_a_failed_start_is_told_and_tried_again_when_its_time_has_come() -> None
     again = decide(converged(early))
     assert (again.actions, again.events) == ((), ()), "told once"
     due = converged(early)
-    assert decide(replace(due, now=NOW + timedelta(seconds=2))).actions == (Start(KEY, due.vmi),)
+    assert decide(replace(due, now=NOW + timedelta(seconds=2))).actions == (Start(KEY, due.vmi, "launcher:1"),)
 
 
 def test_a_start_that_can_never_work_ends_the_launcher_and_fails_the_instance() -> None:

@@ -36,10 +36,14 @@ class PrepareNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Make the pod's network ready, then have the launcher start the guest, in the background."""
+    """Make the pod's network ready, then have the launcher start the guest, in the background.
+
+    `image` is the launcher's.
+    """
 
     key: Key
     vmi: VirtualMachineInstance
+    image: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
 from kobune.kube.runtime.writer import ApiWriter, Written
 from kobune.virt.domain.facts import Facts
+from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.instance.actions import (
     Follow,
@@ -36,12 +37,19 @@ class InstanceExecutor:
     """`execute` of the controller."""
 
     def __init__(
-        self, writer: ApiWriter, launchers: Launchers, networks: GuestNetworks, kvm: KvmProof, clock: Clock
+        self,
+        writer: ApiWriter,
+        launchers: Launchers,
+        networks: GuestNetworks,
+        kvm: KvmProof,
+        capabilities: CapabilityCache,
+        clock: Clock,
     ) -> None:
         self._writer = writer
         self._launchers = launchers
         self._networks = networks
         self._kvm = kvm
+        self._capabilities = capabilities
         self._clock = clock
 
     async def execute(self, action: HandlerAction) -> Written | None:
@@ -56,9 +64,9 @@ class InstanceExecutor:
             case PrepareNetwork(key, vmi):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._prepare(link, vmi))
-            case Start(key, vmi):
+            case Start(key, vmi, image):
                 link = self._launchers.link(key)
-                link.begin(lambda: self._start(link, vmi))
+                link.begin(lambda: self._start(link, vmi, image))
             case Shutdown(key, grace_s):
                 await self._shut_down(key, grace_s)
             case Kill(key):
@@ -71,7 +79,7 @@ class InstanceExecutor:
         await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi)
         link.network_ready = True
 
-    async def _start(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
+    async def _start(self, link: LauncherLink, vmi: VirtualMachineInstance, image: str) -> None:
         client = link.client
         began_s = self._clock.monotonic_s()
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
@@ -84,6 +92,8 @@ class InstanceExecutor:
             nested=self._kvm.cpu_has_virtualization,
             interfaces=interfaces,
         )
+        # Now or never: once the guest has run, nothing of this pod may reach another one.
+        await self._capabilities.collect(link.pod_uid, image)
         await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
         total_s = self._clock.monotonic_s() - began_s
         log.info("%s runs: network %.3f s, launcher %.3f s", key_of(vmi), network_s, total_s - network_s)

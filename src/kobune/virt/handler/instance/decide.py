@@ -57,16 +57,16 @@ def decide(seen: Observed) -> Decision[HandlerAction]:
     if seen.vmi.metadata.deletion_timestamp is not None:
         return _deleting(seen, key, seen.launcher, state)
     if state.status is D.NONE:
-        return _starting(seen, key, seen.launcher)
+        return _starting(seen, key, seen.pod, seen.launcher)
     return _running(seen, key, seen.pod, seen.launcher, state)
 
 
-def _starting(seen: Observed, key: Key, launcher: LauncherView) -> Decision[HandlerAction]:
+def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView) -> Decision[HandlerAction]:
     setback = launcher.setback
     if launcher.busy:
         return Decision()
     if setback is None:
-        return Decision((Start(key, seen.vmi),))
+        return Decision((Start(key, seen.vmi, pod.image),))
     if setback.terminal:
         # The specification of an instance can't change. The launcher ends before the phase says so: no pod is left.
         failed = _patch(seen, key, ended_status(seen, crashed=True, message=setback.message))
@@ -76,7 +76,7 @@ def _starting(seen: Observed, key: Key, launcher: LauncherView) -> Decision[Hand
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
     if setback.again_at > seen.now:
         return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)
-    return Decision((*patch, Start(key, seen.vmi)), events=told)
+    return Decision((*patch, Start(key, seen.vmi, pod.image)), events=told)
 
 
 def _running(

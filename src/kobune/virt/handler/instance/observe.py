@@ -67,6 +67,7 @@ class InstanceObserver:
 def launcher_pod(pod: Pod) -> LauncherPod:
     """What matters of a launcher's pod. Pure."""
     compute: Any = next((c for c in pod.status.container_statuses if c.name == COMPUTE), None)
+    image = next((container.image for container in pod.spec.containers if container.name == COMPUTE), "")
     terminated = compute.state.terminated if compute is not None else None
     return LauncherPod(
         uid=pod.metadata.uid,
@@ -74,5 +75,6 @@ def launcher_pod(pod: Pod) -> LauncherPod:
         ips=tuple(address.ip for address in pod.status.pod_ips) or ((pod.status.pod_ip,) if pod.status.pod_ip else ()),
         finished=terminated is not None or pod.status.phase in ("Succeeded", "Failed"),
         exit_code=terminated.exit_code if terminated is not None else None,
+        image=image or "",
         message=(terminated.message if terminated is not None else "") or pod.status.message,
     )

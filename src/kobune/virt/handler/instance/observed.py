@@ -12,6 +12,7 @@ __all__ = ["LauncherPod", "LauncherView", "Observed", "Setback"]
 @dataclass(frozen=True, slots=True)
 class LauncherPod:
     """The launcher's pod. `ips` has the primary address first; `exit_code` is set once `compute` has ended.
+    `image` is `compute`'s.
 
     `finished` means that its containers have ended for good, however that came about.
     """
@@ -22,6 +23,7 @@ class LauncherPod:
     finished: bool = False
     exit_code: int | None = None
     message: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What brings an instance's key into the queue: the instance, its pod, its launcher's line, its DHCP server."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +12,12 @@ from kobune.kube.client.objects import key_of, uid_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer, by_label
 from kobune.kube.runtime import Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.instance.actions import HandlerAction
 from kobune.virt.handler.instance.apply import InstanceExecutor
 from kobune.virt.handler.instance.decide import decide
-from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver
+from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver, launcher_pod
 from kobune.virt.handler.instance.observed import Observed
 from kobune.virt.handler.launchers import Launchers
 from kobune.virt.handler.network.setup import GuestNetworks
@@ -32,7 +34,13 @@ class InstanceController:
     """The controller of this node's instances with what it shares with the server and the clean-up."""
 
     def __init__(
-        self, process: ControllerProcess, node: str, kubelet_root: Path, networks: GuestNetworks, kvm: KvmProof
+        self,
+        process: ControllerProcess,
+        node: str,
+        kubelet_root: Path,
+        networks: GuestNetworks,
+        kvm: KvmProof,
+        capabilities: CapabilityCache,
     ) -> None:
         self.instances: Informer[VirtualMachineInstance] = process.informers.of(
             VIRTUAL_MACHINE_INSTANCES, label_selector=f"{NODE_LABEL}={node}"
@@ -45,7 +53,7 @@ class InstanceController:
         )
         self.launchers = Launchers(kubelet_root, process.clock, self._changed)
         observer = InstanceObserver(process.client, self.instances, self.pods, self.launchers, node, process.clock)
-        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, process.clock)
+        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, capabilities, process.clock)
         self.controller: Controller[Observed, HandlerAction] = process.add(
             "virt-handler",
             primary=self.instances,
@@ -56,6 +64,9 @@ class InstanceController:
             workers=WORKERS,
         )
         self.instances.add_handler(self._forget_deleted)
+        self._capabilities = capabilities
+        self._seeding: set[asyncio.Task[bool]] = set()
+        self.pods.add_handler(self._seed)
 
     def network_lost(self, pod_uid: str) -> None:
         """What served a pod's network has ended: have it made complete again."""
@@ -66,6 +77,14 @@ class InstanceController:
                     if link is not None:
                         link.network_ready = False
                     self.controller.queue.add(key)
+
+    def _seed(self, old: Pod | None, new: Pod | None) -> None:
+        """A pod was bound to this node: its containers start within a fraction of a second."""
+        if old is not None or new is None or new.status.container_statuses:
+            return
+        task = asyncio.create_task(self._capabilities.seed(new.metadata.uid, launcher_pod(new).image))
+        self._seeding.add(task)
+        task.add_done_callback(self._seeding.discard)
 
     def _changed(self, key: Key) -> None:
         self.controller.queue.add(key)
