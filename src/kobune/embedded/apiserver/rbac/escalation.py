@@ -98,4 +98,3 @@ def _shown(rule: Rule) -> str:
         parts.append(f"NonResourceURLs:{quoted(rule.paths)}")
     parts.append(f"Verbs:{quoted(rule.verbs)}")
     return "{" + ", ".join(parts) + "}"
-

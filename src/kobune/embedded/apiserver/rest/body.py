@@ -9,13 +9,14 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.schema.errors import DecodeError
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.schema.strict import BodyError, read_json, read_yaml
-from kobune.embedded.apiserver.status import bad_request, too_large, unsupported_media_type
+from kobune.embedded.apiserver.status import StatusError, bad_request, too_large, unsupported_media_type
 
 __all__ = ["check_size", "conform", "decode_options", "read", "read_object"]
 
 _JSON = "application/json"
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = ("application/yaml", "text/yaml", "application/x-yaml")
-ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+ACCEPTED = (_JSON, "application/yaml", _PROTOBUF)
 
 
 def check_size(request: Request) -> None:
@@ -32,9 +33,23 @@ def read(request: Request) -> tuple[Any, list[str]]:
         reader = read_json
     elif media in _YAML:
         reader = read_yaml
+    elif media == _PROTOBUF:
+        reader = _read_protobuf
     else:
         raise unsupported_media_type(ACCEPTED)
     return reader(request.body)
+
+
+def _read_protobuf(body: bytes) -> tuple[Any, list[str]]:
+    # Loaded when a client sends it: most never do.
+    from kobune.embedded.apiserver.protobuf import ProtobufError, decode_object
+
+    try:
+        return decode_object(body, "v1", "DeleteOptions"), []
+    except ProtobufError as error:
+        if not error.supported:
+            raise StatusError(415, "UnsupportedMediaType", str(error)) from error
+        raise BodyError(str(error)) from error
 
 
 def read_object(call: Call, info: ResourceInfo, validation: str) -> dict[str, Any]:
