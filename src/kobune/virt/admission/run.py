@@ -95,7 +95,7 @@ async def run(config: VirtApiConfig, *, ready: asyncio.Event | None = None) -> N
     installations = pool.of(KUBEVIRTS)
     handlers = HandlerClient(client, trust.client)
     app = make_app(client, ClusterLookups(client, installations), handlers, trust, config.namespace)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(pool.run(), name="informers")
@@ -103,9 +103,7 @@ async def run(config: VirtApiConfig, *, ready: asyncio.Event | None = None) -> N
                 await pool.wait_synced(START_TIMEOUT_S)
                 await trust.certificate_loaded.wait()
             await runner.setup()
-            site = web.TCPSite(
-                runner, config.listen_host, config.listen_port, ssl_context=trust.server.context, shutdown_timeout=2.0
-            )
+            site = web.TCPSite(runner, config.listen_host, config.listen_port, ssl_context=trust.server.context)
             await site.start()
             log.info("virt-api listens on %s", site.name)
             if ready is not None:
