@@ -201,6 +201,10 @@ def _run(seen: PodObserved, pod: Pod, draft: _Draft) -> None:
     if _run_init_containers(seen, pod, sandbox, draft):
         for container in pod.spec.containers:
             _run_container(seen, pod, sandbox, container, draft)
+    for container in pod.spec.ephemeral_containers:
+        # For debugging: started once, never again, and nothing waits for it.
+        if seen.latest(container.name) is None:
+            _start(seen, sandbox, container, draft)
 
 
 def _pod_problem_passed(seen: PodObserved, draft: _Draft) -> bool:

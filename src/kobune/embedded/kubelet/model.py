@@ -228,5 +228,5 @@ def is_sidecar(container: Container) -> bool:
 
 
 def all_containers(pod: Pod) -> list[Container]:
-    """Init containers first, in their order."""
-    return [*pod.spec.init_containers, *pod.spec.containers]
+    """Init containers first, in their order; debugging ones last."""
+    return [*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers]

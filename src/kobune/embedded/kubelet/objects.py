@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kobune.api.core import Pod, Secret, Service
 from kobune.embedded.kubelet.environment import Dependencies
+from kobune.embedded.kubelet.model import all_containers
 from kobune.embedded.kubelet.volumes.content import TokenKey, Tokens, token_requests
 from kobune.kube.client.core import CONFIG_MAPS, SECRETS
 from kobune.kube.client.errors import NotFound
@@ -127,7 +128,7 @@ def config_map_names(pod: Pod) -> set[str]:
         for source in volume.projected.sources if volume.projected else ():
             if source.config_map:
                 names.add(source.config_map.name)
-    for container in [*pod.spec.init_containers, *pod.spec.containers]:
+    for container in all_containers(pod):
         names |= {source.config_map_ref.name for source in container.env_from if source.config_map_ref}
         for variable in container.env:
             if variable.value_from and variable.value_from.config_map_key_ref:
@@ -144,7 +145,7 @@ def secret_names(pod: Pod) -> set[str]:
         for source in volume.projected.sources if volume.projected else ():
             if source.secret:
                 names.add(source.secret.name)
-    for container in [*pod.spec.init_containers, *pod.spec.containers]:
+    for container in all_containers(pod):
         names |= {source.secret_ref.name for source in container.env_from if source.secret_ref}
         for variable in container.env:
             if variable.value_from and variable.value_from.secret_key_ref:

@@ -85,6 +85,8 @@ class ContainerInput:
     message_file: str
     node_memory_bytes: int
     allocation: DeviceAllocation = DeviceAllocation()
+    target_id: str = ""
+    """The container whose process namespace is shared."""
 
 
 def hostname(pod: Pod) -> str:
@@ -165,6 +167,9 @@ def container_config(pod: Pod, given: ContainerInput) -> pb.ContainerConfig:
         MESSAGE_POLICY_ANNOTATION: container.termination_message_policy or "File",
     } | dict(allocation.annotations)
     security = _security(pod, container, given.image)
+    if given.target_id:
+        security.namespace_options.pid = pb.TARGET
+        security.namespace_options.target_id = given.target_id
     return pb.ContainerConfig(
         metadata=pb.ContainerMetadata(name=container.name, attempt=given.attempt),
         image=pb.ImageSpec(image=given.image.id),

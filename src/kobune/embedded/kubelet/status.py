@@ -53,6 +53,7 @@ def pod_status(seen: PodObserved, verdict: Verdict | None, waiting: Mapping[str,
     assert pod is not None, "an orphan has no status"
     inits = [_container_status(seen, pod, container, waiting, init=True) for container in pod.spec.init_containers]
     mains = [_container_status(seen, pod, container, waiting, init=False) for container in pod.spec.containers]
+    debugging = [_container_status(seen, pod, own, waiting, init=False) for own in pod.spec.ephemeral_containers]
     phase = _phase(pod, verdict, inits, mains)
     if verdict is not None and verdict.phase and not _any_running(seen):
         inits = [_settled(status) for status in inits]
@@ -72,6 +73,7 @@ def pod_status(seen: PodObserved, verdict: Verdict | None, waiting: Mapping[str,
         nominated_node_name=pod.status.nominated_node_name,
         init_container_statuses=inits,
         container_statuses=mains,
+        ephemeral_container_statuses=debugging,
         observed_generation=pod.metadata.generation if pod.status.observed_generation else 0,
     )
 
@@ -134,7 +136,11 @@ def _container_status(
         known = next(
             (
                 status
-                for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]
+                for status in [
+                    *pod.status.init_container_statuses,
+                    *pod.status.container_statuses,
+                    *pod.status.ephemeral_container_statuses,
+                ]
                 if status.name == container.name
             ),
             None,
@@ -292,7 +298,7 @@ def _with_time(condition: PodCondition, before: PodCondition | None, now: dateti
 def encode_status(status: PodStatus) -> dict[str, Any]:
     """The status as JSON with the fields that Kubernetes requires even when they are empty."""
     document: dict[str, Any] = msgspec.to_builtins(status)
-    for group in ("initContainerStatuses", "containerStatuses"):
+    for group in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
         for entry in document.get(group, ()):
             entry.setdefault("ready", False)
             entry.setdefault("restartCount", 0)

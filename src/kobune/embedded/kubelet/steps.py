@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import assert_never
 
-from kobune.api.core import Container, Pod
+from kobune.api.core import Container, EphemeralContainer, Pod
 from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.dns import pod_dns
@@ -36,6 +36,7 @@ from kobune.embedded.kubelet.model import (
     StartContainer,
     StopSandbox,
     TearDownVolumes,
+    all_containers,
 )
 from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, hostname, sandbox_config
 from kobune.embedded.kubelet.volumes.provision import VolumeError
@@ -199,6 +200,7 @@ class PodSteps:
                 message_file=str(self._message_file(container.name)),
                 node_memory_bytes=context.facts.memory_bytes,
                 allocation=allocation,
+                target_id=_target_id(seen, container),
             )
             config = container_config(pod, given)
             created = await context.cri.create_container(
@@ -232,8 +234,7 @@ class PodSteps:
         container = None
         ip = ""
         if seen.pod is not None:
-            every = [*seen.pod.spec.init_containers, *seen.pod.spec.containers]
-            container = next((own for own in every if own.name == action.name), None)
+            container = next((own for own in all_containers(seen.pod) if own.name == action.name), None)
             ip = seen.pod.status.pod_ip
         # A second, shorter order must not wait for a hook that the first one is running.
         first = action.container_id not in self._memory.stopping
@@ -368,8 +369,19 @@ class PodSteps:
 CLUSTER_DOMAIN = "cluster.local"
 
 
+def _target_id(seen: PodObserved, container: Container) -> str:
+    """The container whose processes a debugging container shall see."""
+    name = container.target_container_name if isinstance(container, EphemeralContainer) else ""
+    target = seen.latest(name) if name else None
+    return target.id if target is not None else ""
+
+
 def _field_path(pod: Pod, container: str) -> str:
-    group = "initContainers" if any(c.name == container for c in pod.spec.init_containers) else "containers"
+    group = "containers"
+    if any(own.name == container for own in pod.spec.init_containers):
+        group = "initContainers"
+    elif any(own.name == container for own in pod.spec.ephemeral_containers):
+        group = "ephemeralContainers"
     return f"spec.{group}{{{container}}}"
 
 

@@ -169,6 +169,9 @@ class PodWorker:
             sandboxes[0] = await self._with_addresses(sandboxes[0])
         for runtime_id in [sandbox.id for sandbox in sandboxes] + [container.id for container in containers]:
             self._track(runtime_id, self.uid)
+        present = {container.id for container in containers}
+        self._ended = {known: own for known, own in self._ended.items() if known in present}
+        self._memory.messages = {known: text for known, text in self._memory.messages.items() if known in present}
         self.sandboxes, self.containers = tuple(sandboxes), tuple(containers)
         self.ips = sandboxes[0].ips if sandboxes else ()
         await self._sync_probes()
@@ -270,6 +273,7 @@ class PodWorker:
         key = (event.reason, event.message + path)
         if now_s - self._told.get(key, -REPEAT_S) < REPEAT_S:
             return
+        self._told = {known: at_s for known, at_s in self._told.items() if now_s - at_s < REPEAT_S}
         self._told[key] = now_s
         self._context.events.record(Reference.to(PODS, pod, path), event)
 

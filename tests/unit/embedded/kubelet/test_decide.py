@@ -234,6 +234,20 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
         ["kill c-0 30"],
     ),
     (
+        "a debugging container starts beside the others",
+        look(pod("c", ephemeralContainers=[{"name": "debug"}]), [sandbox()], [container("c")], with_images("debug")),
+        ["start debug 0 backoff 0"],
+    ),
+    (
+        "and is never started again",
+        look(
+            pod("c", ephemeralContainers=[{"name": "debug"}]),
+            [sandbox()],
+            [container("c"), container("debug", EXITED, exit_code=1)],
+        ),
+        [],
+    ),
+    (
         "a lost sandbox takes its containers along",
         look(pod("c"), [sandbox(ready=False)], [container("c")]),
         ["kill c-0 30"],

@@ -19,7 +19,7 @@ from aiohttp import web
 from kobune.base.clock import parse_time
 from kobune.embedded.kubelet.certificates import ensure_serving_certificate
 from kobune.embedded.kubelet.logs import LogOptions, read_log
-from kobune.embedded.kubelet.model import ContainerInfo, ContainerState
+from kobune.embedded.kubelet.model import ContainerInfo, ContainerState, all_containers
 from kobune.embedded.kubelet.pods import NodePods
 from kobune.embedded.kubelet.server.attach import attach
 from kobune.embedded.kubelet.server.channels import CHANNEL_PROTOCOLS, StreamOptions
@@ -232,7 +232,7 @@ def _stream_options(request: web.Request) -> StreamOptions:
 def _logged_container(worker: PodWorker, name: str, *, previous: bool) -> ContainerInfo:
     pod = worker.pod
     assert pod is not None
-    known = {own.name for own in [*pod.spec.init_containers, *pod.spec.containers]}
+    known = {own.name for own in all_containers(pod)}
     if name not in known:
         raise web.HTTPBadRequest(text=f"container {name} is not valid for pod {pod.metadata.name}")
     attempts = [container for container in worker.containers if container.name == name]
@@ -243,7 +243,11 @@ def _logged_container(worker: PodWorker, name: str, *, previous: bool) -> Contai
         return attempts[1]
     begun = next((container for container in attempts if container.state is not ContainerState.CREATED), None)
     if begun is None:
-        statuses = [*pod.status.init_container_statuses, *pod.status.container_statuses]
+        statuses = [
+            *pod.status.init_container_statuses,
+            *pod.status.container_statuses,
+            *pod.status.ephemeral_container_statuses,
+        ]
         waiting = next((s.state.waiting for s in statuses if s.name == name and s.state.waiting), None)
         reason = waiting.reason if waiting else "ContainerCreating"
         text = f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {reason}'
