@@ -79,7 +79,16 @@ async def test_a_huge_virtual_size_is_refused(tmp_path: Path) -> None:
 async def test_an_encrypted_image_is_refused(tmp_path: Path) -> None:
     image = tmp_path / "secret.qcow2"
     secret = ["--object", "secret,id=s,data=abc"]
-    qemu_img("create", "-f", "qcow2", *secret, "-o", "encrypt.format=luks,encrypt.key-secret=s", str(image), "1M")
+    qemu_img(
+        "create",
+        "-f",
+        "qcow2",
+        *secret,
+        "-o",
+        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
+        str(image),
+        "1M",
+    )
     with pytest.raises(InvalidImage, match="encrypted"):
         await inspect_image(RUNNER, image)
 
