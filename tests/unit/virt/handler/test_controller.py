@@ -257,6 +257,21 @@ async def test_a_network_that_is_not_there_yet_is_waited_for(node: Node) -> None
         assert not any(found.type == "Synchronized" for found in vmi.status.conditions)
 
 
+async def test_an_adopted_guest_runs_on_while_its_network_cannot_be_completed(node: Node) -> None:
+    await node.launcher_starts()
+    async with node.handler():
+        await node.phase("Running")
+    node.networks.fail_next = NotReady("dnsmasq is not installed")
+    before = node.networks.calls
+    async with node.handler():
+        async with asyncio.timeout(5):
+            while node.networks.calls < before + 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+    assert node.networks.calls == before + 2, "once more after its pause, not in a loop"
+    assert (await node.vmi()).status.phase == "Running"
+
+
 async def test_an_interface_that_can_never_be_made_fails_the_instance(node: Node) -> None:
     node.networks.fail_next = UnsupportedInterface("interface default: no")
     await node.launcher_starts()

@@ -262,6 +262,19 @@ def test_a_guest_that_a_former_handler_started_gets_its_network_looked_at() -> N
     assert decide(adopted).actions == (PrepareNetwork(KEY, observed.vmi),)
 
 
+def test_a_network_that_cannot_be_completed_is_tried_at_its_pace_and_the_guest_runs_on() -> None:
+    observed = converged(seen(launcher=view(DomainStatus.RUNNING, network_ready=True)))
+    for terminal in (False, True):
+        setback = Setback("no dnsmasq", terminal, NOW + timedelta(seconds=5))
+        waiting = replace(observed, launcher=view(DomainStatus.RUNNING, setback=setback))
+        decision = decide(waiting)
+        assert decision.actions == ()
+        assert decision.requeue_after == timedelta(seconds=5)
+        assert [(event.reason, event.message) for event in decision.events] == [("NetworkNotReady", "no dnsmasq")]
+        due = replace(waiting, now=NOW + timedelta(seconds=5))
+        assert decide(due).actions == (PrepareNetwork(KEY, observed.vmi),)
+
+
 def test_a_state_of_unknown_changes_nothing() -> None:
     assert decide(seen(vmi=vmi("Running"), launcher=view(DomainStatus.UNKNOWN, network_ready=True))).actions == ()
 

@@ -83,13 +83,21 @@ def _running(
     seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView, state: DomainState
 ) -> Decision[HandlerAction]:
     actions: tuple[HandlerAction, ...] = ()
+    events: tuple[Event, ...] = ()
+    wait = None
     if not launcher.network_ready and not launcher.busy:
         # A handler before us has started the guest; what serves its network may have died with the node's processes.
-        actions = (PrepareNetwork(key, seen.vmi),)
+        setback = launcher.setback
+        if setback is None or setback.again_at <= seen.now:
+            actions = (PrepareNetwork(key, seen.vmi),)
+        else:
+            wait = setback.again_at - seen.now
+        if setback is not None and wait is not None:
+            events = (Event(EventType.WARNING, "NetworkNotReady", setback.message),)
     if state.status not in _ALIVE:
-        return Decision(actions)
+        return Decision(actions, events=events, requeue_after=wait)
     patch = _patch(seen, key, running_status(seen, pod, state))
-    return Decision((*actions, *patch), events=_start_events(seen, state))
+    return Decision((*actions, *patch), events=(*_start_events(seen, state), *events), requeue_after=wait)
 
 
 def _deleting(seen: Observed, key: Key, launcher: LauncherView, state: DomainState) -> Decision[HandlerAction]:

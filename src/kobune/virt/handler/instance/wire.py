@@ -27,6 +27,7 @@ __all__ = ["InstanceController"]
 NODE_LABEL: Final = "kubevirt.io/nodeName"
 LAUNCHER_LABEL: Final = "kubevirt.io=virt-launcher"
 WORKERS: Final = 8
+NETWORK_RETRY_S: Final = 1.0
 _created_by = by_label(CREATED_BY)
 
 
@@ -76,7 +77,8 @@ class InstanceController:
                     link = self.launchers.get(key)
                     if link is not None:
                         link.network_ready = False
-                    self.controller.queue.add(key)
+                    # Not at once: a server that ends as soon as it was started must not keep a worker busy.
+                    self.controller.queue.add_after(key, NETWORK_RETRY_S)
 
     def _seed(self, old: Pod | None, new: Pod | None) -> None:
         """A pod was bound to this node: its containers start within a fraction of a second."""
