@@ -91,7 +91,7 @@ class Server:
         services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
         self.services = services
         for info in builtin.resources():
-            self.registry.add(info)
+            self.registry.add(info, **builtin.storage_of(info))
         allocators.add("core/services", ServiceAllocator(storage.collection("core/services")))
         await write_defaults(storage, pki)
         definitions = Definitions(

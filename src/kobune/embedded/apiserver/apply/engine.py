@@ -113,6 +113,8 @@ def update_managed(
         managed = Managed.decode(before) or Managed()
     if live is not None and not managed.sets:
         return
+    if not _fits_other_versions(info, managed, live, new):
+        return
     former = managed.copy()
     owner = Owner(manager, "Update", info.group_version, subresource)
     difference = _difference(info, _plain(live) if live is not None else _zero(info), new, subresource)
@@ -126,6 +128,27 @@ def update_managed(
     managed.cap()
     if managed.sets:
         new["metadata"]["managedFields"] = managed.encode()
+
+
+def _fits_other_versions(
+    info: ResourceInfo, managed: Managed, live: dict[str, Any] | None, new: dict[str, Any]
+) -> bool:
+    """Whether the object can be seen in the versions that its owners wrote in; if not, bookkeeping ends.
+
+    Owners that wrote in a version that is served no more are forgotten.
+    """
+    schemas = info.extra.get("schemas")
+    if schemas is None:
+        return True
+    for owner in list(managed.sets):
+        if owner.api_version == info.group_version:
+            continue
+        schema = schemas.get(owner.api_version)
+        if schema is None:
+            del managed.sets[owner]
+        elif any(obj is not None and problems(schema.shape, obj) for obj in (live, new)):
+            return False
+    return True
 
 
 def _cleared(entries: Any) -> bool:

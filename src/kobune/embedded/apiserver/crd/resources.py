@@ -28,12 +28,14 @@ def resources(crd: dict[str, Any]) -> tuple[ResourceInfo, ...]:
     names = spec["names"]
     accepted = (crd.get("status") or {}).get("acceptedNames") or {}
     storage = next((v["name"] for v in spec["versions"] if v.get("storage")), spec["versions"][0]["name"])
+    schemas = {
+        f"{spec['group']}/{v['name']}": compile_schema(_schema_of(v)) for v in spec["versions"] if v.get("served")
+    }
     result = []
     for version in sorted(spec["versions"], key=lambda v: version_priority(v["name"])):
         if not version.get("served"):
             continue
         subresources, scale = _subresources(version, names["kind"])
-        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
         result.append(
             ResourceInfo(
                 group=spec["group"],
@@ -43,7 +45,7 @@ def resources(crd: dict[str, Any]) -> tuple[ResourceInfo, ...]:
                 kind=names["kind"],
                 list_kind=names.get("listKind") or f"{names['kind']}List",
                 namespaced=spec["scope"] == "Namespaced",
-                schema=compile_schema(schema),
+                schema=schemas[f"{spec['group']}/{version['name']}"],
                 verbs=ALL_VERBS,
                 short_names=tuple(accepted.get("shortNames") or names.get("shortNames") or ()),
                 categories=tuple(accepted.get("categories") or names.get("categories") or ()),
@@ -54,9 +56,14 @@ def resources(crd: dict[str, Any]) -> tuple[ResourceInfo, ...]:
                 storage_version=storage,
                 custom=True,
                 deprecated_warning=_deprecation(version, spec["group"], names["kind"]),
+                extra={"schemas": schemas},
             )
         )
     return tuple(result)
+
+
+def _schema_of(version: dict[str, Any]) -> dict[str, Any]:
+    return (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
 
 
 def _subresources(version: dict[str, Any], kind: str) -> tuple[tuple[SubresourceInfo, ...], ScaleInfo | None]:

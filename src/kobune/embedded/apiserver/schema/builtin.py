@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any
 
 from kobune.embedded.apiserver.schema import builtin_shape
+from kobune.embedded.apiserver.schema.builtin_versions import autoscaler_codec, event_codec
 from kobune.embedded.apiserver.schema.decoder import decode_root
 from kobune.embedded.apiserver.schema.definitions import VERSION, definition
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.resource import ALL_VERBS, ResourceInfo, ScaleInfo, SubresourceInfo
 from kobune.embedded.apiserver.schema.shape import Shape
 
-__all__ = ["VERSION", "BuiltinSchema", "resources"]
+__all__ = ["VERSION", "BuiltinSchema", "resources", "storage_of"]
 
 
 class BuiltinSchema:
@@ -57,7 +58,8 @@ _GROUPS = {
     "": (_CORE, "v1"),
     "apps": ("io.k8s.api.apps.v1.", "v1"),
     "batch": ("io.k8s.api.batch.v1.", "v1"),
-    "autoscaling": ("io.k8s.api.autoscaling.v1.", "v1"),
+    "autoscaling": ("io.k8s.api.autoscaling.v2.", "v2"),
+    "autoscaling/v1": ("io.k8s.api.autoscaling.v1.", "v1"),
     "policy": ("io.k8s.api.policy.v1.", "v1"),
     "networking.k8s.io": ("io.k8s.api.networking.v1.", "v1"),
     "rbac.authorization.k8s.io": ("io.k8s.api.rbac.v1.", "v1"),
@@ -102,6 +104,7 @@ apps|statefulsets|StatefulSet|N|sts|all|scale status
 batch|cronjobs|CronJob|N|cj|all|status
 batch|jobs|Job|N||all|status
 autoscaling|horizontalpodautoscalers|HorizontalPodAutoscaler|N|hpa|all|status
+autoscaling/v1|horizontalpodautoscalers|HorizontalPodAutoscaler|N|hpa|all|status
 policy|poddisruptionbudgets|PodDisruptionBudget|N|pdb||status
 networking.k8s.io|ingressclasses|IngressClass|C|||
 networking.k8s.io|ingresses|Ingress|N|ing||status
@@ -210,8 +213,7 @@ def _subresource(name: str, kind: str) -> SubresourceInfo:
 def _info(line: str) -> ResourceInfo:
     group, plural, kind, scope, short, categories, subs = line.split("|")
     prefix, version = _GROUPS[group]
-    if kind == "HorizontalPodAutoscaler":
-        prefix, version = "io.k8s.api.autoscaling.v2.", "v2"
+    group = group.partition("/")[0]
     verbs = _VERBS.get(plural, _CRUD)
     selectable = _EVENT_FIELDS if plural == "events" and not group else _SELECTABLE.get(plural, ())
     return ResourceInfo(
@@ -229,9 +231,23 @@ def _info(line: str) -> ResourceInfo:
         subresources=tuple(_subresource(s, kind) for s in subs.split()),
         selectable_fields=selectable,
         scale=_SCALE if "scale" in subs.split() else None,
-        storage_version=version,
+        storage_version="v2" if kind == "HorizontalPodAutoscaler" else version,
+        extra=_codec(group, kind),
         stored=verbs != _CREATE and plural != "componentstatuses",
     )
+
+
+def _codec(group: str, kind: str) -> dict[str, Any]:
+    if kind == "HorizontalPodAutoscaler":
+        return {"codec": autoscaler_codec()}
+    return {"codec": event_codec()} if kind == "Event" else {}
+
+
+def storage_of(info: ResourceInfo) -> dict[str, str]:
+    """Where a resource is stored when that is not its own place: arguments of the registry's `add`."""
+    if info.kind == "Event" and info.group:
+        return {"share": "core/events", "storage_type": "v1 Event"}
+    return {}
 
 
 @cache
