@@ -90,6 +90,14 @@ def test_many_pods_fill_several_slices_and_leave_them() -> None:
     assert [action.key.name for action in fewer.actions if isinstance(action, Delete)] == ["web-1"]
 
 
+def test_endpoints_of_a_service_that_is_gone_go_unless_somebody_else_made_them() -> None:
+    (ours,) = created(endpoints.decide(endpoints.Observed(SERVICE, (pod("a"),), (), None)), "Endpoints")
+    decision = endpoints.decide(endpoints.Observed(None, (), (), msgspec.convert(ours, Endpoints)))
+    assert [type(action) for action in decision.actions] == [Delete]
+    theirs = msgspec.convert({"metadata": {"name": "web"}}, Endpoints)
+    assert endpoints.decide(endpoints.Observed(None, (), (), theirs)).actions == ()
+
+
 def test_pods_that_end_serve_no_more() -> None:
     going = pod("a", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
     done = pod("b", status={"phase": "Succeeded"})

@@ -23,6 +23,8 @@ MANAGED_BY: Final = "endpointslice-controller.k8s.io"
 _MANAGED_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 _HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
+_LEGACY_LABEL: Final = "endpoints.kubernetes.io/managed-by"
+_LEGACY_MANAGER: Final = "endpoint-controller"
 _SLICE_SIZE: Final = 100
 _CAPACITY: Final = 1000
 
@@ -31,9 +33,9 @@ _Ports = tuple[tuple[tuple[str, Any], ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A Service with a selector, the pods that it selects, and what exists of its endpoints."""
+    """A Service, the pods that it selects, and what exists of its endpoints. None: the Service is gone."""
 
-    service: Service
+    service: Service | None
     pods: tuple[Pod, ...]
     slices: tuple[EndpointSlice, ...]
     """Those that this controller manages."""
@@ -43,11 +45,15 @@ class Observed:
 def decide(seen: Observed) -> Decision[Action]:
     """Create, patch and delete slices and the Endpoints object until they show the pods."""
     service = seen.service
+    if service is None:
+        # Slices have an owner and go by themselves; the older kind is told by its label.
+        return Decision(_leftover(seen.endpoints))
     if service.metadata.deletion_timestamp is not None or not service.spec.selector:
         return Decision()
     actions: list[Action] = []
+    groups = _groups(service, seen.pods)
     existing = {item.metadata.name: item for item in seen.slices}
-    for wanted in _slices(seen):
+    for wanted in _slices(service, groups):
         name = wanted["metadata"]["name"]
         old = existing.pop(name, None)
         if old is None:
@@ -61,8 +67,15 @@ def decide(seen: Observed) -> Decision[Action]:
             actions.append(PatchObject(ENDPOINT_SLICES, Key(service.metadata.namespace, name), Patch.merge(body)))
     for name, old in sorted(existing.items()):
         actions.append(Delete(ENDPOINT_SLICES, Key(service.metadata.namespace, name), old.metadata.uid))
-    actions += _legacy(seen)
+    actions += _legacy(service, groups, seen.endpoints)
     return Decision(tuple(actions))
+
+
+def _leftover(endpoints: Endpoints | None) -> tuple[Action, ...]:
+    if endpoints is None or endpoints.metadata.labels.get(_LEGACY_LABEL) != _LEGACY_MANAGER:
+        return ()
+    metadata = endpoints.metadata
+    return (Delete(ENDPOINTS, Key(metadata.namespace, metadata.name), metadata.uid),)
 
 
 def _differs(old: EndpointSlice, wanted: dict[str, Any], fields: Sequence[str]) -> bool:
@@ -80,9 +93,9 @@ def _is_ready(pod: Pod) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
 
 
-def _serving(seen: Observed) -> list[Pod]:
+def _serving(pods: Sequence[Pod]) -> list[Pod]:
     """Pods with an address that have not ended, ordered by name."""
-    alive = [pod for pod in seen.pods if pod.status.pod_ip and pod.status.phase not in ("Succeeded", "Failed")]
+    alive = [pod for pod in pods if pod.status.pod_ip and pod.status.phase not in ("Succeeded", "Failed")]
     return sorted(alive, key=pod_key)
 
 
@@ -112,18 +125,17 @@ def _target(port: ServicePort, pod: Pod) -> int | None:
     return None
 
 
-def _groups(seen: Observed) -> dict[_Ports, list[Pod]]:
+def _groups(service: Service, pods: Sequence[Pod]) -> dict[_Ports, list[Pod]]:
     """Pods by the ports at which they answer: a named port may differ between them."""
     groups: dict[_Ports, list[Pod]] = {}
-    for pod in _serving(seen):
-        ports = _resolved_ports(seen.service, pod)
+    for pod in _serving(pods):
+        ports = _resolved_ports(service, pod)
         if ports is not None:
             groups.setdefault(ports, []).append(pod)
     return groups
 
 
-def _slices(seen: Observed) -> list[dict[str, Any]]:
-    service = seen.service
+def _slices(service: Service, known: dict[_Ports, list[Pod]]) -> list[dict[str, Any]]:
     labels = {
         **service.metadata.labels,
         _MANAGED_LABEL: MANAGED_BY,
@@ -132,7 +144,7 @@ def _slices(seen: Observed) -> list[dict[str, Any]]:
     if service.spec.cluster_ip == "None":
         labels[_HEADLESS_LABEL] = ""
     found: list[dict[str, Any]] = []
-    groups: dict[_Ports, list[Pod]] = _groups(seen) or {(): []}
+    groups: dict[_Ports, list[Pod]] = known or {(): []}
     for ports, pods in sorted(groups.items(), key=lambda group: repr(group[0])):
         for start in range(0, max(len(pods), 1), _SLICE_SIZE):
             metadata = {
@@ -144,7 +156,7 @@ def _slices(seen: Observed) -> list[dict[str, Any]]:
                 {
                     "metadata": metadata,
                     "addressType": "IPv4",
-                    "endpoints": [_endpoint(seen.service, pod) for pod in pods[start : start + _SLICE_SIZE]],
+                    "endpoints": [_endpoint(service, pod) for pod in pods[start : start + _SLICE_SIZE]],
                     "ports": [dict(port) for port in ports],
                 }
             )
@@ -172,11 +184,10 @@ def _reference(pod: Pod) -> dict[str, str]:
     return {"kind": "Pod", "namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
 
 
-def _legacy(seen: Observed) -> list[Action]:
+def _legacy(service: Service, groups: dict[_Ports, list[Pod]], existing: Endpoints | None) -> list[Action]:
     """The Endpoints object, which older clients read."""
-    service = seen.service
     subsets: list[dict[str, Any]] = []
-    for ports, pods in sorted(_groups(seen).items(), key=lambda group: repr(group[0])):
+    for ports, pods in sorted(groups.items(), key=lambda group: repr(group[0])):
         sides: dict[str, list[dict[str, Any]]] = {"addresses": [], "notReadyAddresses": []}
         for pod in pods[:_CAPACITY]:
             if pod.metadata.deletion_timestamp is not None and not service.spec.publish_not_ready_addresses:
@@ -194,10 +205,11 @@ def _legacy(seen: Observed) -> list[Action]:
             named = [{name: value for name, value in port if value != ""} for port in ports]
             subsets.append(subset | {"ports": named})
     metadata = service.metadata
-    wanted = {"metadata": {"name": metadata.name, "labels": metadata.labels}, "subsets": subsets}
-    if seen.endpoints is None:
+    labels = {**metadata.labels, _LEGACY_LABEL: _LEGACY_MANAGER}
+    wanted = {"metadata": {"name": metadata.name, "labels": labels}, "subsets": subsets}
+    if existing is None:
         return [Create(ENDPOINTS, metadata.namespace, wanted, None)]
     decoded = msgspec.convert(wanted, Endpoints)
-    if to_builtins(decoded).get("subsets") == to_builtins(seen.endpoints).get("subsets"):
+    if to_builtins(decoded).get("subsets") == to_builtins(existing).get("subsets"):
         return []
     return [PatchObject(ENDPOINTS, Key(metadata.namespace, metadata.name), Patch.merge({"subsets": subsets}))]

@@ -25,9 +25,11 @@ class Observe:
     endpoints: Informer[Endpoints]
 
     async def __call__(self, key: Key) -> Observed | None:
-        """None for a Service that is gone, or whose endpoints somebody else writes."""
+        """None for a Service whose endpoints somebody else writes."""
         service = self.services.get(key)
-        if service is None or not service.spec.selector:
+        if service is None:
+            return Observed(None, (), (), self.endpoints.get(key))
+        if not service.spec.selector:
             return None
         pods = tuple(pod for pod in self.pods.by_index("namespace", key.namespace) if selects(service, pod))
         slices = tuple(self.slices.by_index("controller", service.metadata.uid))

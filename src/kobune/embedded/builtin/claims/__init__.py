@@ -1,0 +1,1 @@
+"""Claims find their volume, and stay while a pod uses them."""
