@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from kobune.embedded.apiserver.http.message import AnyResponse, Request, Response
-from kobune.embedded.apiserver.openapi import encode_v2, v2_document, v3_document, v3_index
+from kobune.embedded.apiserver.openapi import encode_v2, v2_document, v3_document, v3_index, v3_version_document
 from kobune.embedded.apiserver.registry.registry import Registry
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.status import not_acceptable
@@ -38,6 +38,9 @@ class OpenApiAnswers:
             return _document(request, body, "application/json")
         if parts == ["v3"]:
             body = self._cached("v3", lambda: msgspec.json.encode(v3_index(self._infos())))
+            return _document(request, body, "application/json")
+        if parts == ["v3", "version"]:
+            body = self._cached("v3/version", lambda: msgspec.json.encode(v3_version_document()))
             return _document(request, body, "application/json")
         if parts[:2] == ["v3", "api"] and len(parts) == 3:
             group, version = "", parts[2]

@@ -2,6 +2,6 @@
 
 from kobune.embedded.apiserver.openapi.gnostic import encode_v2
 from kobune.embedded.apiserver.openapi.v2 import v2_document
-from kobune.embedded.apiserver.openapi.v3 import v3_document, v3_index
+from kobune.embedded.apiserver.openapi.v3 import v3_document, v3_index, v3_version_document
 
-__all__ = ["encode_v2", "v2_document", "v3_document", "v3_index"]
+__all__ = ["encode_v2", "v2_document", "v3_document", "v3_index", "v3_version_document"]

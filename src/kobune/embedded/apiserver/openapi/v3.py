@@ -14,10 +14,10 @@ from kobune.embedded.apiserver.openapi.operations import (
     result_kind,
 )
 from kobune.embedded.apiserver.openapi.schemas import collect, list_name, operand_name, value_fields
-from kobune.embedded.apiserver.schema.definitions import META, VERSION, names
+from kobune.embedded.apiserver.schema.definitions import META, VERSION, definition, names
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 
-__all__ = ["v3_document", "v3_index"]
+__all__ = ["v3_document", "v3_index", "v3_version_document"]
 
 _MEDIA = ("application/json", "application/yaml")
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -29,11 +29,30 @@ def v3_index(infos: Iterable[ResourceInfo]) -> dict[str, Any]:
     for info in infos:
         path = f"apis/{info.group}/{info.version}" if info.group else f"api/{info.version}"
         groups.setdefault(path, []).append(info)
+    groups["version"] = []
     return {
         "paths": {
             path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_hash(members)}"}
             for path, members in sorted(groups.items())
         }
+    }
+
+
+def v3_version_document() -> dict[str, Any]:
+    """The document of /version."""
+    info = "io.k8s.apimachinery.pkg.version.Info"
+    response = {"description": "OK", "content": {"application/json": {"schema": _ref(info)}}}
+    operation = {
+        "tags": ["version"],
+        "description": "get the version information for this server",
+        "operationId": "getCodeVersion",
+        "responses": {"200": response, "401": {"description": "Unauthorized"}},
+    }
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": VERSION},
+        "paths": {"/version/": {"get": operation}},
+        "components": {"schemas": {info: _schema(definition(info), frozenset(), info)}},
     }
 
 
