@@ -11,6 +11,7 @@ from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.render import DnsConfig
+from kobune.embedded.kubelet.volumes.claims import NodeClaims
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.embedded.kubelet.worker import PodWorker
 from kobune.host.cgroup import Cgroups
@@ -62,7 +63,12 @@ class World:
             clock=self.clock,
             cri=self.cri,
             images=images,
-            volumes=PodVolumes(self.paths, self.mounter, ImageVolumes(self.cri, self.snapshots, self.mounter, ensure)),
+            volumes=PodVolumes(
+                self.paths,
+                self.mounter,
+                ImageVolumes(self.cri, self.snapshots, self.mounter, ensure),
+                NodeClaims(self.api),
+            ),
             objects=PodObjects(self.api, None, facts),
             devices=DevicePlugins(root / "plugins", lambda: None),
             cgroups=Cgroups(root / "cgroup"),

@@ -53,10 +53,11 @@ class DnsConfig:
 
 @dataclass(frozen=True, slots=True)
 class MountedVolume:
-    """Where a volume is on the node."""
+    """Where a volume is on the node; a block volume is a device."""
 
     host_path: str
     read_only: bool = False
+    block: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def container_config(pod: Pod, given: ContainerInput) -> pb.ContainerConfig:
         mounts=_mounts(pod, given, table),
         devices=[
             pb.Device(container_path=inside, host_path=outside, permissions=permissions)
-            for inside, outside, permissions in allocation.devices
+            for inside, outside, permissions in [*_block_devices(given), *allocation.devices]
         ],
         labels=container_labels(pod, container.name),
         annotations=annotations,
@@ -201,6 +202,8 @@ def _mounts(pod: Pod, given: ContainerInput, variables: Mapping[str, str]) -> li
         volume = given.volumes.get(mount.name)
         if volume is None:
             raise ConfigError(f'cannot find volume "{mount.name}" to mount into container "{container.name}"')
+        if volume.block:
+            raise ConfigError(f'volume "{mount.name}" is a block volume: use volumeDevices for it')
         mounts.append(
             pb.Mount(
                 container_path=posixpath.join("/", mount.mount_path),
@@ -218,6 +221,16 @@ def _mounts(pod: Pod, given: ContainerInput, variables: Mapping[str, str]) -> li
         if inside not in taken:
             mounts.append(pb.Mount(container_path=inside, host_path=outside, readonly=read_only))
     return mounts
+
+
+def _block_devices(given: ContainerInput) -> list[tuple[str, str, str]]:
+    devices = []
+    for device in given.container.volume_devices:
+        volume = given.volumes.get(device.name)
+        if volume is None or not volume.block:
+            raise ConfigError(f'volume "{device.name}" is no block volume, as volumeDevices needs')
+        devices.append((device.device_path, volume.host_path, "r" if volume.read_only else "mrw"))
+    return devices
 
 
 def _sub_path(host_path: str, mount: VolumeMount, variables: Mapping[str, str]) -> str:

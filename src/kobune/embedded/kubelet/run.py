@@ -20,6 +20,7 @@ from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.pods import NodePods
 from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
+from kobune.embedded.kubelet.volumes.claims import NodeClaims
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
 from kobune.host.cgroup import Cgroups
 from kobune.host.cni import write_conflist
@@ -122,7 +123,9 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
             clock=clock,
             cri=cri,
             images=images,
-            volumes=PodVolumes(paths, mounter, ImageVolumes(cri, containerd, mounter, ensure_image)),
+            volumes=PodVolumes(
+                paths, mounter, ImageVolumes(cri, containerd, mounter, ensure_image), NodeClaims(client)
+            ),
             objects=objects,
             devices=devices,
             cgroups=Cgroups(),

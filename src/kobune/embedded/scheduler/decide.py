@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from kobune.api.core import Node, Pod, PodAffinityTerm
+from kobune.api.core import Node, NodeSelector, Pod, PodAffinityTerm
 from kobune.base.clock import format_time
 from kobune.base.quantity import parse_quantity
 from kobune.embedded.scheduler.fit import FILTERS, NodeView, node_term_matches, pod_requests, pods_of_term, tolerates
@@ -16,7 +16,7 @@ from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import Decision, Event, EventType, StatusPatch
 
-__all__ = ["Bind", "Seen", "decide"]
+__all__ = ["Bind", "ClaimView", "Seen", "decide"]
 
 SPREAD_WEIGHT = Decimal(2)
 
@@ -31,6 +31,16 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimView:
+    """One claim of the pod: `reach` are the nodes that can use its volume (None: all)."""
+
+    name: str
+    exists: bool
+    bound: bool
+    reach: NodeSelector | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One pod without a node; all nodes; all pods that have one and have not ended, with the node's name."""
 
@@ -38,6 +48,7 @@ class Seen:
     nodes: Sequence[Node]
     placed: Sequence[tuple[str, Pod]]
     now: datetime
+    claims: Sequence[ClaimView] = ()
 
 
 def decide(seen: Seen) -> Decision[Bind]:
@@ -45,6 +56,9 @@ def decide(seen: Seen) -> Decision[Bind]:
     pod = seen.pod
     if pod.spec.scheduling_gates:
         return _wait(seen, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", event=False)
+    missing = _claims_missing(seen)
+    if missing:
+        return _wait(seen, "Unschedulable", f"0/{len(seen.nodes)} nodes are available: {missing}.", event=True)
     views = _views(seen)
     passing: list[NodeView] = []
     reasons: Counter[str] = Counter()
@@ -68,11 +82,21 @@ def decide(seen: Seen) -> Decision[Bind]:
     )
 
 
+def _claims_missing(seen: Seen) -> str:
+    for claim in seen.claims:
+        if not claim.exists:
+            return f'persistentvolumeclaim "{claim.name}" not found'
+    if any(not claim.bound for claim in seen.claims):
+        return "pod has unbound immediate PersistentVolumeClaims"
+    return ""
+
+
 def _views(seen: Seen) -> list[NodeView]:
+    reach = [claim.reach for claim in seen.claims if claim.reach is not None]
     by_name = {node.metadata.name: node for node in seen.nodes}
     others = [(by_name[name], pod) for name, pod in seen.placed if name in by_name]
     return [
-        NodeView(node, [pod for where, pod in seen.placed if where == node.metadata.name], others)
+        NodeView(node, [pod for where, pod in seen.placed if where == node.metadata.name], others, reach)
         for node in seen.nodes
     ]
 

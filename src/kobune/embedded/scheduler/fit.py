@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from kobune.api.core import (
     Node,
+    NodeSelector,
     NodeSelectorRequirement,
     NodeSelectorTerm,
     Pod,
@@ -41,6 +42,8 @@ class NodeView:
     node: Node
     pods: Sequence[Pod]
     others: Sequence[tuple[Node, Pod]]
+    reach: Sequence[NodeSelector] = ()
+    """Where the pod's volumes can be reached: each must match."""
 
 
 Filter: TypeAlias = Callable[[Pod, NodeView], list[str]]
@@ -186,6 +189,14 @@ def pod_anti_affinity(pod: Pod, view: NodeView) -> list[str]:
     return []
 
 
+def volume_reach(pod: Pod, view: NodeView) -> list[str]:
+    """Volumes of one node keep their pods there."""
+    for selector in view.reach:
+        if not any(node_term_matches(term, view.node) for term in selector.node_selector_terms):
+            return ["node(s) had volume node affinity conflict"]
+    return []
+
+
 def topology_spread(pod: Pod, view: NodeView) -> list[str]:
     """Constraints that must hold: no domain may get more than `maxSkew` ahead of the emptiest."""
     for constraint in pod.spec.topology_spread_constraints:
@@ -216,6 +227,7 @@ FILTERS: tuple[Filter, ...] = (
     node_affinity,
     host_ports,
     resources,
+    volume_reach,
     topology_spread,
     pod_affinity,
     pod_anti_affinity,

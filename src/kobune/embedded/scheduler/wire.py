@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kobune.api.core import Node, Pod
+from kobune.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from kobune.base.clock import Clock
-from kobune.embedded.scheduler.decide import Bind, Seen, decide
-from kobune.kube.client.core import NODES, PODS
+from kobune.embedded.scheduler.decide import Bind, ClaimView, Seen, decide
+from kobune.kube.client.core import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
 from kobune.kube.client.errors import Conflict, NotFound
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.protocol import Client
@@ -25,7 +25,9 @@ def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
     """Add the scheduler to a process of controllers."""
     pods = process.informers.of(PODS)
     nodes = process.informers.of(NODES)
-    scheduler = _Scheduler(process.client, pods, nodes, process.clock)
+    claims = process.informers.of(PERSISTENT_VOLUME_CLAIMS)
+    volumes = process.informers.of(PERSISTENT_VOLUMES)
+    scheduler = _Scheduler(process.client, pods, nodes, claims, volumes, process.clock)
     return process.add(
         "scheduler",
         primary=pods,
@@ -35,6 +37,8 @@ def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
         watches=(
             Watch(nodes, scheduler.waiting, _node_matters),
             Watch(pods, scheduler.waiting, _frees_something),
+            Watch(claims, scheduler.waiting),
+            Watch(volumes, scheduler.waiting),
         ),
         # One at a time: each decision must see the binding before it.
         workers=1,
@@ -44,10 +48,20 @@ def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
 class _Scheduler:
     """The state between decisions: bindings made and not yet seen."""
 
-    def __init__(self, client: Client, pods: Informer[Pod], nodes: Informer[Node], clock: Clock) -> None:
+    def __init__(
+        self,
+        client: Client,
+        pods: Informer[Pod],
+        nodes: Informer[Node],
+        claims: Informer[PersistentVolumeClaim],
+        volumes: Informer[PersistentVolume],
+        clock: Clock,
+    ) -> None:
         self._client = client
         self._pods = pods
         self._nodes = nodes
+        self._claims = claims
+        self._volumes = volumes
         self._clock = clock
         # uid -> (node, when it counts no more)
         self._assumed: dict[str, tuple[str, float]] = {}
@@ -71,7 +85,23 @@ class _Scheduler:
                 unseen[uid] = self._assumed[uid]
                 placed.append((self._assumed[uid][0], other))
         self._assumed = unseen
-        return Seen(pod, self._nodes.list(), placed, self._clock.now())
+        return Seen(pod, self._nodes.list(), placed, self._clock.now(), self._claim_views(pod))
+
+    def _claim_views(self, pod: Pod) -> list[ClaimView]:
+        views: list[ClaimView] = []
+        for source in pod.spec.volumes:
+            if source.persistent_volume_claim is None:
+                continue
+            name = source.persistent_volume_claim.claim_name
+            claim = self._claims.get(Key(pod.metadata.namespace, name))
+            if claim is None or claim.metadata.deletion_timestamp is not None:
+                views.append(ClaimView(name, exists=False, bound=False))
+                continue
+            volume = self._volumes.get(Key("", claim.spec.volume_name)) if claim.spec.volume_name else None
+            affinity = volume.spec.node_affinity if volume is not None else None
+            bound = claim.status.phase == "Bound" and volume is not None
+            views.append(ClaimView(name, exists=True, bound=bound, reach=affinity.required if affinity else None))
+        return views
 
     async def execute(self, action: Bind) -> Written | None:
         """Bind; a pod that is gone or was bound by somebody else needs nothing."""

@@ -235,3 +235,16 @@ def test_devices_come_with_environment_mounts_and_nodes() -> None:
     assert {"container_path": "/lib/x", "host_path": "/host/x", "readonly": True} in config["mounts"]
     assert {"key": "DEVICE", "value": "tun"} in config["envs"]
     assert config["annotations"]["note"] == "y"
+
+
+def test_block_volumes_are_devices() -> None:
+    the_pod = pod({"name": "c", "volumeDevices": [{"name": "disk", "devicePath": "/dev/disk"}]})
+    volumes = {"disk": MountedVolume("/dev/loop0", block=True)}
+    assert render(the_pod, volumes=volumes)["devices"] == [
+        {"container_path": "/dev/disk", "host_path": "/dev/loop0", "permissions": "mrw"}
+    ]
+    with pytest.raises(ConfigError, match="no block volume"):
+        render(the_pod, volumes={"disk": MountedVolume("/dir")})
+    mounted = pod({"name": "c", "volumeMounts": [{"name": "disk", "mountPath": "/d"}]})
+    with pytest.raises(ConfigError, match="is a block volume"):
+        render(mounted, volumes=volumes)

@@ -10,8 +10,9 @@ import pytest
 
 from kobune.api.core import Pod
 from kobune.host.cri.types import ExecResult
-from kobune.kube.client.core import CONFIG_MAPS, PODS
+from kobune.kube.client.core import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
 from kobune.kube.client.errors import NotFound
+from kobune.kube.client.types import Patch
 from kobune.kube.testing import eventually, eventually_true
 from support.kubelet_world import World
 
@@ -226,3 +227,47 @@ async def test_the_termination_message_is_told(world: World) -> None:
     ended = pod.status.container_statuses[0].state.terminated
     assert ended is not None
     assert (ended.exit_code, ended.message) == (3, "out of luck")
+
+
+async def test_a_claims_volume_is_used_once_it_is_bound(world: World, tmp_path: Path) -> None:
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "disk"}}
+    mount = {"name": "data", "mountPath": "/data"}
+    spec = ONE | {"volumes": [volume], "containers": [{"name": "c", "image": "img:1", "volumeMounts": [mount]}]}
+    claim = await world.api.create(
+        PERSISTENT_VOLUME_CLAIMS, {"metadata": {"name": "disk"}, "spec": {"volumeName": "pv"}}, "default"
+    )
+    worker = await world.start(spec)
+
+    async def told() -> bool:
+        return "FailedMount" in await world.reasons()
+
+    await eventually_true(told, "FailedMount")
+    reference = {"uid": claim.metadata.uid, "name": "disk", "namespace": "default"}
+    body = {"metadata": {"name": "pv"}, "spec": {"claimRef": reference, "local": {"path": str(tmp_path)}}}
+    await world.api.create(PERSISTENT_VOLUMES, body)
+    bound = Patch.merge({"status": {"phase": "Bound"}})
+    await world.api.patch(PERSISTENT_VOLUME_CLAIMS, "disk", bound, "default", subresource="status")
+    await world.clock.advance(5)
+    await world.until_phase("Running")
+    config = world.cri.container_configs[worker.containers[0].id]
+    assert config.mounts[0].host_path == str(tmp_path)
+
+
+async def test_a_volume_of_another_claim_is_never_shown(world: World, tmp_path: Path) -> None:
+    await world.api.create(
+        PERSISTENT_VOLUME_CLAIMS,
+        {"metadata": {"name": "disk"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}},
+        "default",
+    )
+    bound = Patch.merge({"status": {"phase": "Bound"}})
+    await world.api.patch(PERSISTENT_VOLUME_CLAIMS, "disk", bound, "default", subresource="status")
+    reference = {"uid": "somebody-else", "name": "disk", "namespace": "default"}
+    body = {"metadata": {"name": "pv"}, "spec": {"claimRef": reference, "local": {"path": str(tmp_path)}}}
+    await world.api.create(PERSISTENT_VOLUMES, body)
+    await world.start(ONE | {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "disk"}}]})
+
+    async def told() -> bool:
+        return "FailedMount" in await world.reasons()
+
+    await eventually_true(told, "FailedMount")
+    assert world.cri.running() == []

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from kobune.api.core import Node, Pod
-from kobune.embedded.scheduler.decide import Bind, Seen, decide
+from kobune.api.core import Node, NodeSelector, Pod
+from kobune.embedded.scheduler.decide import Bind, ClaimView, Seen, decide
 from kobune.kube.runtime.decision import Decision
 from support.pods import NOW, node, pod
 
@@ -14,8 +15,16 @@ def asks(**resources: str) -> dict[str, Any]:
     return {"name": "c", "resources": {"requests": {key.replace("__", "/"): value for key, value in resources.items()}}}
 
 
-def schedule(the_pod: Pod, nodes: list[Node], placed: list[tuple[str, Pod]] | None = None) -> Decision[Bind]:
-    return decide(Seen(the_pod, nodes, placed or [], NOW))
+def schedule(
+    the_pod: Pod, nodes: list[Node], placed: list[tuple[str, Pod]] | None = None, claims: tuple[ClaimView, ...] = ()
+) -> Decision[Bind]:
+    return decide(Seen(the_pod, nodes, placed or [], NOW, claims))
+
+
+ON_B = msgspec.convert(
+    {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}]},
+    NodeSelector,
+)
 
 
 def outcome(decision: Decision[Bind]) -> str:
@@ -154,6 +163,26 @@ CASES: list[tuple[str, Decision[Bind], str]] = [
         "gates hold a pod back",
         schedule(pod("c", schedulingGates=[{"name": "wait"}]), [node()]),
         "Scheduling is blocked due to non-empty scheduling gates",
+    ),
+    (
+        "a claim that does not exist",
+        schedule(pod("c"), [node()], claims=(ClaimView("disk", exists=False, bound=False),)),
+        '0/1 nodes are available: persistentvolumeclaim "disk" not found.',
+    ),
+    (
+        "a claim without a volume",
+        schedule(pod("c"), [node()], claims=(ClaimView("disk", exists=True, bound=False),)),
+        "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+    ),
+    (
+        "a volume of one node",
+        schedule(pod("c"), [node("a"), node("b")], claims=(ClaimView("disk", exists=True, bound=True, reach=ON_B),)),
+        "b",
+    ),
+    (
+        "a volume of a node that is not there",
+        schedule(pod("c"), [node("a")], claims=(ClaimView("disk", exists=True, bound=True, reach=ON_B),)),
+        "0/1 nodes are available: 1 node(s) had volume node affinity conflict.",
     ),
     (
         "pods spread over domains",

@@ -1,0 +1,63 @@
+"""PersistentVolumeClaims on this node: volumes that are a directory or a block device of the machine.
+
+Owns the way from a claim to its volume's path. Must not provision or bind: that is done before a pod comes here.
+"""
+
+import stat
+from pathlib import Path
+
+from kobune.api.core import PersistentVolume, PersistentVolumeClaim, Pod
+from kobune.embedded.kubelet.render import MountedVolume
+from kobune.embedded.kubelet.volumes.provision import VolumeError
+from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
+from kobune.kube.client.errors import NotFound
+from kobune.kube.client.protocol import Client
+
+__all__ = ["NodeClaims"]
+
+
+class NodeClaims:
+    """Keeps `ClaimVolumes` for volumes with a `hostPath` or `local` source."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def publish(self, pod: Pod, claim: str, directory: Path, *, read_only: bool) -> MountedVolume:
+        """The path of the claim's volume; raises VolumeError while there is none, and ApiError."""
+        try:
+            found = await self._client.get(PERSISTENT_VOLUME_CLAIMS, claim, pod.metadata.namespace)
+        except NotFound:
+            raise VolumeError(f'persistentvolumeclaim "{claim}" not found') from None
+        if found.status.phase != "Bound" or not found.spec.volume_name:
+            raise VolumeError(f'PersistentVolumeClaim "{claim}" is not bound yet')
+        try:
+            volume = await self._client.get(PERSISTENT_VOLUMES, found.spec.volume_name)
+        except NotFound:
+            raise VolumeError(f'persistentvolume "{found.spec.volume_name}" not found') from None
+        _check_owner(volume, found)
+        path = _path(volume)
+        block = volume.spec.volume_mode == "Block"
+        return MountedVolume(str(path), read_only=read_only, block=block)
+
+    async def unpublish(self, pod_uid: str, directory: Path) -> None:
+        """Nothing was mounted."""
+
+
+def _check_owner(volume: PersistentVolume, claim: PersistentVolumeClaim) -> None:
+    reference = volume.spec.claim_ref
+    if reference is None or reference.uid != claim.metadata.uid:
+        # Another claim's data must not be shown because of a name.
+        raise VolumeError(f'persistentvolume "{volume.metadata.name}" does not belong to this claim')
+
+
+def _path(volume: PersistentVolume) -> Path:
+    source = volume.spec.local or volume.spec.host_path
+    if source is None:
+        raise VolumeError(f'persistentvolume "{volume.metadata.name}" is of a kind that this node cannot use')
+    path = Path(source.path)
+    if volume.spec.volume_mode == "Block":
+        if not (path.exists() and stat.S_ISBLK(path.stat().st_mode)):
+            raise VolumeError(f"{path} is not a block device")
+    elif not path.is_dir():
+        raise VolumeError(f"{path} is not a directory")
+    return path
