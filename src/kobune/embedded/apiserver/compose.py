@@ -11,6 +11,7 @@ from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
 from kobune.embedded.apiserver.admission.policies import Policies
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
+from kobune.embedded.apiserver.admission.quota import QuotaCheck
 from kobune.embedded.apiserver.admission.review import WebhookClient
 from kobune.embedded.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from kobune.embedded.apiserver.aggregation import Aggregation
@@ -87,6 +88,7 @@ class Server:
                 self.registry,
             ),
             ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
+            QuotaCheck(storage),
         ]
         services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
         self.services = services

@@ -1,8 +1,8 @@
 """Field numbers of the messages that typed clients send when they create things.
 
-One line per message: NAME: FIELD=NUMBER:TYPE ... where TYPE is string, int, bool, bytes, another message, with `*` for a
-repeated field, `{}` for a map from text, `^` for a message whose fields belong to the outer object. Source: the protobuf
-names and numbers published with the Kubernetes API. A message or number that is not here is refused, never dropped.
+One line per message: NAME: FIELD=NUMBER:TYPE ... where TYPE is string, int, bool, bytes or another message, with `*`
+for a repeated field, `{}` for a map from text, `^` for a message whose fields belong to the outer object. Source: the
+names and numbers published with the Kubernetes API. What is not here is refused, never dropped.
 """
 
 from functools import cache

@@ -137,7 +137,7 @@ def _requirement(tokens: list[str], position: int) -> tuple[_Requirement, int]:
         key = tokens[position + 1] if position + 1 < len(tokens) else ""
         _check_key(key)
         return _Requirement(key, "!"), position + 2
-    if token in "(),=<>" or token in ("==", "!="):
+    if token in ("(", ")", ",", "=", "<", ">", "==", "!="):
         raise SelectorError(
             f"unable to parse requirement: found '{token}', expected: !, identifier, or 'end of string'"
         )
