@@ -198,6 +198,21 @@ def test_what_the_agent_tells_is_shown_and_taken_back_with_it() -> None:
     assert "fsFreezeStatus" not in after
 
 
+@pytest.mark.parametrize(
+    ("synced", "message", "expected"),
+    [(None, "", None), (True, "", ("True", None)), (False, "no such user", ("False", "no such user"))],
+)
+def test_credentials_that_the_agent_sets_have_a_condition(
+    synced: bool | None, message: str, expected: tuple[str, str | None] | None
+) -> None:
+    told = state(DomainStatus.RUNNING, credentials_synced=synced, credentials_message=message)
+    conditions = {
+        found["type"]: (found["status"], found.get("message"))
+        for found in status_after(seen(launcher=view(state=told, network_ready=True)))["conditions"]
+    }
+    assert conditions.get("AccessCredentialsSynchronized") == expected
+
+
 def test_a_bridged_guest_shows_its_own_address() -> None:
     bridged = vmi()
     raw = to_builtins(bridged)

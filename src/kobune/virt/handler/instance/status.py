@@ -1,8 +1,9 @@
 """What the API is told about an instance on this node. Pure.
 
 Owns these parts of status: phase (from Scheduled on) with its time, reason, interfaces, volumeStatus, guestOSInfo,
-machine, memory, currentCPUTopology, fsFreezeStatus, and the conditions AgentConnected, LiveMigratable, Paused and
-Synchronized. All else is passed through as it was. Field names, condition types and reasons are KubeVirt's.
+machine, memory, currentCPUTopology, fsFreezeStatus, and the conditions AccessCredentialsSynchronized, AgentConnected,
+LiveMigratable, Paused and Synchronized. All else is passed through as it was. Field names, condition types and reasons
+are KubeVirt's.
 """
 
 from datetime import datetime
@@ -50,6 +51,11 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
         conditions.put("AgentConnected", "True")
     else:
         conditions.remove("AgentConnected")
+    if state.credentials_synced is None:
+        conditions.remove("AccessCredentialsSynchronized")
+    else:
+        synced = "True" if state.credentials_synced else "False"
+        conditions.put("AccessCredentialsSynchronized", synced, "", state.credentials_message)
     if state.status is DomainStatus.PAUSED:
         conditions.put("Paused", "True", *_PAUSED[state.pause_reason or PauseReason.OTHER])
     else:
