@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from msgspec import convert
 
 from kobune.api.kubevirt import VirtualMachineInstance
