@@ -46,6 +46,7 @@ BALLAST = (
     "usr/bin/qemu-system-amd64",
     # A wrapper for the one below; with it libvirtd asks QEMU for its abilities twice, 0.3 s each time it starts.
     "usr/bin/qemu-system-i386",
+    "usr/libexec/qemu-system-i386",
     "usr/share/qemu/skiboot.lid",
     "usr/share/qemu/openbios-*",
     "usr/share/qemu/slof.bin",
@@ -55,6 +56,16 @@ BALLAST = (
     "usr/share/qemu/u-boot*",
     "usr/share/qemu/opensbi-*",
     "usr/share/qemu/vof*",
+    # Firmware in the 2 MiB layout that nothing starts from any more.
+    "usr/share/ovmf",
+    "usr/share/OVMF/OVMF_CODE.fd",
+    "usr/share/OVMF/OVMF_CODE.secboot.fd",
+    "usr/share/OVMF/OVMF_CODE.ms.fd",
+    "usr/share/OVMF/OVMF_VARS.fd",
+    "usr/share/OVMF/OVMF_VARS.ms.fd",
+    "usr/share/qemu/OVMF.fd",
+    # Test keys that everybody has.
+    "usr/share/OVMF/*snakeoil*",
     # libvirt's drivers besides QEMU's: the network is virt-handler's, disks are files and devices of the pod.
     "usr/lib/*/libvirt/connection-driver/libvirt_driver_interface.so",
     "usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so",
