@@ -234,6 +234,15 @@ async def test_a_watch_error_is_raised(server: Server, client: HttpClient) -> No
         await watch(client)
 
 
+@pytest.mark.parametrize(
+    "line", [b"no json\n", b'{"type": "NEW", "object": {}}\n', b'{"type": "ADDED", "object": 7}\n']
+)
+async def test_nonsense_in_a_watch_is_an_api_error(server: Server, client: HttpClient, line: bytes) -> None:
+    server.answer = stream(line)
+    with pytest.raises(UnexpectedStatus, match="watch of configmaps"):
+        await watch(client)
+
+
 async def test_a_watch_that_breaks_is_unavailable(server: Server, client: HttpClient) -> None:
     async def broken(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})

@@ -102,8 +102,11 @@ def decode_watch_line(resource: Resource[T], line: bytes | bytearray) -> WatchEv
         raise UnexpectedStatus(0, "Undecodable", f"watch of {resource.plural}: no event: {error}") from error
     if event.type == "ERROR":
         raise error_from_status(_status.decode(event.object))
-    kind = WatchEventType(event.type)
-    resource_version = _named.decode(event.object).metadata.resource_version
+    try:
+        kind = WatchEventType(event.type)
+        resource_version = _named.decode(event.object).metadata.resource_version
+    except (ValueError, msgspec.DecodeError) as error:
+        raise UnexpectedStatus(0, "Undecodable", f"watch of {resource.plural}: {error}") from error
     if kind is WatchEventType.BOOKMARK:
         return WatchEvent(kind, None, resource_version)
     obj = _decode_or_log(resource, event.object)
