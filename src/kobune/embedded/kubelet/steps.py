@@ -5,11 +5,13 @@ Long steps (pulling an image, stopping a container) run in the background and wa
 
 import asyncio
 import logging
+import posixpath
 import secrets
 import shutil
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import assert_never
 
 from kobune.api.core import Container, EphemeralContainer, Pod
@@ -39,7 +41,7 @@ from kobune.embedded.kubelet.model import (
     all_containers,
 )
 from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, hostname, sandbox_config
-from kobune.embedded.kubelet.volumes.provision import VolumeError
+from kobune.embedded.kubelet.volumes.provision import VolumeError, make_sub_path
 from kobune.host.cri import cri_pb2 as pb
 from kobune.host.cri.types import ContainerNotFound, CriError, ImageInfo
 from kobune.kube.client.core import PODS
@@ -203,6 +205,7 @@ class PodSteps:
                 target_id=_target_id(seen, container),
             )
             config = container_config(pod, given)
+            self._make_sub_paths(container, config)
             created = await context.cri.create_container(
                 action.sandbox.id, config, self._sandbox_config(pod, action.sandbox.attempt)
             )
@@ -309,6 +312,13 @@ class PodSteps:
     def _sandbox_config(self, pod: Pod, attempt: int) -> pb.PodSandboxConfig:
         dns = pod_dns(pod, self._context.cluster_dns, self._context.host_dns())
         return sandbox_config(pod, attempt, self._context.paths, dns, self._context.cgroup_root)
+
+    def _make_sub_paths(self, container: Container, config: pb.ContainerConfig) -> None:
+        rendered = {mount.container_path: mount.host_path for mount in config.mounts}
+        for mount in container.volume_mounts:
+            if mount.sub_path or mount.sub_path_expr:
+                inside = posixpath.join("/", mount.mount_path)
+                make_sub_path(Path(self._memory.volumes[mount.name].host_path), Path(rendered[inside]))
 
     def _message_file(self, container: str) -> str:
         directory = self._context.paths.container(self._uid, container)

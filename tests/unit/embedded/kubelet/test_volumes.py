@@ -14,7 +14,7 @@ from kobune.embedded.kubelet.environment import ConfigError, Dependencies
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.volumes.atomic import write_files
 from kobune.embedded.kubelet.volumes.content import FileContent, Tokens, token_requests, volume_files
-from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
+from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError, make_sub_path
 from kobune.host.mount import FakeMounter
 from support.pods import pod
 
@@ -192,3 +192,19 @@ async def test_a_tree_with_a_mount_in_it_is_never_deleted(tmp_path: Path) -> Non
     with pytest.raises(VolumeError, match="still mounted"):
         await volumes.tear_down(the_pod.metadata.uid)
     assert stuck.exists()
+
+
+def test_a_sub_path_is_made_and_links_out_of_the_volume_are_refused(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    make_sub_path(volume, volume / "a" / "b")
+    assert (volume / "a" / "b").is_dir()
+    make_sub_path(volume, volume / "a")
+    (volume / "out").symlink_to("/etc")
+    (volume / "up").symlink_to("..")
+    (volume / "inside").symlink_to("a")
+    make_sub_path(volume, volume / "inside" / "b")
+    for name in ("out", "out/ssh", "up", "up/other"):
+        with pytest.raises(VolumeError, match="leads out of its volume"):
+            make_sub_path(volume, volume / name)
+    assert not (tmp_path / "other").exists()

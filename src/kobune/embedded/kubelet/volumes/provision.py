@@ -24,7 +24,7 @@ from kobune.host.containerd import ContainerdError, SnapshotMount
 from kobune.host.cri.types import CriRuntime
 from kobune.host.mount import Mounter
 
-__all__ = ["ClaimVolumes", "ImageVolumes", "PodVolumes", "VolumeError"]
+__all__ = ["ClaimVolumes", "ImageVolumes", "PodVolumes", "VolumeError", "make_sub_path"]
 
 _LOG = logging.getLogger(__name__)
 CONTENT_TMPFS_BYTES = 8 << 20
@@ -251,3 +251,16 @@ def _check_host_path(source: HostPathVolumeSource) -> None:
         names = {"Directory": "directory", "File": "file", "Socket": "socket file"}
         what = names.get(kind, "character device" if kind == "CharDevice" else "block device")
         raise VolumeError(f"hostPath type check failed: {source.path} is not a {what}")
+
+
+def make_sub_path(volume: Path, sub_path: Path) -> None:
+    """Make a missing sub-path of a volume as a directory; raises VolumeError when it leads out of the volume.
+
+    Containers write into volumes: a link that one of them has left there must not give another the node's files.
+    """
+    root = volume.resolve()
+    target = sub_path.resolve()
+    if target != root and root not in target.parents:
+        raise VolumeError(f"subPath {sub_path.relative_to(volume)} leads out of its volume")
+    if not target.exists():
+        target.mkdir(parents=True, mode=0o750)
