@@ -76,7 +76,7 @@ def _networks(state_dir: Path, lost: Callable[[str], None]) -> PodNetworks:
 
 
 async def _run(config: HandlerConfig, client: Client) -> None:
-    config.state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     process = ControllerProcess(client, component="virt-handler", instance=config.node_name)
     kvm = KvmProof(HostRunner(), config.state_dir)
     networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid))
