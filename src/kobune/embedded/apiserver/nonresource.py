@@ -8,10 +8,17 @@ import msgspec
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.discovery import Discovery
 from kobune.embedded.apiserver.http.message import AnyResponse, Request, Response
+from kobune.embedded.apiserver.registry.registry import Resource
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.call import Services
 from kobune.embedded.apiserver.rest.route import RequestInfo
-from kobune.embedded.apiserver.status import StatusError, method_not_allowed, not_acceptable, unknown_path
+from kobune.embedded.apiserver.status import (
+    StatusError,
+    method_not_allowed,
+    no_such_resource,
+    not_acceptable,
+    unknown_path,
+)
 
 __all__ = ["NonResource", "version_info"]
 
@@ -77,8 +84,8 @@ class NonResource:
                 return await self._root(request, core=True)
             case ["apis"]:
                 return await self._root(request, core=False)
-            case ["api", "v1"]:
-                return self._resources(request, "", "v1")
+            case ["api", version]:
+                return self._resources(request, "", version)
             case ["apis", group]:
                 return self._group(request, group)
             case ["apis", group, version]:
@@ -136,8 +143,13 @@ class NonResource:
     def _resources(self, request: Request, group: str, version: str) -> Response:
         body = self._discovery.resources(group, version)
         if body is None:
-            raise unknown_path()
+            built_in = not group or any(not resource.info.custom for resource in self._in_group(group))
+            raise no_such_resource() if built_in else unknown_path()
         return respond.document(request, 200, body)
+
+    def _in_group(self, group: str) -> list[Resource]:
+        registry = self._services.registry
+        return [resource for version in registry.versions(group) for resource in registry.resources(group, version)]
 
     def _paths(self) -> list[str]:
         paths = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/"]

@@ -12,7 +12,14 @@ from kobune.embedded.apiserver.rest import delete, patch, read, respond, watch, 
 from kobune.embedded.apiserver.rest.body import check_size
 from kobune.embedded.apiserver.rest.call import Call, Services
 from kobune.embedded.apiserver.rest.route import RequestInfo, resolve
-from kobune.embedded.apiserver.status import StatusError, internal, method_not_allowed, not_found, unknown_path
+from kobune.embedded.apiserver.status import (
+    StatusError,
+    internal,
+    method_not_allowed,
+    no_such_resource,
+    not_found,
+    unknown_path,
+)
 from kobune.embedded.apiserver.subresources import Subresources
 from kobune.embedded.apiserver.user import User
 from kobune.embedded.store import StoreFailed
@@ -112,13 +119,13 @@ class ApiServer:
         check_size(request)
         if info.subresource:
             return await self._subresource(call)
-        if info.rest:
-            raise unknown_path()
         special = self._subresources.collection_handler(call)
         if special is not None:
             return await special(call)
         handler = _VERBS.get(info.verb)
         if handler is None or info.verb not in resource.info.verbs:
+            raise method_not_allowed()
+        if info.verb in ("update", "patch") and not info.name:
             raise method_not_allowed()
         if info.verb == "watch" and "watch" not in resource.info.verbs:
             raise method_not_allowed()
@@ -132,7 +139,7 @@ class ApiServer:
         if declared is None:
             if resource.custom:
                 raise not_found(info.group, info.resource, info.name)
-            raise unknown_path()
+            raise no_such_resource()
         special = self._subresources.handler(call)
         if special is not None:
             return await special(call)

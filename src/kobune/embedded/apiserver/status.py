@@ -22,6 +22,7 @@ __all__ = [
     "invalid_patch",
     "method_not_allowed",
     "modified",
+    "no_such_resource",
     "not_acceptable",
     "not_found",
     "success",
@@ -102,6 +103,11 @@ class UnknownPath(StatusError):
 
     def __init__(self) -> None:
         super().__init__(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def no_such_resource() -> StatusError:
+    """404 below a group that is served."""
+    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def unknown_path() -> StatusError:

@@ -116,8 +116,8 @@ def decode_options(request: Request, kind: str) -> dict[str, Any]:
         value, _ = read(request)
     except BodyError as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-    if not isinstance(value, dict):
-        raise bad_request(f"expected a {kind} object")
+    if not isinstance(value, dict) or value.get("kind", kind) != kind:
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind})")
     return value
 
 
@@ -153,7 +153,7 @@ def _unrecognized(info: ResourceInfo, request: Request, detail: str) -> str:
     if info.custom:
         return detail
     text = request.body.decode("utf-8", "replace")
-    shown = "<empty>" if not text else (text if len(text) <= 32 else text[:32] + " ...")
+    shown = "<empty>" if not text else (text if len(text) <= 30 else text[:30] + " ...")
     return (
         f"the object provided is unrecognized (must be of type {info.kind}): couldn't get version/kind; json parse"
         f" error: {detail} ({shown})"

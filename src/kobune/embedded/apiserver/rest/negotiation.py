@@ -19,6 +19,7 @@ _MEDIA = {
     "application/x-yaml": _YAML,
 }
 _ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_STREAMS = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ JSON = Format()
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: str, *, transforms: bool = True) -> Format:
+def negotiate(accept: str, *, transforms: bool = True, streams: bool = False) -> Format:
     """The first acceptable form, by quality and then by order. Raises StatusError 406."""
     if not accept.strip() or accept == "*/*":
         return JSON
@@ -59,7 +60,7 @@ def negotiate(accept: str, *, transforms: bool = True) -> Format:
             quality = 1.0
         offers.append((-quality, index, form))
     if not offers:
-        raise not_acceptable(_ACCEPTED)
+        raise not_acceptable((*_ACCEPTED, *_STREAMS) if streams else _ACCEPTED)
     return min(offers, key=lambda offer: offer[:2])[2]
 
 

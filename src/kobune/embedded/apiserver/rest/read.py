@@ -9,6 +9,7 @@ from kobune.embedded.apiserver.http.message import Response
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.negotiation import negotiate
 from kobune.embedded.apiserver.rest.options import ListOptions, list_options
 from kobune.embedded.apiserver.status import StatusError, bad_request, expired, not_found
 from kobune.embedded.store import Compacted
@@ -17,7 +18,8 @@ __all__ = ["check_not_too_new", "get", "list_objects", "select"]
 
 
 async def get(call: Call) -> Response:
-    """One object. Raises StatusError 404."""
+    """One object. Raises StatusError 404, 406."""
+    negotiate(call.request.headers.get("accept", ""))
     version = call.request.option("resourceVersion") if call.request.raw_query else ""
     if version and version != "0":
         if not version.isdigit():
@@ -33,6 +35,7 @@ async def get(call: Call) -> Response:
 
 async def list_objects(call: Call) -> Response:
     """The objects of a collection or a page of them."""
+    negotiate(call.request.headers.get("accept", ""), streams=True)
     options = list_options(call.request, call.resource.info, watch=False)
     found, metadata = select(call, options)
     return await respond.items(call, found, metadata)

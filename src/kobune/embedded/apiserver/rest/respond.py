@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -151,8 +152,26 @@ def _respond(
         return Response(
             status, msgspec.json.format(body, indent=2) if form.pretty else body, JSON.media, headers, warnings
         )
+    return Response(status, _yaml(value), form.media, headers, warnings)
+
+
+def _yaml(value: Any) -> bytes:
+    """YAML as Kubernetes prints it: sorted keys, text of several lines as a block."""
     import yaml
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(value, Dumper=dumper, sort_keys=True, default_flow_style=False, allow_unicode=True)
-    return Response(status, text.encode(), form.media, headers, warnings)
+    text = yaml.dump(value, Dumper=_dumper(), sort_keys=True, default_flow_style=False, allow_unicode=True)
+    return text.encode()
+
+
+@cache
+def _dumper() -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper: Any = type("Dumper", (base,), {})
+
+    def text(self: Any, value: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    dumper.add_representer(str, text)
+    return dumper

@@ -4,6 +4,7 @@ Source: the URL structure of the Kubernetes API. Pure.
 """
 
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from kobune.embedded.apiserver.http.message import Request
 from kobune.embedded.apiserver.registry.selectors import SelectorError, parse_fields
@@ -36,10 +37,11 @@ class RequestInfo:
 def resolve(request: Request) -> RequestInfo:
     """Classify a request by its path and method."""
     path = request.path
-    parts = path.split("/")
-    if len(parts) < 2 or parts[0] != "":
+    # Names may hold an encoded slash: segments are decoded one by one.
+    raw = request.raw_path.split("/")
+    if len(raw) < 2 or raw[0] != "" or "" in raw[1:-1]:
         return RequestInfo(False, request.method.lower(), path)
-    parts = [part for part in parts[1:] if part]
+    parts = [unquote(part) for part in raw[1:] if part] if "%" in request.raw_path else [p for p in raw[1:] if p]
     if not parts or parts[0] not in ("api", "apis"):
         return RequestInfo(False, request.method.lower(), path)
     if parts[0] == "api":

@@ -37,7 +37,7 @@ async def watch(call: Call) -> Response | StreamingResponse:
     form = negotiate(call.request.headers.get("accept", ""))
     if form.media != "application/json":
         raise not_acceptable(("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"))
-    content_type = "application/json;stream=watch" if form.stream else "application/json"
+    content_type = "application/json"
     watcher = _Watcher(call, options, form)
     initial: list[Item] = []
     history: list[Change] = []
