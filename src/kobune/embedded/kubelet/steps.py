@@ -314,11 +314,13 @@ class PodSteps:
         return sandbox_config(pod, attempt, self._context.paths, dns, self._context.cgroup_root)
 
     def _make_sub_paths(self, container: Container, config: pb.ContainerConfig) -> None:
-        rendered = {mount.container_path: mount.host_path for mount in config.mounts}
+        rendered = {mount.container_path: mount for mount in config.mounts}
         for mount in container.volume_mounts:
             if mount.sub_path or mount.sub_path_expr:
-                inside = posixpath.join("/", mount.mount_path)
-                make_sub_path(Path(self._memory.volumes[mount.name].host_path), Path(rendered[inside]))
+                target = rendered[posixpath.join("/", mount.mount_path)]
+                volume = Path(self._memory.volumes[mount.name].host_path)
+                # Mounted by its real path: a link put there after the check is not followed.
+                target.host_path = str(make_sub_path(volume, Path(target.host_path)))
 
     def _message_file(self, container: str) -> str:
         directory = self._context.paths.container(self._uid, container)

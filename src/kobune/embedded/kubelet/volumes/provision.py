@@ -253,8 +253,10 @@ def _check_host_path(source: HostPathVolumeSource) -> None:
         raise VolumeError(f"hostPath type check failed: {source.path} is not a {what}")
 
 
-def make_sub_path(volume: Path, sub_path: Path) -> None:
-    """Make a missing sub-path of a volume as a directory; raises VolumeError when it leads out of the volume.
+def make_sub_path(volume: Path, sub_path: Path) -> Path:
+    """The real path of a volume's sub-path, made as a directory when it is missing.
+
+    Raises VolumeError when it leads out of the volume.
 
     Containers write into volumes: a link that one of them has left there must not give another the node's files.
     """
@@ -264,3 +266,4 @@ def make_sub_path(volume: Path, sub_path: Path) -> None:
         raise VolumeError(f"subPath {sub_path.relative_to(volume)} leads out of its volume")
     if not target.exists():
         target.mkdir(parents=True, mode=0o750)
+    return target
