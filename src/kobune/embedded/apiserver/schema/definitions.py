@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["META", "VERSION", "definition", "names", "ref_name"]
 
-VERSION = "v1.34.0"
+VERSION = "v1.33.0"
 """The Kubernetes release whose API is served."""
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
