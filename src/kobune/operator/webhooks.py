@@ -27,6 +27,8 @@ class Webhook:
     resources: tuple[str, ...]
     operations: tuple[str, ...]
     versions: tuple[str, ...] = ("v1", "v1alpha3")
+    required: bool = True
+    """Whether requests fail while virt-api does not answer."""
     spares_components: bool = False
     """Kobune's own components write the status many times; asking about that would only cost time."""
 
@@ -35,6 +37,61 @@ class Webhook:
         """Where virt-api serves it."""
         return "/" + self.name.split(".", maxsplit=1)[0]
 
+
+_CLONES: Final = ("v1beta1", "v1alpha1")
+_WRITE: Final = ("CREATE", "UPDATE")
+_INSTANCETYPES: Final = "instancetype.kubevirt.io"
+
+_VALIDATING_OTHERS: Final = (
+    Webhook(
+        "virtualmachinesnapshot-validator.snapshot.kubevirt.io",
+        "snapshot.kubevirt.io",
+        ("virtualmachinesnapshots",),
+        ("CREATE",),
+        ("v1beta1", "v1alpha1"),
+    ),
+    Webhook(
+        "virtualmachinerestore-validator.snapshot.kubevirt.io",
+        "snapshot.kubevirt.io",
+        ("virtualmachinerestores",),
+        ("CREATE",),
+        ("v1beta1", "v1alpha1"),
+    ),
+    Webhook("vm-clone-validator.kubevirt.io", "clone.kubevirt.io", ("virtualmachineclones",), ("CREATE",), _CLONES),
+    Webhook(
+        "virtualmachineexport-validator.export.kubevirt.io",
+        "export.kubevirt.io",
+        ("virtualmachineexports",),
+        ("CREATE",),
+        ("v1", "v1beta1", "v1alpha1"),
+    ),
+    Webhook(
+        "virtualmachinepool-validator.kubevirt.io",
+        "pool.kubevirt.io",
+        ("virtualmachinepools",),
+        _WRITE,
+        ("v1beta1", "v1alpha1"),
+    ),
+    *(
+        Webhook(f"{kind}-validator.{_INSTANCETYPES}", _INSTANCETYPES, (f"{kind}s",), _WRITE, ("v1beta1",))
+        for kind in (
+            "virtualmachineinstancetype",
+            "virtualmachineclusterinstancetype",
+            "virtualmachinepreference",
+            "virtualmachineclusterpreference",
+        )
+    ),
+    Webhook(
+        "migration-policy-validator.kubevirt.io",
+        "migrations.kubevirt.io",
+        ("migrationpolicies",),
+        _WRITE,
+        ("v1alpha1",),
+    ),
+    # The installation itself must be writable while virt-api does not run yet.
+    Webhook("kubevirt-create-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("CREATE",), required=False),
+    Webhook("kubevirt-update-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("UPDATE",), required=False),
+)
 
 MUTATING: Final = (
     Webhook(
@@ -46,6 +103,7 @@ MUTATING: Final = (
     ),
     Webhook("virtualmachineinstances-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstances",), ("CREATE",)),
     Webhook("migrations-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstancemigrations",), ("CREATE",)),
+    Webhook("vm-clone-mutator.kubevirt.io", "clone.kubevirt.io", ("virtualmachineclones",), ("CREATE",), _CLONES),
 )
 
 VALIDATING: Final = (
@@ -87,6 +145,7 @@ VALIDATING: Final = (
         ("virtualmachineinstancemigrations",),
         ("UPDATE",),
     ),
+    *_VALIDATING_OTHERS,
 )
 
 
@@ -112,7 +171,7 @@ def _webhook(webhook: Webhook, namespace: str, ca_certificate: bytes) -> Manifes
         "name": webhook.name,
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
-        "failurePolicy": "Fail",
+        "failurePolicy": "Fail" if webhook.required else "Ignore",
         "timeoutSeconds": 10,
         "matchPolicy": "Equivalent",
         "clientConfig": {

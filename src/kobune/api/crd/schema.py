@@ -57,6 +57,7 @@ _DETAILS: dict[tuple[str, str], Schema] = {
     ("CPU", "sockets"): {"minimum": 0},
     ("CPU", "threads"): {"minimum": 0},
     ("CPU", "maxSockets"): {"minimum": 0},
+    ("VirtualMachineRestoreSpec", "targetReadinessPolicy"): {"default": "WaitGracePeriod"},
     ("MemoryInstancetype", "overcommitPercent"): {"minimum": 0, "maximum": 100},
 }
 

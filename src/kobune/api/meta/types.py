@@ -88,6 +88,7 @@ class Condition(Object, frozen=True, kw_only=True):
     status: str
     reason: str = ""
     message: str = ""
+    last_probe_time: Time | None = None
     last_transition_time: Time | None = None
     observed_generation: int = 0
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kobune.api.kubevirt import KubeVirt, VirtualMachineInstance, VirtualMachineInstanceMigration
 from kobune.kube.client.errors import NotFound
-from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.protocol import Client
 from kobune.kube.informer import Informer
 
@@ -33,6 +33,10 @@ class ClusterLookups:
             return await self._client.get(VIRTUAL_MACHINE_INSTANCES, name, namespace)
         except NotFound:
             return None
+
+    async def is_installed(self) -> bool:
+        """Whether there is a KubeVirt resource."""
+        return bool((await self._client.list(KUBEVIRTS)).items)
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""

@@ -10,16 +10,39 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from kobune.api.clone import VirtualMachineClone
+from kobune.api.export import VirtualMachineExport
+from kobune.api.instancetype import (
+    VirtualMachineClusterInstancetype,
+    VirtualMachineClusterPreference,
+    VirtualMachineInstancetype,
+    VirtualMachinePreference,
+)
 from kobune.api.kubevirt import (
+    KubeVirt,
     VirtualMachine,
     VirtualMachineInstance,
     VirtualMachineInstanceMigration,
     VirtualMachineInstanceReplicaSet,
 )
+from kobune.api.migrations import MigrationPolicy
+from kobune.api.pool import VirtualMachinePool
+from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
 from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matchers, default_machine
 from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
+from kobune.virt.admission.validation.groups import (
+    check_clone,
+    check_export,
+    check_installation,
+    check_instancetype,
+    check_migration_policy,
+    check_pool,
+    check_preference,
+    check_restore,
+    check_snapshot,
+)
 from kobune.virt.admission.validation.instance import check_instance, check_instance_update
 from kobune.virt.admission.validation.machine import check_machine, machine_warnings
 from kobune.virt.admission.validation.others import check_migration, check_migration_update, check_replica_set
@@ -54,6 +77,10 @@ class Lookups(Protocol):
         """One instance, as the API server has it now."""
         ...
 
+    async def is_installed(self) -> bool:
+        """Whether there is a KubeVirt resource."""
+        ...
+
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""
         ...
@@ -75,6 +102,10 @@ class Webhooks:
             "/virtualmachinereplicaset-validator": self._validate_replica_set,
             "/migration-create-validator": self._validate_migration,
             "/migration-update-validator": self._validate_migration_update,
+            "/virtualmachinepool-validator": self._validate_pool,
+            "/vm-clone-mutator": self._mutate_clone,
+            "/kubevirt-create-validator": self._validate_installation,
+            **{path: _plain(kind, check) for path, (kind, check) in _PLAIN.items()},
         }
 
     async def answer(self, path: str, request: AdmissionRequest) -> Verdict:
@@ -166,6 +197,54 @@ class Webhooks:
         old, new = (_convert(item, VirtualMachineInstanceMigration) for item in (request.old or {}, request.obj))
         found: list[Problem] = check_migration_update(old, new)
         return Verdict(tuple(found))
+
+    async def _validate_pool(self, request: AdmissionRequest) -> Verdict:
+        problems, warnings = check_pool(_convert(request.obj, VirtualMachinePool), self._lookups.gates())
+        return Verdict(tuple(problems), tuple(warnings))
+
+    async def _validate_installation(self, request: AdmissionRequest) -> Verdict:
+        if await self._lookups.is_installed():
+            return Verdict(message="Kubevirt is already created")
+        return Verdict()
+
+    async def _mutate_clone(self, request: AdmissionRequest) -> Verdict:
+        """Without a target: a machine of a name that is made here."""
+        obj = _copy(request.obj)
+        spec = obj.get("spec") or {}
+        if spec.get("target") is not None or not spec.get("source"):
+            return Verdict()
+        name = f"clone-{spec['source'].get('name', '')}-{uuid.uuid4().hex[:5]}"
+        spec["target"] = {"apiGroup": "kubevirt.io", "kind": "VirtualMachine", "name": name}
+        return Verdict(patched={"spec": spec})
+
+
+def _plain(kind: type[Any], check: Callable[[Any], list[Problem]]) -> Webhook:
+    """A webhook whose check needs the object alone."""
+
+    async def answer(request: AdmissionRequest) -> Verdict:
+        return Verdict(tuple(check(msgspec.convert(request.obj, kind))))
+
+    return answer
+
+
+_PLAIN: Final[dict[str, tuple[type[Any], Callable[[Any], list[Problem]]]]] = {
+    "/virtualmachinesnapshot-validator": (VirtualMachineSnapshot, check_snapshot),
+    "/virtualmachinerestore-validator": (VirtualMachineRestore, check_restore),
+    "/vm-clone-validator": (VirtualMachineClone, check_clone),
+    "/virtualmachineexport-validator": (VirtualMachineExport, check_export),
+    "/virtualmachineinstancetype-validator": (VirtualMachineInstancetype, lambda obj: check_instancetype(obj.spec)),
+    "/virtualmachineclusterinstancetype-validator": (
+        VirtualMachineClusterInstancetype,
+        lambda obj: check_instancetype(obj.spec),
+    ),
+    "/virtualmachinepreference-validator": (VirtualMachinePreference, lambda obj: check_preference(obj.spec)),
+    "/virtualmachineclusterpreference-validator": (
+        VirtualMachineClusterPreference,
+        lambda obj: check_preference(obj.spec),
+    ),
+    "/migration-policy-validator": (MigrationPolicy, check_migration_policy),
+    "/kubevirt-update-validator": (KubeVirt, check_installation),
+}
 
 
 def _convert(obj: dict[str, Any], kind: type[T]) -> T:

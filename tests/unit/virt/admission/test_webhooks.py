@@ -24,6 +24,9 @@ class Cluster:
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
         return self._vmi
 
+    async def is_installed(self) -> bool:
+        return True
+
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         raw = {"metadata": {"name": "m", "uid": "other"}, "spec": {"vmiName": vmi_name}}
         return [msgspec.convert(raw, VirtualMachineInstanceMigration)] * self._active

@@ -7,7 +7,7 @@ from kobune.api.meta import LabelSelector
 from kobune.virt.admission.review import Problem, Reason
 from kobune.virt.admission.validation.instance import check_labels, check_spec
 
-__all__ = ["check_migration", "check_migration_update", "check_replica_set"]
+__all__ = ["check_migration", "check_migration_update", "check_replica_set", "selects"]
 
 
 def check_replica_set(
@@ -19,7 +19,7 @@ def check_replica_set(
         return [Problem("spec.template.spec", Reason.REQUIRED, "spec.template.spec is required")], []
     problems, warnings = check_spec("spec.template.spec", template.spec, gates)
     problems = problems + check_labels("spec.template.metadata.labels", template.metadata.labels)
-    if not _selects(replica_set.spec.selector, template.metadata.labels):
+    if not selects(replica_set.spec.selector, template.metadata.labels):
         problems.append(Problem("spec.selector", Reason.INVALID, "selector does not match labels."))
     return problems, warnings
 
@@ -38,7 +38,8 @@ def check_migration_update(old: VirtualMachineInstanceMigration, new: VirtualMac
     return []
 
 
-def _selects(selector: LabelSelector, labels: dict[str, str]) -> bool:
+def selects(selector: LabelSelector, labels: dict[str, str]) -> bool:
+    """Whether a selector selects objects with these labels."""
     if any(labels.get(key) != value for key, value in selector.match_labels.items()):
         return False
     for item in selector.match_expressions:
