@@ -89,6 +89,24 @@ def test_a_launcher_that_does_not_answer_is_waited_for_without_an_end() -> None:
         assert decide(seen(vmi=vmi("Running"), launcher=launcher)).actions == ()
 
 
+def test_a_launcher_that_never_answered_is_told_about_and_waited_for() -> None:
+    raw = to_builtins(vmi())
+    raw["status"]["phaseTransitionTimestamps"] = [
+        {"phase": "Scheduled", "phaseTransitionTimestamp": "2026-01-01T11:59:40Z"}
+    ]
+    silent = seen(vmi=convert(raw, type=VirtualMachineInstance), launcher=view(None, connected=False))
+    assert decide(silent).actions == ()
+    assert decide(silent).requeue_after == timedelta(seconds=10)
+    late = replace(silent, now=NOW + timedelta(seconds=10))
+    assert "kubectl logs virt-launcher-demo-x" in decide(late).events[0].message
+    conditions = {found["type"]: found for found in status_after(late)["conditions"]}
+    assert conditions["Synchronized"]["status"] == "False"
+    told = converged(late)
+    assert (decide(told).actions, decide(told).events) == ((), ())
+    answered = replace(told, launcher=view(DomainStatus.RUNNING, network_ready=True))
+    assert "Synchronized" not in {found["type"] for found in status_after(answered)["conditions"]}
+
+
 def test_a_launcher_without_a_domain_is_told_to_start_it_once() -> None:
     observed = seen()
     assert decide(observed).actions == (Start(KEY, observed.vmi, "launcher:1"),)

@@ -5,7 +5,7 @@ virt-handler's. The pod, the finalizers and the Ready condition stay virt-contro
 because the instance is being deleted, and by nothing else: a launcher that does not answer is waited for.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from kobune.base.clock import parse_time
@@ -25,12 +25,14 @@ from kobune.virt.handler.instance.actions import (
     Start,
 )
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed
-from kobune.virt.handler.instance.status import ended_status, running_status, setback_status
+from kobune.virt.handler.instance.status import ended_status, running_status, unsynchronized_status
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus
 
 __all__ = ["DEFAULT_GRACE_S", "decide"]
 
 DEFAULT_GRACE_S: Final = 30.0
+ANSWER_S: Final = 30.0
+"""How long a launcher may take to answer for the first time before its silence is told; it is waited for anyway."""
 OVERDUE_S: Final = 15.0
 """How long the launcher may be late with destroying a guest before it is told to."""
 
@@ -52,13 +54,31 @@ def decide(seen: Observed) -> Decision[HandlerAction]:
     if seen.launcher is None:
         return Decision((Follow(key, seen.pod.uid, seen.vmi.metadata.uid),))
     if state is None or not seen.launcher.connected:
-        # The line comes back, or the pod ends: both bring the key here again.
-        return Decision()
+        return _unanswered(seen, key, seen.pod)
     if seen.vmi.metadata.deletion_timestamp is not None:
         return _deleting(seen, key, seen.launcher, state)
     if state.status is D.NONE:
         return _starting(seen, key, seen.pod, seen.launcher)
     return _running(seen, key, seen.pod, seen.launcher, state)
+
+
+def _unanswered(seen: Observed, key: Key, pod: LauncherPod) -> Decision[HandlerAction]:
+    """The line comes back, or the pod ends: both bring the key here again. A launcher that never answered is told."""
+    if seen.vmi.status.phase != "Scheduled":
+        return Decision()
+    left = _handed_over(seen) + timedelta(seconds=ANSWER_S) - seen.now
+    if left > timedelta():
+        return Decision(requeue_after=left)
+    message = f"the launcher in pod {pod.name} does not answer; its log may say why: kubectl logs {pod.name}"
+    patch = _patch(seen, key, unsynchronized_status(seen, message))
+    return Decision(patch, events=(Event(EventType.WARNING, "SyncFailed", message),) if patch else ())
+
+
+def _handed_over(seen: Observed) -> datetime:
+    for transition in reversed(seen.vmi.status.phase_transition_timestamps):
+        if transition.phase == "Scheduled" and transition.phase_transition_timestamp:
+            return parse_time(transition.phase_transition_timestamp)
+    return seen.now
 
 
 def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView) -> Decision[HandlerAction]:
@@ -72,7 +92,7 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
         failed = _patch(seen, key, ended_status(seen, crashed=True, message=setback.message))
         event = Event(EventType.WARNING, "SyncFailed", setback.message)
         return Decision((Shutdown(key, 0), *failed), events=(event,))
-    patch = _patch(seen, key, setback_status(seen, setback))
+    patch = _patch(seen, key, unsynchronized_status(seen, setback.message))
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
     if setback.again_at > seen.now:
         return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)

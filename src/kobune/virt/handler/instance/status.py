@@ -14,10 +14,10 @@ from kobune.base.clock import format_time
 from kobune.base.quantity import format_quantity
 from kobune.kube.client.objects import to_builtins
 from kobune.virt.domain.devices.disk import target_names
-from kobune.virt.handler.instance.observed import LauncherPod, Observed, Setback
+from kobune.virt.handler.instance.observed import LauncherPod, Observed
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, InterfaceState, PauseReason
 
-__all__ = ["ended_status", "running_status", "setback_status"]
+__all__ = ["ended_status", "running_status", "unsynchronized_status"]
 
 Status = dict[str, Any]
 
@@ -64,11 +64,11 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
     return status
 
 
-def setback_status(seen: Observed, setback: Setback) -> Status:
+def unsynchronized_status(seen: Observed, message: str) -> Status:
     """The status while the guest can't be started."""
     status: Status = to_builtins(seen.vmi.status)
     conditions = _Conditions(status, seen.now)
-    conditions.put("Synchronized", "False", "Synchronizing with the Domain failed.", setback.message)
+    conditions.put("Synchronized", "False", "Synchronizing with the Domain failed.", message)
     return status
 
 
