@@ -20,7 +20,7 @@ from kobune.base.clock import Clock
 from kobune.kube.client.config import ClientConfig
 from kobune.kube.client.credentials import Credentials
 from kobune.kube.client.decoding import decode_list, decode_object, decode_watch_line
-from kobune.kube.client.errors import ApiError, UnexpectedStatus
+from kobune.kube.client.errors import ApiError, Unavailable, UnexpectedStatus
 from kobune.kube.client.objects import metadata_of
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.status import connection_error, error_from_response, timeout_error
@@ -114,6 +114,8 @@ class HttpClient:
                     yield event
         except TimeoutError as error:
             raise timeout_error(request, timeout_s + _WATCH_GRACE_S) from error
+        except aiohttp.ClientPayloadError as error:
+            raise Unavailable(0, "ConnectionFailed", f"{request}: the connection broke off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(request, error) from error
         finally:

@@ -165,7 +165,8 @@ class Informer(Generic[T]):
     async def _back_off(self, error: KobuneError) -> None:
         delay_s = min(FIRST_DELAY_S * 2.0 ** min(self._failures, 16), LAST_DELAY_S)
         delay_s *= random.uniform(0.8, 1.2)  # noqa: S311  (spreads clients, hides nothing)
-        level = logging.WARNING if self._failures in (0, 5) else logging.DEBUG
+        # A restart of the server is over after a few attempts; what lasts is worth a warning, once.
+        level = {0: logging.INFO, 5: logging.WARNING}.get(self._failures, logging.DEBUG)
         self._failures += 1
         log.log(level, "watch of %s failed, again in %.1f s: %s", self.resource.plural, delay_s, error)
         await self._clock.sleep(delay_s)

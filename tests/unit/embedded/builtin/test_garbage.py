@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kobune.api.meta import OwnerReference
 from kobune.embedded.builtin.garbage.decide import Observed, OwnerState, decide
@@ -132,3 +134,29 @@ def test_a_dependent_that_changes_its_owner_is_found_under_the_new_one_alone() -
     assert "a" in graph.put(node("x", "b"))
     assert graph.dependents_of("a") == []
     assert [item.uid for item in graph.dependents_of("b")] == ["x"]
+
+
+UIDS = "abcdef"
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(UIDS), st.one_of(st.none(), st.lists(st.sampled_from(UIDS), max_size=3, unique=True)))
+)
+
+
+@given(CHANGES)
+def test_the_graph_knows_exactly_who_depends_on_whom(changes: list[tuple[str, list[str] | None]]) -> None:
+    graph = Graph()
+    model: dict[str, list[str]] = {}
+    for uid, owners in changes:
+        if owners is None:
+            known = model.pop(uid, None) is not None
+            affected = set(graph.remove(uid))
+            # Whoever lost its owner must be looked at.
+            assert not known or {name for name, named in model.items() if uid in named} <= affected
+        else:
+            model[uid] = owners
+            graph.put(node(uid, *owners))
+        for owner_uid in UIDS:
+            wanted = sorted(name for name, named in model.items() if owner_uid in named)
+            assert [item.uid for item in graph.dependents_of(owner_uid)] == wanted
+        missing = {(item.uid, reference.uid) for item, reference in graph.missing_owners()}
+        assert missing == {(name, other) for name, named in model.items() for other in named if other not in model}
