@@ -24,7 +24,7 @@ from kobune.virt.handler.instance.wire import InstanceController
 from kobune.virt.handler.launchers import pod_volume
 from kobune.virt.handler.leftovers import Leftovers
 from kobune.virt.handler.network.fake import FakeNetworks
-from kobune.virt.handler.network.plan import UnsupportedInterface
+from kobune.virt.handler.network.model import UnsupportedInterface
 from kobune.virt.handler.network.setup import NotReady
 from kobune.virt.launcherproto.fake import FakeLauncher
 from kobune.virt.launcherproto.messages import ErrorCode, Failure, Shutdown, SyncVirtualMachine

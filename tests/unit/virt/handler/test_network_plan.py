@@ -16,7 +16,8 @@ from kobune.host.netlink.fake import FakeNetlink
 from kobune.host.netns import HOST
 from kobune.host.nftables import render as render_table
 from kobune.virt.handler.network.converge import link_changes, missing_sysctls
-from kobune.virt.handler.network.plan import NetworkPlan, PodInterface, UnsupportedInterface, guest_mac, plan
+from kobune.virt.handler.network.model import NetworkPlan, PodInterface, UnsupportedInterface
+from kobune.virt.handler.network.plan import guest_mac, plan
 
 ETH0 = (Address("inet", "10.42.0.7", 24), Address("inet6", "fe80::1", 64, "link"))
 POD = PodInterface("0a:00:00:00:00:07", 1450, ETH0, (Route("default", "10.42.0.1", "eth0"),))

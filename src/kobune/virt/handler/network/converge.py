@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kobune.host.netlink import AddAddress, AddBridge, AddTap, DeleteAddress, Link, LinkChange, SetLink, SetPort
-from kobune.virt.handler.network.plan import QEMU_ID, NetworkPlan
+from kobune.virt.handler.network.model import QEMU_ID, NetworkPlan
 
 __all__ = ["link_changes", "missing_sysctls"]
 

@@ -24,7 +24,8 @@ from kobune.host.nftables import Nftables
 from kobune.host.run import Runner
 from kobune.virt.domain.facts import InterfaceFacts
 from kobune.virt.handler.network.converge import link_changes, missing_sysctls
-from kobune.virt.handler.network.plan import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface, plan
+from kobune.virt.handler.network.model import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface
+from kobune.virt.handler.network.plan import plan
 
 __all__ = ["ForeignNamespace", "GuestNetworks", "NotReady", "PodNetworks"]
 
