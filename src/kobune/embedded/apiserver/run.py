@@ -6,8 +6,10 @@ Owns: the order of start and stop, the files under DATA (kubeconfig, pki/, store
 import asyncio
 import base64
 import contextlib
+import gc
 import logging
 import secrets
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from kobune.embedded.apiserver.compose import Server, compose
-from kobune.embedded.apiserver.http import HttpServer, PortInUse
+from kobune.embedded.apiserver.http import HttpServer, PortInUse, reserve
 from kobune.embedded.apiserver.pki import Pki, issue_client_certificate, issue_server_certificate, write_private
 from kobune.embedded.store import MemoryJournal, RevisionLog, SqliteJournal
 
@@ -70,6 +72,7 @@ async def run(
 ) -> None:
     """Serve until `stop` is set. Raises PortInUse, StoreInUse, NewerVersion, Corrupt before anything is changed."""
     async with serve(config) as running:
+        settle_memory()
         log.info("the API is served at %s", running.url)
         if ready is not None:
             ready.set()
@@ -80,6 +83,16 @@ async def run(
 @contextlib.asynccontextmanager
 async def serve(config: ApiServerConfig) -> AsyncIterator[Running]:
     """A running server as a context."""
+    listening = reserve(config.listen_host, config.listen_port)
+    try:
+        async with _stored(config, listening) as running:
+            yield running
+    finally:
+        listening.close()
+
+
+@contextlib.asynccontextmanager
+async def _stored(config: ApiServerConfig, listening: socket.socket) -> AsyncIterator[Running]:
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal = MemoryJournal() if config.in_memory else SqliteJournal(config.data_dir / "store.db")
     revision_log = RevisionLog(journal)
@@ -92,7 +105,7 @@ async def serve(config: ApiServerConfig) -> AsyncIterator[Running]:
         token = _admin_token(config.data_dir)
         application = await server.build(pki, token, config.service_endpoints)
         http = HttpServer(application, _tls(pki))
-        await http.start(config.listen_host, config.listen_port)
+        await http.serve_on(listening)
         try:
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.listen_host, config.listen_host)  # noqa: S104
             url = f"https://[{host}]:{http.port}" if ":" in host else f"https://{host}:{http.port}"
@@ -105,6 +118,13 @@ async def serve(config: ApiServerConfig) -> AsyncIterator[Running]:
             await server.stop()
     finally:
         await revision_log.close()
+
+
+def settle_memory() -> None:
+    """What is loaded by now stays: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _admin_token(data_dir: Path) -> str:

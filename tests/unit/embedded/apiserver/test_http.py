@@ -222,3 +222,14 @@ async def test_a_taken_port_is_its_own_error(server: HttpServer, application: Ap
     with pytest.raises(PortInUse) as error:
         await HttpServer(application, None).start("127.0.0.1", server.port)
     assert error.value.port == server.port
+
+
+async def test_shutting_down_ends_streams_and_closes_every_connection(
+    server: HttpServer, client: Client, application: Application
+) -> None:
+    await client.send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    await client.reader.readuntil(b"first\r\n")
+    started = asyncio.get_running_loop().time()
+    await server.stop(grace_s=5.0)
+    assert await client.reader.read() == b"0\r\n\r\n"
+    assert asyncio.get_running_loop().time() - started < 1.0

@@ -2,7 +2,7 @@
 
 from kobune.embedded.apiserver.http.message import Peer, Request, Response, StreamingResponse, TunnelResponse
 from kobune.embedded.apiserver.http.protocol import Limits
-from kobune.embedded.apiserver.http.server import HttpServer, PortInUse
+from kobune.embedded.apiserver.http.server import HttpServer, PortInUse, reserve
 
 __all__ = [
     "HttpServer",
@@ -13,4 +13,5 @@ __all__ = [
     "Response",
     "StreamingResponse",
     "TunnelResponse",
+    "reserve",
 ]

@@ -69,6 +69,7 @@ class HttpProtocol(asyncio.Protocol):
         self._stream: _ChunkedStream | None = None
         self._tunnel: Tunnel | None = None
         self._closing = False
+        self._draining = False
         self._reading_paused = False
         self.write_paused = False
         self._writable: list[Callable[[], None]] = []
@@ -217,6 +218,9 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.abort()
         finally:
             self._task = None
+        if self._draining and not self._closing:
+            self._closing = True
+            self._transport.close()
         if not self._closing:
             self._arm(self._limits.idle_s)
 
@@ -296,7 +300,10 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.close()
 
     def shut_down(self) -> None:
-        """End streams properly, close when idle."""
+        """End streams properly, close when idle or after the answer that is under way."""
+        self._draining = True
+        if self._tunnel is not None:
+            self._transport.close()
         if self._stream is not None:
             self._stream.end()
         if self._task is None:

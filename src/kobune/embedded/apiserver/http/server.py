@@ -9,7 +9,9 @@ from kobune.base.errors import TerminalError
 from kobune.embedded.apiserver.http.message import Handler
 from kobune.embedded.apiserver.http.protocol import HttpProtocol, Limits
 
-__all__ = ["HttpServer", "PortInUse"]
+__all__ = ["HttpServer", "PortInUse", "reserve"]
+
+_BACKLOG = 1024
 
 
 class PortInUse(TerminalError):
@@ -19,6 +21,23 @@ class PortInUse(TerminalError):
         super().__init__(f"{host}:{port} is in use by another program: stop it, or choose another port with --listen")
         self.host = host
         self.port = port
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, before anything else is done for its sake. Raises PortInUse."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PortInUse(host, port) from error
+        raise
+    return listening
 
 
 class HttpServer:
@@ -34,24 +53,18 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises PortInUse."""
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                lambda: HttpProtocol(self._handler, self._limits, self._connections),
-                host,
-                port,
-                ssl=self._tls,
-                backlog=1024,
-                reuse_address=True,
-                ssl_handshake_timeout=15.0 if self._tls else None,
-            )
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise PortInUse(host, port) from error
-            raise
-        for listening in self._server.sockets:
-            if listening.family in (socket.AF_INET, socket.AF_INET6):
-                self.port = listening.getsockname()[1]
+        await self.serve_on(reserve(host, port))
+
+    async def serve_on(self, listening: socket.socket) -> None:
+        """Listen on a socket that `reserve` bound."""
+        self.port = listening.getsockname()[1]
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: HttpProtocol(self._handler, self._limits, self._connections),
+            sock=listening,
+            ssl=self._tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=15.0 if self._tls else None,
+        )
 
     async def stop(self, grace_s: float = 3.0) -> None:
         """Accept nothing more, end watches, let running answers finish for at most `grace_s`, then cut."""
