@@ -45,7 +45,8 @@ class Console:
     def login(self, user: str = "kobune", password: str = "kobune") -> "Console":
         """Log in; works at a prompt that is older than this connection too."""
         self.child.sendline("")
-        if self.child.expect(["login: ", r"[$#] $"]) == 0:
+        # After the prompt, busybox' shell asks the terminal where the cursor is.
+        if self.child.expect(["login: ", r"[$#] (\x1b\[6n)?$"]) == 0:
             self.child.sendline(user)
             self.child.expect("assword: ")
             self.child.sendline(password)
