@@ -7,6 +7,9 @@ from pathlib import Path
 from kobune.kube.client.config import load_config
 from kobune.kube.client.http import HttpClient
 from kobune.kube.runtime import ControllerProcess
+from kobune.virt.controllers.pending.wire import wire as wire_pending
+from kobune.virt.controllers.pool.wire import wire as wire_pool
+from kobune.virt.controllers.replicaset.wire import wire as wire_replica_set
 from kobune.virt.controllers.virtualmachine.wire import wire as wire_virtual_machine
 from kobune.virt.controllers.virtualmachineinstance.wire import wire as wire_instance
 
@@ -29,6 +32,9 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         process = ControllerProcess(client, component="virtualmachine-controller")
         wire_virtual_machine(process)
         wire_instance(process, launcher_image=config.launcher_image, image_pull_policy=config.image_pull_policy)
+        wire_replica_set(process)
+        wire_pool(process)
+        wire_pending(process)
         await process.run(ready=ready)
     finally:
         await client.close()

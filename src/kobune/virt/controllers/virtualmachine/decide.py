@@ -9,10 +9,11 @@ import msgspec
 
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
-from kobune.kube.client.resource import Key, Resource
+from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import remove_condition, set_condition
+from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.strategy import (
@@ -25,11 +26,7 @@ from kobune.virt.controllers.virtualmachine.strategy import (
 )
 from kobune.virt.controllers.words import FINAL_PHASES, VM_FINALIZER, VM_GENERATION_ANNOTATION
 
-__all__ = ["CONTROLLER_REVISIONS", "Observed", "decide"]
-
-CONTROLLER_REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
-    "apps", "v1", "controllerrevisions", "ControllerRevision", True, dict
-)
+__all__ = ["Observed", "decide"]
 
 _MIRRORED: Final = ("Paused", "AgentConnected", "LiveMigratable", "StorageLiveMigratable")
 

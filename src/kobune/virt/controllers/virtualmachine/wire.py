@@ -3,7 +3,8 @@
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.objects import key_of
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
-from kobune.virt.controllers.virtualmachine.decide import CONTROLLER_REVISIONS, Observed, decide
+from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
+from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from kobune.virt.controllers.virtualmachine.observe import observer
 
 __all__ = ["wire"]

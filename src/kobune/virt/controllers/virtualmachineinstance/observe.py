@@ -6,21 +6,13 @@ from kobune.api.core import Node, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.base.quantity import parse_quantity
-from kobune.kube.client.objects import controller_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
+from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
 
-__all__ = ["BY_OWNER", "observer", "owner_uids"]
-
-BY_OWNER = "owner"
-
-
-def owner_uids(obj: object) -> list[str]:
-    """Index of children by the uid of their controller."""
-    owner = controller_of(obj)
-    return [owner.uid] if owner is not None else []
+__all__ = ["observer"]
 
 
 def observer(

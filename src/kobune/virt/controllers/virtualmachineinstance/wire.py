@@ -3,8 +3,9 @@
 from kobune.kube.client.core import NODES, PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.controllers.owners import BY_OWNER, owner_uids
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
-from kobune.virt.controllers.virtualmachineinstance.observe import BY_OWNER, observer, owner_uids
+from kobune.virt.controllers.virtualmachineinstance.observe import observer
 
 __all__ = ["LAUNCHER_PODS", "wire"]
 

@@ -1,0 +1,1 @@
+"""Kinds that are defined but not acted upon yet: each object is told so in its status."""

@@ -1,0 +1,71 @@
+"""The status of an object that nobody can carry out yet. An entry leaves this table together with its controller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from kobune.base.clock import format_time
+from kobune.kube.client.objects import key_of
+from kobune.kube.client.resource import Resource
+from kobune.kube.runtime.decision import Action, Decision, Event, EventType, StatusPatch
+
+__all__ = ["NOT_YET", "Observed", "decide"]
+
+Status = dict[str, Any]
+
+
+def _condition(kind: str, value: str, message: str, moment: str) -> Status:
+    return {
+        "type": kind,
+        "status": value,
+        "reason": "NotSupported",
+        "message": message,
+        "lastProbeTime": None,
+        "lastTransitionTime": moment,
+    }
+
+
+NOT_YET: Final[dict[str, Callable[[str, str], Status]]] = {
+    "VirtualMachineSnapshot": lambda message, moment: {
+        "phase": "Failed",
+        "readyToUse": False,
+        "error": {"message": message, "time": moment},
+        "conditions": [_condition("Ready", "False", message, moment), _condition("Failure", "True", message, moment)],
+    },
+    "VirtualMachineRestore": lambda message, moment: {
+        "complete": False,
+        "conditions": [_condition("Ready", "False", message, moment), _condition("Failure", "True", message, moment)],
+    },
+    "VirtualMachineClone": lambda message, moment: {
+        "phase": "Failed",
+        "conditions": [_condition("Ready", "False", message, moment)],
+    },
+    "VirtualMachineExport": lambda message, moment: {
+        "phase": "Skipped",
+        "conditions": [_condition("Ready", "False", message, moment)],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An object of one of these kinds, as decoded JSON."""
+
+    resource: Resource[dict[str, Any]]
+    obj: dict[str, Any]
+    now: datetime
+
+
+def decide(seen: Observed) -> Decision[Action]:
+    """Say once that nothing will happen."""
+    status = seen.obj.get("status") or {}
+    if status.get("conditions") or seen.obj["metadata"].get("deletionTimestamp"):
+        return Decision()
+    kind = seen.resource.kind
+    message = f"{kind} is not supported yet; nothing was done"
+    wanted = NOT_YET[kind](message, format_time(seen.now))
+    return Decision(
+        status=StatusPatch(seen.resource, key_of(seen.obj), {**status, **wanted}, status),
+        events=(Event(EventType.WARNING, "NotSupported", message),),
+    )

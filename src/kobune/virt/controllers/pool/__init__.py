@@ -1,0 +1,1 @@
+"""VirtualMachinePool: a number of equal virtual machines with numbered names."""

@@ -1,0 +1,1 @@
+"""VirtualMachineInstanceReplicaSet: a number of equal instances."""
