@@ -3,11 +3,18 @@
 from kobune.api.kubevirt.devices import FeatureState
 from kobune.api.kubevirt.domain import FeatureHyperv, Features
 from kobune.virt.domain.document import Domain, DomainSource, Element, add
+from kobune.virt.domain.memory import guest_memory_bytes
 
 __all__ = ["configure"]
 
-TCG_BUFFER_MIB = 64
-"""QEMU's own default is a quarter to a half of the guest's memory, up to 1 GiB, and all of it ends up in use."""
+TCG_BUFFER_MIB, SMALL_TCG_BUFFER_MIB = 64, 32
+"""Size of the buffer for translated code, for guests from `SMALL_GUEST_BYTES` on and for smaller ones.
+
+All of it ends up in use, and QEMU's own default is up to 1 GiB. Booting the demo guest takes the same time with
+128, 64 and 32 MiB; a busy shell in it takes a third more processor time with 32 than with 64.
+"""
+
+SMALL_GUEST_BYTES = 512 * 1024 * 1024
 
 _SIMPLE_HYPERV = (
     ("relaxed", "relaxed"),
@@ -54,7 +61,9 @@ def configure(source: DomainSource, domain: Domain) -> None:
         elif wanted.hyperv is not None:
             _hyperv(wanted.hyperv, add(section, "hyperv"))
     else:
-        add(add(section, "tcg"), "tb-cache", str(TCG_BUFFER_MIB), unit="MiB")
+        small = guest_memory_bytes(spec) < SMALL_GUEST_BYTES
+        size_mib = SMALL_TCG_BUFFER_MIB if small else TCG_BUFFER_MIB
+        add(add(section, "tcg"), "tb-cache", str(size_mib), unit="MiB")
 
 
 def _hyperv(wanted: FeatureHyperv, section: Element) -> None:
