@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import UNPAUSED_GATE, PodSettings
@@ -141,3 +143,35 @@ def test_a_converged_instance_gives_no_actions_and_no_status_change() -> None:
     assert again.actions == ()
     assert again.status is not None
     assert again.status.status == settled == again.status.observed
+
+
+def test_missing_claims_are_named_before_a_pod_is_made() -> None:
+    waiting = Observed(instance(), (), NOW, PodSettings("launcher:1"), ("data",))
+    decision = decide(waiting)
+    assert decision.actions == ()
+    told = condition(status_of(decision), "Synchronized")
+    assert (told["reason"], "ns/data" in told["message"]) == ("FailedPvcNotFound", True)
+    assert [event.reason for event in decision.events] == ["FailedPvcNotFound"]
+    # Said once, and taken back when the claim is there.
+    again = Observed(instance(status=status_of(decision)), (), NOW, PodSettings("launcher:1"), ("data",))
+    assert decide(again).events == ()
+    there = decide(seen(instance(status=status_of(decision)), launcher()))
+    assert condition(status_of(there), "Synchronized") == {}
+
+
+def test_a_forced_end_shortens_the_pod_s_grace_even_while_it_terminates() -> None:
+    hurried = instance(phase="Running", deletionTimestamp=DELETED, spec_changes={"terminationGracePeriodSeconds": 0})
+    pod = launcher(phase="Running")
+    long = structs.replace(pod, spec=structs.replace(pod.spec, termination_grace_period_seconds=60))
+    (delete,) = decide(seen(hurried, long)).actions
+    assert isinstance(delete, Delete)
+    assert delete.grace_period_s == 1
+    terminating = structs.replace(
+        long,
+        metadata=structs.replace(long.metadata, deletion_timestamp=DELETED, deletion_grace_period_seconds=60),
+    )
+    assert len(decide(seen(hurried, terminating)).actions) == 1
+    patient = instance(phase="Running", deletionTimestamp=DELETED)
+    (plain,) = decide(seen(patient, long)).actions
+    assert isinstance(plain, Delete)
+    assert plain.grace_period_s is None

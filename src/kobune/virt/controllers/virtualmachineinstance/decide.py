@@ -6,41 +6,45 @@ PodScheduled and Synchronized are this controller's.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
-from kobune.base.clock import format_time, parse_time
-from kobune.base.quantity import format_quantity
+from kobune.base.clock import format_time
 from kobune.kube.client.core import PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.merge import merge_diff
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch, PatchType
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
-from kobune.virt.controllers.conditions import condition, enter_phase, remove_condition, set_condition
+from kobune.virt.controllers.conditions import condition, enter_phase, set_condition
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
-    COMPUTE,
+    POD_GRACE_MARGIN_S,
     UNPAUSED_GATE,
     PodSettings,
+    grace_period_s,
     launcher_pod,
     launcher_pod_name,
 )
-from kobune.virt.controllers.virtualmachineinstance.resources import (
-    guest_memory_bytes,
-    memory_overhead_bytes,
+from kobune.virt.controllers.virtualmachineinstance.podview import (
+    CLAIM_MISSING,
+    current_pod,
+    first_facts,
+    is_over,
+    pod_facts,
+    pod_missing,
+    ready,
+    runs,
+    scheduling_conditions,
+    time_for_handler,
 )
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
 
 __all__ = ["Observed", "decide"]
 
-HANDLER_GRACE: Final = timedelta(seconds=20)
-"""How long a pod may be over before this controller, and not virt-handler, ends its instance."""
-
-_IMAGE_ERRORS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 Status = dict[str, Any]
 
@@ -53,6 +57,8 @@ class Observed:
     pods: tuple[Pod, ...]
     now: datetime
     settings: PodSettings
+    missing_claims: tuple[str, ...] = ()
+    """Claims that its volumes name and that do not exist."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -62,7 +68,7 @@ def decide(seen: Observed) -> Decision[Action]:
     phase = seen.vmi.status.phase or "Pending"
     if phase in FINAL_PHASES:
         return _after_end(seen)
-    pod = _current_pod(seen.pods)
+    pod = current_pod(seen.pods)
     if pod is None:
         return _without_pod(seen, phase)
     return _with_pod(seen, phase, pod)
@@ -82,8 +88,10 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
         )
     if vmi.metadata.annotations.get("kubevirt.io/wait-as-receiver") == "true":
         status = _status(vmi)
-        _pod_missing(status, seen.now)
+        pod_missing(status, seen.now)
         return Decision(status=_status_patch(vmi, status))
+    if seen.missing_claims:
+        return _without_claims(seen)
     pod = launcher_pod(vmi, seen.settings)
     return Decision(
         actions=(Create(PODS, vmi.metadata.namespace, pod, vmi.metadata.uid),),
@@ -91,28 +99,42 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
     )
 
 
+def _without_claims(seen: Observed) -> Decision[Action]:
+    """A pod would wait for its claims without a word; the instance says which are missing, and is looked at again
+    when one appears."""
+    status = _status(seen.vmi)
+    names = ", ".join(f"{seen.vmi.metadata.namespace}/{name}" for name in seen.missing_claims)
+    message = f"PersistentVolumeClaim {names} does not exist; create it, or wait for its DataVolume"
+    enter_phase(status, "Pending", seen.now)
+    set_condition(status, "Synchronized", "False", seen.now, reason=CLAIM_MISSING, message=message)
+    pod_missing(status, seen.now)
+    told = condition(_status(seen.vmi), "Synchronized")
+    events = () if told is not None else (Event(EventType.WARNING, CLAIM_MISSING, message),)
+    return Decision(status=_status_patch(seen.vmi, status), events=events)
+
+
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     vmi, now = seen.vmi, seen.now
     status = _status(vmi)
-    _first_facts(status, vmi)
-    _pod_facts(status, pod)
+    first_facts(status, vmi)
+    pod_facts(status, pod)
     actions: list[Action] = []
     requeue_after = None
     if phase == "Pending":
         phase = "Scheduling"
         enter_phase(status, phase, now)
-    if _is_over(pod):
+    if is_over(pod):
         if phase == "Running":
-            requeue_after = _time_for_handler(pod, now)
+            requeue_after = time_for_handler(pod, now)
         if requeue_after is None:
             # Before the handover only a failure can end the pod; after it, virt-handler had its chance.
             succeeded = phase == "Running" and pod.status.phase == "Succeeded"
             enter_phase(status, "Succeeded" if succeeded else "Failed", now)
-    elif phase == "Scheduling" and _runs(pod):
+    elif phase == "Scheduling" and runs(pod):
         enter_phase(status, "Scheduled", now)
         status["nodeName"] = pod.spec.node_name
-    _scheduling_conditions(status, pod, now)
-    _ready(status, pod, now)
+    scheduling_conditions(status, pod, now)
+    ready(status, pod, now)
     if phase in ("Scheduled", "Running") or status["phase"] == "Scheduled":
         actions += _unpaused_gate(status, pod, now)
     if status["phase"] == "Scheduled" and vmi.metadata.labels.get(NODE_NAME_LABEL) != pod.spec.node_name:
@@ -133,14 +155,14 @@ def _after_end(seen: Observed) -> Decision[Action]:
     """The guest has ended and nobody deletes the instance: a pod that still runs is of no use."""
     vmi = seen.vmi
     status = _status(vmi)
-    pod = _current_pod(seen.pods)
+    pod = current_pod(seen.pods)
     if pod is not None:
-        _pod_facts(status, pod)
-        _ready(status, pod, seen.now)
+        pod_facts(status, pod)
+        ready(status, pod, seen.now)
     else:
-        _pod_missing(status, seen.now)
+        pod_missing(status, seen.now)
     actions = tuple(
-        _delete_pod(pod) for pod in seen.pods if pod.metadata.deletion_timestamp is None and not _is_over(pod)
+        _delete_pod(pod) for pod in seen.pods if pod.metadata.deletion_timestamp is None and not is_over(pod)
     )
     return Decision(actions=actions, status=_status_patch(vmi, status))
 
@@ -150,8 +172,17 @@ def _delete(seen: Observed) -> Decision[Action]:
     vmi = seen.vmi
     if seen.pods:
         doomed = [pod for pod in seen.pods if pod.metadata.deletion_timestamp is None]
+        deletions = [_delete_pod(pod, _shortened_grace_s(vmi, pod)) for pod in doomed]
+        for pod in seen.pods:
+            grace_s = _shortened_grace_s(vmi, pod)
+            if (
+                pod not in doomed
+                and grace_s is not None
+                and (pod.metadata.deletion_grace_period_seconds or 0) > grace_s
+            ):
+                deletions.append(_delete_pod(pod, grace_s))
         return Decision(
-            actions=tuple(_delete_pod(pod) for pod in doomed),
+            actions=tuple(deletions),
             events=tuple(
                 Event(EventType.NORMAL, "SuccessfulDelete", f"Deleted virtual machine pod {pod.metadata.name}")
                 for pod in doomed
@@ -173,121 +204,12 @@ def _delete(seen: Observed) -> Decision[Action]:
     return Decision(actions=(PatchObject(VIRTUAL_MACHINE_INSTANCES, _key(vmi), Patch.merge(body)),))
 
 
-# What the pod tells
-
-
-def _current_pod(pods: tuple[Pod, ...]) -> Pod | None:
-    """The pod that counts: one that is not over, else any."""
-    return min(pods, key=lambda pod: (_is_over(pod), pod.metadata.name), default=None)
-
-
-def _is_over(pod: Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
-
-
-def _runs(pod: Pod) -> bool:
-    """The launcher runs; the readiness of `compute` is the guest's and comes later."""
-    if pod.status.phase != "Running" or pod.metadata.deletion_timestamp is not None or not pod.spec.node_name:
-        return False
-    statuses = pod.status.container_statuses
-    return bool(statuses) and all(
-        item.state.running is not None if item.name == COMPUTE else item.ready for item in statuses
-    )
-
-
-def _time_for_handler(pod: Pod, now: datetime) -> timedelta | None:
-    """How much longer virt-handler may take to tell how the guest ended; None when that time is over."""
-    ends = [
-        parse_time(item.state.terminated.finished_at)
-        for item in pod.status.container_statuses
-        if item.state.terminated is not None and item.state.terminated.finished_at
-    ]
-    if not ends:
-        return None
-    left = max(ends) + HANDLER_GRACE - now
-    return left if left > timedelta() else None
-
-
-def _first_facts(status: Status, vmi: VirtualMachineInstance) -> None:
-    """What is known before the guest runs, and what the others replace once they know better."""
-    spec = vmi.spec
-    status.setdefault("guestOSInfo", {})
-    status.setdefault("runtimeUser", 107)
-    if "currentCPUTopology" not in status and spec.domain.cpu is not None:
-        cpu = spec.domain.cpu
-        status["currentCPUTopology"] = {
-            "cores": cpu.cores or 1,
-            "sockets": cpu.sockets or 1,
-            "threads": cpu.threads or 1,
-        }
-    if "memory" not in status and (guest := guest_memory_bytes(spec)):
-        amount = format_quantity(guest, binary=True)
-        status["memory"] = {
-            "guestAtBoot": amount,
-            "guestCurrent": amount,
-            "guestRequested": amount,
-            "memoryOverhead": format_quantity(memory_overhead_bytes(spec), binary=True),
-        }
-
-
-def _pod_facts(status: Status, pod: Pod) -> None:
-    if pod.status.qos_class:
-        status["qosClass"] = pod.status.qos_class
-    compute = next((item for item in pod.spec.containers if item.name == COMPUTE), None)
-    if compute is not None and compute.image:
-        status["launcherContainerImageVersion"] = compute.image
-    if pod.spec.node_name:
-        status["activePods"] = {**status.get("activePods", {}), pod.metadata.uid: pod.spec.node_name}
-
-
-def _scheduling_conditions(status: Status, pod: Pod, now: datetime) -> None:
-    scheduled = next((item for item in pod.status.conditions if item.type == "PodScheduled"), None)
-    if scheduled is not None and scheduled.status == "False":
-        set_condition(status, "PodScheduled", "False", now, reason=scheduled.reason, message=scheduled.message)
-    else:
-        remove_condition(status, "PodScheduled")
-    waiting = [item.state.waiting for item in pod.status.container_statuses if item.state.waiting is not None]
-    broken = next((item for item in waiting if item.reason in _IMAGE_ERRORS), None)
-    if broken is not None:
-        set_condition(status, "Synchronized", "False", now, reason=broken.reason, message=broken.message)
-    elif (old := condition(status, "Synchronized")) is not None and old.get("reason") in _IMAGE_ERRORS:
-        remove_condition(status, "Synchronized")
-
-
-def _pod_missing(status: Status, now: datetime) -> None:
-    set_condition(
-        status,
-        "Ready",
-        "False",
-        now,
-        reason="PodNotExists",
-        message="virt-launcher pod has not yet been scheduled",
-    )
-
-
-def _ready(status: Status, pod: Pod, now: datetime) -> None:
-    """The guest counts as ready when it runs and its pod is ready."""
-    ready = next((item for item in pod.status.conditions if item.type == "Ready"), None)
-    if pod.metadata.deletion_timestamp is not None:
-        reason, message = "PodTerminating", "virt-launcher pod is terminating"
-    elif status["phase"] != "Running":
-        reason, message = "GuestNotRunning", "Guest VM is not reported as running"
-    elif ready is None:
-        reason, message = "PodConditionMissing", "virt-launcher pod is missing the Ready condition"
-    elif ready.status == "True":
-        set_condition(status, "Ready", "True", now)
-        return
-    else:
-        reason, message = ready.reason or "PodNotReady", ready.message or "virt-launcher pod is not ready"
-    set_condition(status, "Ready", "False", now, reason=reason, message=message)
-
-
 def _unpaused_gate(status: Status, pod: Pod, now: datetime) -> list[Action]:
     """Tell the pod's readiness gate whether the guest is paused, so that Services leave out paused guests."""
     paused = condition(status, "Paused")
     want = "False" if paused is not None and paused["status"] == "True" else "True"
     have = next((item.status for item in pod.status.conditions if item.type == UNPAUSED_GATE), None)
-    if have == want or _is_over(pod):
+    if have == want or is_over(pod):
         return []
     gate = {
         "type": UNPAUSED_GATE,
@@ -323,5 +245,15 @@ def _key(vmi: VirtualMachineInstance) -> Key:
     return Key(vmi.metadata.namespace, vmi.metadata.name)
 
 
-def _delete_pod(pod: Pod) -> Delete:
-    return Delete(PODS, Key(pod.metadata.namespace, pod.metadata.name), pod.metadata.uid)
+def _shortened_grace_s(vmi: VirtualMachineInstance, pod: Pod) -> int | None:
+    """The time to shut down when it is shorter than the one the pod was made with; None for the pod's own.
+
+    Never 0: the kubelet would not wait for the launcher at all, and the object would go before the processes do.
+    """
+    asked = grace_period_s(vmi.spec)
+    given = pod.spec.termination_grace_period_seconds
+    return max(asked, 1) if given is not None and asked + POD_GRACE_MARGIN_S < given else None
+
+
+def _delete_pod(pod: Pod, grace_s: int | None = None) -> Delete:
+    return Delete(PODS, Key(pod.metadata.namespace, pod.metadata.name), pod.metadata.uid, grace_period_s=grace_s)

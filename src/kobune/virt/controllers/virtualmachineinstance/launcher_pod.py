@@ -36,6 +36,8 @@ class PodSettings:
 
     launcher_image: str
     image_pull_policy: str = "IfNotPresent"
+    block_claims: frozenset[str] = frozenset()
+    """Claims that are block devices."""
     kvm: bool = False
     """A node has proved that guests run in KVM there; without it the pod asks for no KVM device."""
 
@@ -56,7 +58,7 @@ def grace_period_s(spec: VirtualMachineInstanceSpec) -> int:
 def launcher_pod(vmi: VirtualMachineInstance, settings: PodSettings) -> dict[str, Any]:
     """The pod that runs `vmi`."""
     spec = vmi.spec
-    volumes = pod_volumes(spec)
+    volumes = pod_volumes(spec, settings.block_claims)
     pod: dict[str, Any] = {
         "metadata": {
             "name": launcher_pod_name(vmi),

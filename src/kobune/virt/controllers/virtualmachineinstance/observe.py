@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from kobune.api.core import Node, Pod
+from kobune.api.core import Node, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.base.quantity import parse_quantity
@@ -12,13 +12,16 @@ from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
 
-__all__ = ["observer"]
+__all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
+
+BY_CLAIM = "claim"
 
 
 def observer(
     instances: Informer[VirtualMachineInstance],
     pods: Informer[Pod],
     nodes: Informer[Node],
+    claims: Informer[PersistentVolumeClaim],
     clock: Clock,
     launcher_image: str,
     image_pull_policy: str,
@@ -30,10 +33,37 @@ def observer(
         if vmi is None:
             return None
         owned = pods.by_index(BY_OWNER, vmi.metadata.uid)
-        settings = PodSettings(launcher_image, image_pull_policy, kvm=_offers_kvm(nodes))
-        return Observed(vmi, tuple(owned), clock.now(), settings)
+        found = {name: claims.get(Key(key.namespace, name)) for name in claim_names(vmi)}
+        settings = PodSettings(
+            launcher_image,
+            image_pull_policy,
+            kvm=_offers_kvm(nodes),
+            block_claims=frozenset(
+                name for name, claim in found.items() if claim is not None and claim.spec.volume_mode == "Block"
+            ),
+        )
+        missing = tuple(name for name, claim in found.items() if claim is None)
+        return Observed(vmi, tuple(owned), clock.now(), settings, missing)
 
     return observe
+
+
+def claim_names(vmi: VirtualMachineInstance) -> list[str]:
+    """The claims that the instance's volumes name; a DataVolume fills the claim of its own name."""
+    names = []
+    for volume in vmi.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            names.append(volume.persistent_volume_claim.claim_name)
+        elif volume.data_volume is not None:
+            names.append(volume.data_volume.name)
+        elif volume.ephemeral is not None and volume.ephemeral.persistent_volume_claim is not None:
+            names.append(volume.ephemeral.persistent_volume_claim.claim_name)
+    return names
+
+
+def by_claim(vmi: VirtualMachineInstance) -> list[str]:
+    """Index of instances by `NAMESPACE/CLAIM`."""
+    return [f"{vmi.metadata.namespace}/{name}" for name in claim_names(vmi)]
 
 
 def _offers_kvm(nodes: Informer[Node]) -> bool:

@@ -32,6 +32,7 @@ class PodVolumes:
     devices: list[dict[str, Any]] = field(default_factory=list)
     pull_secrets: list[str] = field(default_factory=list)
     service_account: str = ""
+    block_claims: frozenset[str] = frozenset()
 
     def mount(self, name: str, source: dict[str, Any], path: str, *, read_only: bool = False) -> None:
         """Add a volume and its mount."""
@@ -39,9 +40,9 @@ class PodVolumes:
         self.mounts.append({"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})})
 
 
-def pod_volumes(spec: VirtualMachineInstanceSpec) -> PodVolumes:
-    """Everything that the launcher of `spec` mounts."""
-    found = PodVolumes()
+def pod_volumes(spec: VirtualMachineInstanceSpec, block_claims: frozenset[str] = frozenset()) -> PodVolumes:
+    """Everything that the launcher of `spec` mounts; `block_claims` become devices."""
+    found = PodVolumes(block_claims=block_claims)
     found.mount("sockets", {"emptyDir": {}}, "/var/run/kubevirt/sockets")
     found.mount("private", {"emptyDir": {}}, PRIVATE)
     found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
@@ -110,6 +111,10 @@ def _claim(found: PodVolumes, name: str, claim: str, *, read_only: bool = False)
     source: dict[str, Any] = {"claimName": claim}
     if read_only:
         source["readOnly"] = True
+    if claim in found.block_claims:
+        found.volumes.append({"name": name, "persistentVolumeClaim": source})
+        found.devices.append({"name": name, "devicePath": f"/dev/{name}"})
+        return
     found.mount(name, {"persistentVolumeClaim": source}, f"{PRIVATE}/vmi-disks/{name}", read_only=read_only)
 
 

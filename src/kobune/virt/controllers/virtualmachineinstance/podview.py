@@ -1,0 +1,145 @@
+"""What a launcher pod tells about its instance: how far it is, and the conditions that follow.
+
+Pure; works on the status as decoded JSON.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.base.clock import parse_time
+from kobune.base.quantity import format_quantity
+from kobune.virt.controllers.conditions import condition, remove_condition, set_condition
+from kobune.virt.controllers.virtualmachineinstance.launcher_pod import COMPUTE
+from kobune.virt.controllers.virtualmachineinstance.resources import guest_memory_bytes, memory_overhead_bytes
+
+__all__ = [
+    "CLAIM_MISSING",
+    "current_pod",
+    "first_facts",
+    "is_over",
+    "pod_facts",
+    "pod_missing",
+    "ready",
+    "runs",
+    "scheduling_conditions",
+    "time_for_handler",
+]
+
+HANDLER_GRACE: Final = timedelta(seconds=20)
+"""How long a pod may be over before virt-controller, and not virt-handler, ends its instance."""
+
+CLAIM_MISSING: Final = "FailedPvcNotFound"
+_IMAGE_ERRORS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+
+Status = dict[str, Any]
+
+
+def current_pod(pods: tuple[Pod, ...]) -> Pod | None:
+    """The pod that counts: one that is not over, else any."""
+    return min(pods, key=lambda pod: (is_over(pod), pod.metadata.name), default=None)
+
+
+def is_over(pod: Pod) -> bool:
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def runs(pod: Pod) -> bool:
+    """The launcher runs; the readiness of `compute` is the guest's and comes later."""
+    if pod.status.phase != "Running" or pod.metadata.deletion_timestamp is not None or not pod.spec.node_name:
+        return False
+    statuses = pod.status.container_statuses
+    return bool(statuses) and all(
+        item.state.running is not None if item.name == COMPUTE else item.ready for item in statuses
+    )
+
+
+def time_for_handler(pod: Pod, now: datetime) -> timedelta | None:
+    """How much longer virt-handler may take to tell how the guest ended; None when that time is over."""
+    ends = [
+        parse_time(item.state.terminated.finished_at)
+        for item in pod.status.container_statuses
+        if item.state.terminated is not None and item.state.terminated.finished_at
+    ]
+    if not ends:
+        return None
+    left = max(ends) + HANDLER_GRACE - now
+    return left if left > timedelta() else None
+
+
+def first_facts(status: Status, vmi: VirtualMachineInstance) -> None:
+    """What is known before the guest runs, and what the others replace once they know better."""
+    spec = vmi.spec
+    status.setdefault("guestOSInfo", {})
+    status.setdefault("runtimeUser", 107)
+    if "currentCPUTopology" not in status and spec.domain.cpu is not None:
+        cpu = spec.domain.cpu
+        status["currentCPUTopology"] = {
+            "cores": cpu.cores or 1,
+            "sockets": cpu.sockets or 1,
+            "threads": cpu.threads or 1,
+        }
+    if "memory" not in status and (guest := guest_memory_bytes(spec)):
+        amount = format_quantity(guest, binary=True)
+        status["memory"] = {
+            "guestAtBoot": amount,
+            "guestCurrent": amount,
+            "guestRequested": amount,
+            "memoryOverhead": format_quantity(memory_overhead_bytes(spec), binary=True),
+        }
+
+
+def pod_facts(status: Status, pod: Pod) -> None:
+    """Where the launcher is and what it is made of."""
+    if pod.status.qos_class:
+        status["qosClass"] = pod.status.qos_class
+    compute = next((item for item in pod.spec.containers if item.name == COMPUTE), None)
+    if compute is not None and compute.image:
+        status["launcherContainerImageVersion"] = compute.image
+    if pod.spec.node_name:
+        status["activePods"] = {**status.get("activePods", {}), pod.metadata.uid: pod.spec.node_name}
+
+
+def scheduling_conditions(status: Status, pod: Pod, now: datetime) -> None:
+    """PodScheduled when no node takes the pod, Synchronized when its image cannot be had."""
+    scheduled = next((item for item in pod.status.conditions if item.type == "PodScheduled"), None)
+    if scheduled is not None and scheduled.status == "False":
+        set_condition(status, "PodScheduled", "False", now, reason=scheduled.reason, message=scheduled.message)
+    else:
+        remove_condition(status, "PodScheduled")
+    waiting = [item.state.waiting for item in pod.status.container_statuses if item.state.waiting is not None]
+    broken = next((item for item in waiting if item.reason in _IMAGE_ERRORS), None)
+    if broken is not None:
+        set_condition(status, "Synchronized", "False", now, reason=broken.reason, message=broken.message)
+    elif (condition(status, "Synchronized") or {}).get("reason") in (*_IMAGE_ERRORS, CLAIM_MISSING):
+        remove_condition(status, "Synchronized")
+
+
+def pod_missing(status: Status, now: datetime) -> None:
+    """Not ready, because there is no pod yet."""
+    set_condition(
+        status,
+        "Ready",
+        "False",
+        now,
+        reason="PodNotExists",
+        message="virt-launcher pod has not yet been scheduled",
+    )
+
+
+def ready(status: Status, pod: Pod, now: datetime) -> None:
+    """The guest counts as ready when it runs and its pod is ready."""
+    pod_ready = next((item for item in pod.status.conditions if item.type == "Ready"), None)
+    if pod.metadata.deletion_timestamp is not None:
+        reason, message = "PodTerminating", "virt-launcher pod is terminating"
+    elif status["phase"] != "Running":
+        reason, message = "GuestNotRunning", "Guest VM is not reported as running"
+    elif pod_ready is None:
+        reason, message = "PodConditionMissing", "virt-launcher pod is missing the Ready condition"
+    elif pod_ready.status == "True":
+        set_condition(status, "Ready", "True", now)
+        return
+    else:
+        reason, message = pod_ready.reason or "PodNotReady", pod_ready.message or "virt-launcher pod is not ready"
+    set_condition(status, "Ready", "False", now, reason=reason, message=message)

@@ -1,0 +1,144 @@
+"""Replica sets and pools: how many, which names, which go first. And kinds that wait for their controllers."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstanceReplicaSet
+from kobune.api.meta import LabelSelector, LabelSelectorRequirement
+from kobune.api.pool import VirtualMachinePool
+from kobune.kube.client.resource import Resource
+from kobune.kube.runtime import Create, Decision, Delete, PatchObject
+from kobune.virt.controllers.pending import decide as pending
+from kobune.virt.controllers.pool import decide as pools
+from kobune.virt.controllers.replicaset import decide as replica_sets
+from kobune.virt.controllers.scaling import selector_text
+from support.vms import NOW, instance, machine_dict, spec
+
+
+def replica_set(replicas: int, **more: Any) -> VirtualMachineInstanceReplicaSet:
+    raw = {
+        "metadata": {"name": "rs", "namespace": "ns", "uid": "rs-uid"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "x"}},
+            "template": {"metadata": {"labels": {"app": "x"}}, "spec": spec()},
+            **more,
+        },
+    }
+    return msgspec.convert(raw, VirtualMachineInstanceReplicaSet)
+
+
+def of_set(replicas: int, *instances: Any, **more: Any) -> Decision[Any]:
+    return replica_sets.decide(replica_sets.Observed(replica_set(replicas, **more), instances, NOW))
+
+
+def created(decision: Decision[Any]) -> list[str]:
+    return [action.obj["metadata"]["name"] for action in decision.actions if isinstance(action, Create)]
+
+
+def deleted(decision: Decision[Any]) -> list[str]:
+    return [action.key.name for action in decision.actions if isinstance(action, Delete)]
+
+
+def test_missing_instances_get_the_same_names_at_every_attempt() -> None:
+    first = created(of_set(2))
+    assert len(set(first)) == 2
+    assert created(of_set(2)) == first
+    # One is there already, or still on its way out: its name is not used.
+    assert created(of_set(2, instance(phase="Running", name=first[0]))) == [first[1]]
+    leaving = instance(phase="Running", name=first[0], deletionTimestamp="2026-01-01T00:00:00Z")
+    assert first[0] not in created(of_set(2, leaving))
+
+
+def test_those_that_do_not_run_go_first_and_ended_ones_always() -> None:
+    running = instance(phase="Running", name="a", uid="a")
+    starting = instance(phase="Scheduling", name="b", uid="b")
+    assert deleted(of_set(1, running, starting)) == ["b"]
+    failed = instance(phase="Failed", name="c", uid="c")
+    assert deleted(of_set(1, running, failed)) == ["c"]
+    assert of_set(0, running, paused=True).actions == ()
+
+
+def test_the_status_counts_and_carries_the_selector() -> None:
+    ready = instance(phase="Running", name="a", status={"conditions": [{"type": "Ready", "status": "True"}]})
+    decision = of_set(1, ready)
+    assert decision.status is not None
+    assert decision.status.status == {"labelSelector": "app=x", "replicas": 1, "readyReplicas": 1}
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        (LabelSelector(match_labels={"b": "2", "a": "1"}), "a=1,b=2"),
+        (
+            LabelSelector(
+                match_expressions=[
+                    LabelSelectorRequirement(key="k", operator="In", values=["y", "x"]),
+                    LabelSelectorRequirement(key="e", operator="Exists"),
+                    LabelSelectorRequirement(key="n", operator="DoesNotExist"),
+                ]
+            ),
+            "k in (x,y),e,!n",
+        ),
+    ],
+)
+def test_selectors_are_written_as_on_a_command_line(selector: LabelSelector, text: str) -> None:
+    assert selector_text(selector) == text
+
+
+def pool(replicas: int, generation: int = 1, **more: Any) -> VirtualMachinePool:
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": machine_dict()["spec"]}
+    raw = {
+        "metadata": {"name": "p", "namespace": "ns", "uid": "pool-uid", "generation": generation},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "x"}},
+            "virtualMachineTemplate": template,
+            **more,
+        },
+    }
+    return msgspec.convert(raw, VirtualMachinePool)
+
+
+def member(number: int, revision: str = "p-1") -> VirtualMachine:
+    raw = machine_dict(name=f"p-{number}", uid=f"vm-{number}", labels={pools.REVISION_LABEL: revision})
+    return msgspec.convert(raw, VirtualMachine)
+
+
+def of_pool(observed: VirtualMachinePool, *machines: VirtualMachine, revisions: Any = None) -> Decision[Any]:
+    kept = {"p-1": {"data": msgspec.to_builtins(pool(1).spec.virtual_machine_template)}}
+    return pools.decide(pools.Observed(observed, machines, kept if revisions is None else revisions, NOW))
+
+
+def test_machines_of_a_pool_are_numbered_and_the_highest_go_first() -> None:
+    assert created(of_pool(pool(2), revisions={})) == ["p-1", "p-0", "p-1"]  # the revision, then the machines
+    assert created(of_pool(pool(2), member(1))) == ["p-0"]
+    assert deleted(of_pool(pool(1), member(0), member(10), member(2))) == ["p-2", "p-10"]
+    assert deleted(of_pool(pool(1, scaleInStrategy={"unmanaged": {}}), member(0), member(1))) == []
+
+
+def test_another_count_is_no_other_template() -> None:
+    same_template = of_pool(
+        pool(1, generation=2),
+        member(0),
+        revisions={"p-1": {"data": msgspec.to_builtins(pool(1).spec.virtual_machine_template)}, "p-2": {}},
+    )
+    assert same_template.actions == ()
+    changed = of_pool(pool(1, generation=2), member(0), revisions={"p-1": {"data": {"spec": {}}}, "p-2": {}})
+    (patch,) = changed.actions
+    assert isinstance(patch, PatchObject)
+    assert patch.patch.body["metadata"]["labels"][pools.REVISION_LABEL] == "p-2"
+
+
+def test_kinds_that_nobody_acts_upon_say_so_once() -> None:
+    resource: Resource[dict[str, Any]] = Resource(
+        "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshots", "VirtualMachineSnapshot", True, dict
+    )
+    obj: dict[str, Any] = {"metadata": {"name": "s", "namespace": "ns"}}
+    decision = pending.decide(pending.Observed(resource, obj, NOW))
+    assert decision.status is not None
+    assert decision.status.status["error"]["message"] == "VirtualMachineSnapshot is not supported yet; nothing was done"
+    told = {**obj, "status": decision.status.status}
+    assert pending.decide(pending.Observed(resource, told, NOW)) == Decision()
