@@ -5,6 +5,7 @@ gives; while our own client reads slowly, reading from the other server stops.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -202,7 +203,7 @@ async def _open(
 
 
 def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
 async def call(

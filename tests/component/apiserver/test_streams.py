@@ -1,0 +1,206 @@
+"""Requests that another server answers: kubelets, aggregated APIs, webhooks. The other server is a real one."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from kobune.embedded.apiserver.pki import Pki
+from support.apiserver import Running, api_server
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def tls_server(pki: Pki, client_ca: Path, handler: Handler, names: list[str]) -> AsyncIterator[int]:
+    """A server that demands a client certificate of `client_ca`; gives its port."""
+    certificate, key = pki.server("other", ["127.0.0.1", *names])
+    files = pki.directory / "other.crt", pki.directory / "other.key"
+    for path, content in zip(files, (certificate, key), strict=True):
+        path.write_bytes(content)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    context.load_verify_locations(client_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+class Api:
+    """A client of the server under test."""
+
+    def __init__(self, server: Running, session: aiohttp.ClientSession) -> None:
+        self.server, self.session = server, session
+        self.pki = Pki(server.kubeconfig.parent / "pki")
+        self.tls = ssl.create_default_context(cafile=str(server.ca_file))
+        self.headers = {"Authorization": f"Bearer {server.token}"}
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        async with self.session.request(
+            method, self.server.url + path, json=body, headers={**self.headers, **headers}, ssl=self.tls
+        ) as response:
+            data = await response.read()
+            return response.status, json.loads(data) if response.content_type == "application/json" else data
+
+    async def create(self, path: str, body: Any) -> Any:
+        status, answer = await self.call("POST", path, body)
+        assert status == 201, answer
+        return answer
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with api_server(tmp_path) as server, aiohttp.ClientSession() as session:
+        yield Api(server, session)
+
+
+async def pod_on_node(api: Api, port: int) -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        },
+    }
+    await api.create("/api/v1/nodes", node)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await api.create("/api/v1/namespaces/default/serviceaccounts", account)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "main", "image": "x"}]},
+    }
+    await api.create("/api/v1/namespaces/default/pods", pod)
+
+
+async def test_logs_are_streamed_from_the_pods_kubelet(api: Api) -> None:
+    seen: list[tuple[str, str]] = []
+    more = asyncio.Event()
+
+    async def kubelet(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        subject = dict(pair[0] for pair in request.transport.get_extra_info("peercert")["subject"])
+        assert subject["commonName"] == "kube-apiserver-kubelet-client"
+        assert "Authorization" not in request.headers
+        seen.append((request.path, request.query_string))
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        await response.write(b"one\n")
+        await more.wait()
+        await response.write(b"two\n")
+        return response
+
+    async with tls_server(api.pki, api.pki.ca_file, kubelet, []) as port:
+        await pod_on_node(api, port)
+        url = api.server.url + "/api/v1/namespaces/default/pods/p/log?follow=true&tailLines=5"
+        async with api.session.get(url, headers=api.headers, ssl=api.tls) as response, asyncio.timeout(5):
+            assert await response.content.readline() == b"one\n"
+            more.set()
+            assert await response.content.readline() == b"two\n"
+            assert await response.content.read() == b""
+    assert seen == [("/containerLogs/default/p/main", "follow=true&tailLines=5")]
+
+
+async def test_exec_is_a_websocket_to_the_kubelet(api: Api) -> None:
+    async def kubelet(request: web.Request) -> web.StreamResponse:
+        assert request.path == "/exec/default/p/main"
+        assert request.query.getall("command") == ["echo", "a b"]
+        assert request.query["output"] == "1"
+        socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io"])
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_bytes(b"\x01" + message.data[1:].upper())
+        return socket
+
+    async with tls_server(api.pki, api.pki.ca_file, kubelet, []) as port:
+        await pod_on_node(api, port)
+        url = api.server.url + "/api/v1/namespaces/default/pods/p/exec?command=echo&command=a%20b&stdout=true"
+        async with (
+            api.session.ws_connect(url, protocols=["v5.channel.k8s.io"], headers=api.headers, ssl=api.tls) as socket,
+            asyncio.timeout(5),
+        ):
+            assert socket.protocol == "v5.channel.k8s.io"
+            for text in (b"hello", b"x" * 300_000):
+                await socket.send_bytes(b"\x00" + text)
+                assert await socket.receive_bytes() == b"\x01" + text.upper()
+
+
+async def test_an_unreachable_kubelet_is_told(api: Api) -> None:
+    await pod_on_node(api, 1)
+    status, answer = await api.call("GET", "/api/v1/namespaces/default/pods/p/log")
+    assert status == 500
+    assert "connection refused" in answer["message"]
+
+
+async def test_an_aggregated_api_gets_the_user_and_nothing_secret(tmp_path: Path) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def extension(request: web.Request) -> web.StreamResponse:
+        seen.append(dict(request.headers))
+        if request.path.endswith("/v1"):
+            return web.json_response({"kind": "APIResourceList", "groupVersion": "x.example.com/v1", "resources": []})
+        if request.headers.get("Upgrade"):
+            socket = web.WebSocketResponse(protocols=["plain.kubevirt.io"])
+            await socket.prepare(request)
+            async for message in socket:
+                await socket.send_bytes(message.data)
+            return socket
+        return web.json_response({"kind": "Boat", "path": request.path_qs})
+
+    pki = Pki(tmp_path / "pki")
+    pki.prepare([])
+    async with (
+        tls_server(pki, pki.front_proxy_ca_file, extension, ["api.default.svc"]) as port,
+        api_server(tmp_path, service_endpoints={"default/api": f"127.0.0.1:{port}"}) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        api = Api(server, session)
+        service = {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": "v1.x.example.com"},
+            "spec": {
+                "group": "x.example.com",
+                "version": "v1",
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15,
+                "service": {"namespace": "default", "name": "api"},
+                "caBundle": base64.b64encode(pki.ca_pem).decode(),
+            },
+        }
+        await api.create("/apis/apiregistration.k8s.io/v1/apiservices", service)
+        path = "/apis/x.example.com/v1/namespaces/default/boats/b%20c?limit=1"
+        status, answer = await api.call("GET", path, **{"X-Remote-User": "forged"})
+        assert status == 200
+        assert answer["path"].endswith("/boats/b%20c?limit=1")
+        assert seen[-1]["X-Remote-User"] == "kobune-admin"
+        assert "Authorization" not in seen[-1]
+        url = server.url + "/apis/x.example.com/v1/namespaces/default/boats/b/console"
+        async with (
+            session.ws_connect(url, protocols=["plain.kubevirt.io"], headers=api.headers, ssl=api.tls) as socket,
+            asyncio.timeout(5),
+        ):
+            await socket.send_bytes(b"login")
+            assert await socket.receive_bytes() == b"login"
+        status, listed = await api.call("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.x.example.com")
+        async with asyncio.timeout(5):
+            while not any(c["status"] == "True" for c in (listed.get("status") or {}).get("conditions", ())):
+                await asyncio.sleep(0.05)
+                _, listed = await api.call("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.x.example.com")
