@@ -21,6 +21,7 @@ from kobune.kube.client.types import Patch
 from kobune.kube.testing import eventually_true
 
 NS = "default"
+DEPLOYMENTS: Resource[dict[str, Any]] = Resource("apps", "v1", "deployments", "Deployment", True, dict)
 BUDGETS: Resource[dict[str, Any]] = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, dict)
 ROLES: Resource[dict[str, Any]] = Resource(
     "rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False, dict
@@ -173,3 +174,49 @@ async def test_claims_bind_and_are_protected(client: HttpClient) -> None:
         return not await there(client, PERSISTENT_VOLUMES, "v")
 
     await eventually_true(volume_gone, "a released volume can be deleted")
+
+
+async def test_a_deployment_rolls_out_and_goes_with_its_pods(client: HttpClient) -> None:
+    def template(image: str) -> dict[str, Any]:
+        return {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": [{"name": "c", "image": image}]}}
+
+    spec = {"replicas": 3, "selector": {"matchLabels": {"app": "d"}}, "template": template("i:1")}
+    await client.create(DEPLOYMENTS, {"metadata": {"name": "d"}, "spec": spec}, NS)
+    most = 0
+
+    async def images() -> list[str]:
+        """The images of all pods, after making them ready as a kubelet would."""
+        nonlocal most
+        pods = (await client.list(PODS, NS, label_selector="app=d")).items
+        most = max(most, len(pods))
+        for pod in pods:
+            if pod.status.phase != "Running":
+                status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+                try:
+                    await client.patch(
+                        PODS, pod.metadata.name, Patch.merge({"status": status}), NS, subresource="status"
+                    )
+                except NotFound:
+                    continue
+        return sorted(pod.spec.containers[0].image for pod in pods)
+
+    async def available(image: str) -> bool:
+        status = (await client.get(DEPLOYMENTS, "d", NS)).get("status", {})
+        return await images() == [image] * 3 and status.get("availableReplicas") == status.get("updatedReplicas") == 3
+
+    async def first() -> bool:
+        return await available("i:1")
+
+    async def second() -> bool:
+        return await available("i:2")
+
+    await eventually_true(first, "three pods of the first version", timeout_s=20)
+    await client.patch(DEPLOYMENTS, "d", Patch.merge({"spec": {"template": template("i:2")}}), NS)
+    await eventually_true(second, "three pods of the second version", timeout_s=20)
+    assert most <= 4
+    await client.delete(DEPLOYMENTS, "d", NS)
+
+    async def nothing() -> bool:
+        return not (await client.list(PODS, NS, label_selector="app=d")).items
+
+    await eventually_true(nothing, "the pods are gone", timeout_s=20)

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from kobune.embedded.builtin.claims import wire as claims
+from kobune.embedded.builtin.deployments import wire as deployments
 from kobune.embedded.builtin.disruption import wire as disruption
 from kobune.embedded.builtin.endpoints import wire as endpoints
 from kobune.embedded.builtin.garbage.wire import GarbageCollector
@@ -11,6 +12,7 @@ from kobune.embedded.builtin.namespaces import wire as namespaces
 from kobune.embedded.builtin.nodes import wire as nodes
 from kobune.embedded.builtin.pods import wire as pods
 from kobune.embedded.builtin.quotas import wire as quotas
+from kobune.embedded.builtin.replicasets import wire as replicasets
 from kobune.embedded.builtin.roles import wire as roles
 from kobune.embedded.builtin.serviceaccounts import wire as serviceaccounts
 from kobune.embedded.builtin.volumes import wire as volumes
@@ -28,7 +30,19 @@ async def run(kubeconfig: Path, *, ready: asyncio.Event | None = None) -> None:
     try:
         process = ControllerProcess(client, component="kobune-controllers")
         serviceaccounts.add_to(process, config.ca_pem.decode() if config.ca_pem else "")
-        for controller in (namespaces, roles, nodes, pods, endpoints, disruption, quotas, claims, volumes):
+        for controller in (
+            namespaces,
+            roles,
+            nodes,
+            pods,
+            endpoints,
+            disruption,
+            quotas,
+            claims,
+            volumes,
+            replicasets,
+            deployments,
+        ):
             controller.add_to(process)
         collector = GarbageCollector(process)
         async with asyncio.TaskGroup() as group:
