@@ -57,6 +57,8 @@ def _merge_map(original: dict[str, Any], patch: dict[str, Any], shape: Shape) ->
     result = dict(original)
     retain = patch.get(_RETAIN)
     if retain is not None:
+        if not isinstance(retain, list):
+            raise _internal("$retainKeys: the value must be a list")
         result = {k: v for k, v in result.items() if k in retain}
     for key, value in patch.items():
         if key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):

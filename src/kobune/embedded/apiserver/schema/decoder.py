@@ -159,6 +159,8 @@ def _property(schema: dict[str, Any]) -> tuple[Decode, str]:
     if name is not None:
         if name in _SPECIAL:
             return _SPECIAL[name], "other"
+        if name.startswith(_SCHEMA_PROPS + "Or"):
+            return _schema_or(name), "other"
         return _late(name), "other"
     kind = schema.get("type")
     if kind == "array":
@@ -176,6 +178,27 @@ def _property(schema: dict[str, Any]) -> tuple[Decode, str]:
     if kind == "string":
         return (_bytes if schema.get("format") == "byte" else _string), "string"
     return _anything, "other"
+
+
+_SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def _schema_or(name: str) -> Decode:
+    """The places of a schema that hold a schema or something else; OpenAPI says nothing about them."""
+    schema = _late(_SCHEMA_PROPS)
+
+    def decode(value: Any, unknown: list[str]) -> Any:
+        if type(value) is dict:
+            return schema(value, unknown)
+        if name.endswith("OrBool") and type(value) is bool:
+            return value
+        if name.endswith("OrArray") and type(value) is list:
+            return [schema(entry, unknown) for entry in value]
+        if name.endswith("OrStringArray") and type(value) is list:
+            return [_string(entry, unknown) for entry in value]
+        raise _Mismatch(_json_name(value), short_name(name))
+
+    return decode
 
 
 def _late(name: str) -> Decode:
@@ -203,7 +226,7 @@ def _zero_of(schema: dict[str, Any]) -> Any:
 
 def _list(items: dict[str, Any]) -> Decode:
     decode_item, _ = _property(items)
-    zero = _zero_of(items)
+    zero = _zero_maker(items)
     wanted = f"[]{items.get('type') or short_name(ref_name(items) or 'object')}"
 
     def decode(value: Any, unknown: list[str]) -> Any:
@@ -211,7 +234,7 @@ def _list(items: dict[str, Any]) -> Decode:
             raise _Mismatch(_json_name(value), wanted)
         for i, entry in enumerate(value):
             if entry is None:
-                value[i] = decode_item({}, unknown) if zero is _DROP else zero
+                value[i] = zero()
                 continue
             start = len(unknown)
             value[i] = decode_item(entry, unknown)
@@ -224,7 +247,7 @@ def _list(items: dict[str, Any]) -> Decode:
 
 def _map(values: dict[str, Any]) -> Decode:
     decode_value, _ = _property(values)
-    zero = _zero_of(values)
+    zero = _zero_maker(values)
     wanted = f"map[string]{values.get('type') or short_name(ref_name(values) or 'object')}"
 
     def decode(value: Any, unknown: list[str]) -> Any:
@@ -232,7 +255,7 @@ def _map(values: dict[str, Any]) -> Decode:
             raise _Mismatch(_json_name(value), wanted)
         for key, entry in value.items():
             if entry is None:
-                value[key] = None if zero is _DROP else zero
+                value[key] = zero()
                 continue
             start = len(unknown)
             try:

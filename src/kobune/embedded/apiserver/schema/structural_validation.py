@@ -178,7 +178,7 @@ def _text(schema: dict[str, Any]) -> Validate | None:
 
 
 def _number(schema: dict[str, Any]) -> Validate | None:
-    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf") or None
     form = schema.get("format")
     bits = {"int32": 31, "int64": 63}.get(str(form))
     if low is None and high is None and step is None and bits is None:

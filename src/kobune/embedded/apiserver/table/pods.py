@@ -20,7 +20,7 @@ def pod_row(pod: dict[str, Any], now: datetime) -> list[Any]:
     true = {c["type"] for c in status.get("conditions") or () if c.get("status") == "True"}
     passed = sum(g.get("conditionType") in true for g in gates)
     return [
-        meta["name"],
+        meta.get("name", ""),
         f"{ready}/{len(spec.get('containers') or ())}",
         _reason(pod, spec, status, meta),
         _restarts(spec, status, now),
