@@ -35,6 +35,7 @@ class ControlPlane:
 
     server: Running
     client: HttpClient
+    virt_api_address: str
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +60,7 @@ async def control_plane(folder: Path) -> AsyncIterator[ControlPlane]:
             ]
             async with asyncio.timeout(START_TIMEOUT_S):
                 await _all_or_failure(tasks, *ready)
-            yield ControlPlane(server, client)
+            yield ControlPlane(server, client, f"127.0.0.1:{port}")
         finally:
             for task in tasks:
                 task.cancel()
