@@ -10,7 +10,7 @@ import stat
 
 from kobune.base.errors import RetryableError, TerminalError
 
-__all__ = ["ProcessGone", "UnsafePath", "grant_device", "read_text"]
+__all__ = ["ProcessGone", "UnsafePath", "grant_block_device", "grant_device", "read_text"]
 
 
 class ProcessGone(RetryableError):
@@ -46,13 +46,32 @@ def grant_device(pid: int, path: str, numbers: tuple[int, int], gid: int) -> Non
         status = os.fstat(descriptor)
         if not stat.S_ISCHR(status.st_mode) or (os.major(status.st_rdev), os.minor(status.st_rdev)) != numbers:
             raise UnsafePath(f"{path} in the container of process {pid} is not device {numbers[0]}:{numbers[1]}")
-        if status.st_gid != gid or stat.S_IMODE(status.st_mode) & 0o060 != 0o060:
-            # A descriptor opened with O_PATH can't be changed directly; its /proc name can, and follows to it alone.
-            name = f"/proc/self/fd/{descriptor}"
-            os.chown(name, -1, gid)
-            os.chmod(name, 0o660)
+        _grant(descriptor, status, gid)
     finally:
         os.close(descriptor)
+
+
+def grant_block_device(pid: int, path: str, gid: int) -> None:
+    """Let group `gid` read and write the block device at `path` in the root of `pid`, whichever it is.
+
+    Which block devices a container has is decided by who made it; raises as `grant_device`.
+    """
+    descriptor = _open(pid, path, os.O_PATH)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISBLK(status.st_mode):
+            raise UnsafePath(f"{path} in the container of process {pid} is no block device")
+        _grant(descriptor, status, gid)
+    finally:
+        os.close(descriptor)
+
+
+def _grant(descriptor: int, status: os.stat_result, gid: int) -> None:
+    if status.st_gid != gid or stat.S_IMODE(status.st_mode) & 0o060 != 0o060:
+        # A descriptor opened with O_PATH can't be changed directly; its /proc name can, and follows to it alone.
+        name = f"/proc/self/fd/{descriptor}"
+        os.chown(name, -1, gid)
+        os.chmod(name, 0o660)
 
 
 def _open(pid: int, path: str, flags: int) -> int:

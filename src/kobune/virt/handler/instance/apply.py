@@ -1,5 +1,7 @@
 """Carries out what was decided for an instance. Owns the order of the steps of a start; decides nothing."""
 
+import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -9,6 +11,7 @@ import msgspec
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
+from kobune.host import procroot
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
@@ -26,6 +29,7 @@ from kobune.virt.handler.instance.actions import (
     Start,
 )
 from kobune.virt.handler.launchers import LauncherLink, Launchers
+from kobune.virt.handler.network.model import QEMU_ID
 from kobune.virt.handler.network.setup import GuestNetworks
 
 __all__ = ["InstanceExecutor"]
@@ -84,6 +88,7 @@ class InstanceExecutor:
         began_s = self._clock.monotonic_s()
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
         link.network_ready = True
+        await asyncio.to_thread(_grant_claims, client.peer_pid, vmi)
         network_s = self._clock.monotonic_s() - began_s
         facts = Facts(
             kvm=await self._kvm.granted_to(client.peer_pid),
@@ -102,3 +107,11 @@ class InstanceExecutor:
         link = self._launchers.link(key)
         await link.client.shutdown(grace_s)
         link.shutdown_grace_s = grace_s
+
+
+def _grant_claims(pid: int, vmi: VirtualMachineInstance) -> None:
+    """Open the block devices of claims to QEMU's user; claims with a file system have none."""
+    for volume in vmi.spec.volumes:
+        if volume.persistent_volume_claim is not None or volume.data_volume is not None:
+            with contextlib.suppress(FileNotFoundError):
+                procroot.grant_block_device(pid, f"/dev/{volume.name}", QEMU_ID)
