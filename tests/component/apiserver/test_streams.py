@@ -30,7 +30,9 @@ async def tls_server(pki: Pki, client_ca: Path, handler: Handler, names: list[st
     context.load_cert_chain(*files)
     context.load_verify_locations(client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
-    runner = web.ServerRunner(web.Server(handler))
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()

@@ -190,6 +190,12 @@ _ROLES: dict[str, list[dict[str, Any]]] = {
         _rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]),
     ],
     "system:node": _NODE,
+    "system:node-proxier": [
+        _rule(["list", "watch"], [""], ["endpoints", "services"]),
+        _rule(["get", "list", "watch"], [""], ["nodes"]),
+        _rule(["create", "patch", "update"], ["", "events.k8s.io"], ["events"]),
+        _rule(["list", "watch"], ["discovery.k8s.io"], ["endpointslices"]),
+    ],
     "system:kubelet-api-admin": [
         _rule(_READ, [""], ["nodes"]),
         _rule(["proxy"], [""], ["nodes"]),
@@ -214,6 +220,7 @@ _BINDINGS = {
         [("Group", "system:serviceaccounts")],
     ),
     "system:node": ("system:node", [("Group", "system:nodes")]),
+    "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
 }
 _READER = "extension-apiserver-authentication-reader"
 

@@ -101,7 +101,9 @@ def _read(call: Call, duplicates: list[str]) -> dict[str, Any]:
             ("API version", api_version, info.group_version) if kind == info.kind else ("kind", kind, info.kind)
         )
         raise bad_request(f"the {what} in the data ({given}) does not match the expected {what} ({expected})")
-    metadata = value.setdefault("metadata", {}) or {}
+    metadata = value.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise bad_request("error decoding YAML: metadata is no object")
     value["metadata"] = metadata
     name = metadata.get("name")
     if name and name != call.info.name:

@@ -6,6 +6,7 @@ import msgspec
 
 from kobune.embedded.apiserver.http.message import Request
 from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.schema.builtin import BuiltinSchema
 from kobune.embedded.apiserver.schema.errors import DecodeError
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.schema.strict import BodyError, read_json, read_yaml
@@ -13,6 +14,7 @@ from kobune.embedded.apiserver.status import StatusError, bad_request, too_large
 
 __all__ = ["check_size", "conform", "decode_options", "read", "read_object"]
 
+_DELETE_OPTIONS = BuiltinSchema("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
 _JSON = "application/json"
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = ("application/yaml", "text/yaml", "application/x-yaml")
@@ -118,6 +120,10 @@ def decode_options(request: Request, kind: str) -> dict[str, Any]:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(value, dict) or value.get("kind", kind) != kind:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind})")
+    try:
+        _DELETE_OPTIONS.decode(value)
+    except DecodeError as error:
+        raise bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error.reason}') from error
     return value
 
 

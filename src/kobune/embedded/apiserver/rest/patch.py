@@ -41,11 +41,10 @@ async def patch(call: Call) -> Response:
         raise bad_request(f"error decoding patch: {error}") from error
     if media == _JSON and isinstance(document, list) and len(document) > _MAX_OPERATIONS:
         raise too_large(f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(document)}")
-    named = isinstance(document, dict) and bool((document.get("metadata") or {}).get("resourceVersion"))
 
     async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
         assert old is not None
-        return _patched(call, options, media, document, old, duplicates, named)
+        return _patched(call, options, media, document, old, duplicates)
 
     result, created = await update_object(call, transform, options, "Update")
     return await answer(call, result, created)
@@ -58,7 +57,6 @@ def _patched(
     document: Any,
     old: dict[str, Any],
     duplicates: list[str],
-    named: bool,
 ) -> dict[str, Any]:
     info = call.resource.info
     try:

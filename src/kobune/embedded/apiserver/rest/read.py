@@ -92,7 +92,7 @@ def select(call: Call, options: ListOptions) -> tuple[list[Item], dict[str, obje
         fields = options.fields
         found = [item for item in found if fields.matches(item.field)]
     metadata: dict[str, object] = {"resourceVersion": str(revision)}
-    if options.limit and len(found) > options.limit:
+    if 0 < options.limit < len(found):
         if not options.labels and not options.fields:
             metadata["remainingItemCount"] = total - options.limit
         found = found[: options.limit]
