@@ -77,7 +77,7 @@ class CustomCodec:
         review = {
             "kind": "ConversionReview",
             "apiVersion": "apiextensions.k8s.io/v1",
-            "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": objects},
+            "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": [_unversioned(o) for o in objects]},
         }
         query = f"?timeout={int(_TIMEOUT_S)}s"
         try:
@@ -110,6 +110,11 @@ class CustomCodec:
 
     def _failed(self, detail: str) -> StatusError:
         return internal(f"conversion webhook for {self._group}, Kind={self._kind} failed: {detail}")
+
+
+def _unversioned(obj: dict[str, Any]) -> dict[str, Any]:
+    """The object as it is in the store: its revision is not part of it there."""
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}
 
 
 def _merged(before: dict[str, Any], after: dict[str, Any], api_version: str) -> dict[str, Any]:

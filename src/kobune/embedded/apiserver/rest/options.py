@@ -141,9 +141,6 @@ def _check_fields(selector: FieldSelector, info: ResourceInfo) -> None:
             continue
         if not info.namespaced and path == "metadata.namespace":
             continue
-        if info.custom:
-            supported = ", ".join(f'"{name}"' for name in [*known, *info.selectable_fields])
-            raise bad_request(f'"{path}" is not a known field selector: only {supported}')
         if info.selectable_fields:
             raise bad_request(f"field label not supported: {path}")
         supported = ", ".join(f'"{name}"' for name in ("metadata.name", "metadata.namespace"))
