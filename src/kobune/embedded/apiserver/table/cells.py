@@ -8,9 +8,16 @@ from typing import Any
 
 from kobune.base.clock import parse_time
 
-__all__ = ["NONE", "age", "duration", "labels_text", "selector_text", "short_age"]
+__all__ = ["NONE", "Obj", "age", "duration", "labels_text", "name_of", "selector_text", "short_age"]
 
 NONE = "<none>"
+Obj = dict[str, Any]
+"""An object in stored form."""
+
+
+def name_of(obj: Obj) -> str:
+    """The name of an object."""
+    return str(obj["metadata"].get("name", ""))
 
 
 def duration(seconds: float) -> str:
