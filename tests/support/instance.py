@@ -50,7 +50,7 @@ class Console:
             self.child.sendline(user)
             self.child.expect("assword: ")
             self.child.sendline(password)
-            self.child.expect(r"[$#] ")
+            self.child.expect(r"~[$#] ")
         return self
 
     def run(self, command: str, timeout_s: float = 60) -> str:

@@ -74,9 +74,9 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
     """
     seen = b""
     chunks = _chunks(socket)
+    waiting = asyncio.ensure_future(anext(chunks))
     try:
         async with asyncio.timeout(timeout_s):
-            waiting = asyncio.ensure_future(anext(chunks))
             while text not in seen:
                 done, _ = await asyncio.wait([waiting], timeout=NUDGE_S)
                 if not done:
@@ -86,12 +86,14 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
                 write_all(chunk)
                 seen = (seen + chunk)[-(len(text) + len(chunk)) :]
                 waiting = asyncio.ensure_future(anext(chunks))
-            waiting.cancel()
             return 0
     except TimeoutError:
         click.echo(f"\n{name} did not print {text.decode()!r} within {timeout_s:.0f} s", err=True)
     except StopAsyncIteration:
         click.echo(f"\nThe console closed before {name} printed {text.decode()!r}", err=True)
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
     return 1
 
 
