@@ -27,6 +27,7 @@ from support.netlab import Space, inside, pod_root, space, veth
 pytestmark = pytest.mark.node
 
 RESOLV_CONF = "search default.svc.cluster.local svc.cluster.local\nnameserver 10.43.0.10\nnameserver 127.0.0.53\n"
+ASKED = ("mtu", "search", "hostname", "staticroutes", "ntpsrv", "tftp", "bootfile")
 LEASE_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || exit 0
 env > "$LEASE"
@@ -101,7 +102,11 @@ class Lab:
         script.write_text(LEASE_SCRIPT)
         script.chmod(0o755)
         client = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", str(script)]
-        options = [word for name in ("mtu", "search", "hostname", "staticroutes") for word in ("-O", name)]
+        options = [
+            word
+            for name in ("mtu", "search", "hostname", "staticroutes", "ntpsrv", "tftp", "bootfile")
+            for word in ("-O", name)
+        ]
         inside(self.guest, "env", f"LEASE={lease}", *client, *options)
         return dict(line.split("=", 1) for line in lease.read_text().splitlines() if "=" in line)
 
@@ -159,6 +164,20 @@ async def test_masquerade_gives_a_lease_and_translates_both_ways(lab: Lab) -> No
     finally:
         await networks.release("pod-1")
     assert await networks.known() == frozenset()
+
+
+async def test_dhcp_options_reach_the_guest_as_they_were_written(lab: Lab) -> None:
+    networks = lab.networks()
+    options = {"bootFileName": "pxe,linux.0", "tftpServerName": "10.9.9.9", "ntpServers": ["10.0.0.1", "10.0.0.2"]}
+    try:
+        facts = await networks.ensure("pod-1", lab.pod.pid, vmi({"masquerade": {}, "dhcpOptions": options}))
+        lab.plug_guest(facts[0].mac)
+        lease = lab.dhcp()
+        assert lease["bootfile"] == "pxe,linux.0"
+        assert lease["tftp"] == "10.9.9.9"
+        assert lease["ntpsrv"] == "10.0.0.1 10.0.0.2"
+    finally:
+        await networks.release("pod-1")
 
 
 async def test_only_the_listed_ports_reach_the_guest(lab: Lab) -> None:

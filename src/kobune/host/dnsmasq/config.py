@@ -3,10 +3,12 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 __all__ = ["DhcpConfig", "Lease", "render"]
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_TEXT = re.compile(r"[ !#-\[\]-~]{1,255}")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 FOREVER = "infinite"
@@ -32,10 +34,15 @@ class Lease:
     prefix_length6: int = 120
     routes: tuple[tuple[str, str], ...] = ()
     shared_network: bool = False
+    ntp_servers: tuple[str, ...] = ()
+    text_options: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not _MAC.fullmatch(self.mac):
             raise ValueError(f"{self.mac!r} is no MAC address")
+        for number, text in self.text_options:
+            if not 0 < number < 255 or not _TEXT.fullmatch(text):
+                raise ValueError(f"DHCP option {number} cannot be {text[:80]!r}: use printable ASCII without quotes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,12 @@ def render(config: DhcpConfig) -> str:
         ]
         if lease.shared_network:
             lines += [f"shared-network={lease.bridge},{lease.address}"]
+        if lease.ntp_servers:
+            lines += [
+                f"dhcp-option=tag:{tag},option:ntp-server,{','.join(map(str, map(IPv4Address, lease.ntp_servers)))}"
+            ]
+        # Quotes make it a text even where it looks like an address or a number.
+        lines += [f'dhcp-option-force=tag:{tag},{number},"{text}"' for number, text in lease.text_options]
         if lease.routes:
             pairs = ",".join(f"{destination},{gateway}" for destination, gateway in lease.routes)
             lines += [f"dhcp-option=tag:{tag},option:classless-static-route,{pairs}"]

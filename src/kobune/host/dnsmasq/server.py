@@ -15,7 +15,7 @@ from typing import Protocol
 from kobune.base.errors import RetryableError
 from kobune.host.dnsmasq.config import DhcpConfig, render
 from kobune.host.netns import NetworkNamespace
-from kobune.host.run import Runner
+from kobune.host.run import Runner, RunningProcess
 
 __all__ = ["DhcpServers", "Dnsmasq", "DnsmasqFailed"]
 
@@ -69,6 +69,8 @@ class Dnsmasq:
         self._state_dir = state_dir.absolute()
         self._ended = ended
         self._known: dict[str, _Known] = {}
+        # Those that this process started: their ends are waited for, or asyncio would miss them.
+        self._children: dict[str, RunningProcess] = {}
 
     async def digest(self, name: str) -> str | None:
         """See `DhcpServers.digest`."""
@@ -90,6 +92,7 @@ class Dnsmasq:
         log.unlink(missing_ok=True)
         args = ["dnsmasq", "--keep-in-foreground", f"{CONFIG_FLAG}{path}", "--log-facility=-", "--pid-file="]
         process = await namespace.start(self._runner, args, output=log, survive=True)
+        self._children[name] = process
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 while process.returncode is None and not _listens(process.pid):  # noqa: ASYNC110 - sockets set no event
@@ -158,6 +161,11 @@ class Dnsmasq:
         for pid, path in await asyncio.to_thread(self._scan):
             if path.parent.name == name:
                 await asyncio.to_thread(_end, pid)
+        child = self._children.pop(name, None)
+        if child is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await child.wait()
 
 
 def _end(pid: int) -> None:

@@ -82,6 +82,21 @@ def test_bridge_binding_hands_the_pod_s_address_and_mac_to_the_guest() -> None:
     assert (made.dhcp.leases[0].address, made.dhcp.leases[0].gateway) == ("10.42.0.7", "10.42.0.1")
 
 
+def test_dhcp_options_of_the_interface_are_offered() -> None:
+    options = {
+        "bootFileName": "pxelinux.0",
+        "tftpServerName": "10.9.9.9",
+        "ntpServers": ["10.0.0.1", "10.0.0.2"],
+        "privateOptions": [{"option": 240, "value": "a,b#c"}],
+    }
+    made = plan(vmi({"masquerade": {}, "dhcpOptions": options}), POD, "")
+    assert made.dhcp is not None
+    lines = render(made.dhcp).splitlines()
+    assert "dhcp-option=tag:nic0,option:ntp-server,10.0.0.1,10.0.0.2" in lines
+    for option in ('66,"10.9.9.9"', '67,"pxelinux.0"', '240,"a,b#c"'):
+        assert f"dhcp-option-force=tag:nic0,{option}" in lines
+
+
 def test_queues_follow_the_vcpus_when_asked_for() -> None:
     many = vmi({"masquerade": {}}, devices={"networkInterfaceMultiqueue": True}, cpu={"cores": 2, "sockets": 2})
     made = plan(many, POD, "")
@@ -96,7 +111,14 @@ def test_no_interface_needs_nothing() -> None:
 
 @pytest.mark.parametrize(
     "interface",
-    [{"sriov": {}}, {"name": "other", "masquerade": {}}, {"masquerade": {}, "macAddress": "02:00\nlink delete eth0"}],
+    [
+        {"masquerade": {}, "dhcpOptions": {"bootFileName": "x\ndhcp-script=/bin/sh"}},
+        {"masquerade": {}, "dhcpOptions": {"privateOptions": [{"option": 240, "value": 'a"'}]}},
+        {"masquerade": {}, "dhcpOptions": {"ntpServers": ["pool.example"]}},
+        {"sriov": {}},
+        {"name": "other", "masquerade": {}},
+        {"masquerade": {}, "macAddress": "02:00\nlink delete eth0"},
+    ],
 )
 def test_what_cannot_be_made_is_refused(interface: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedInterface):

@@ -6,10 +6,11 @@ interfaces are KubeVirt's.
 
 import hashlib
 import re
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
 
 from kobune.api.kubevirt import Interface, Network, VirtualMachineInstance
-from kobune.host.dnsmasq import DhcpConfig
+from kobune.host.dnsmasq import DhcpConfig, Lease
 from kobune.host.nftables import Chain, Table
 from kobune.virt.handler.network.bridge import bridge_part
 from kobune.virt.handler.network.masquerade import masquerade_part
@@ -43,7 +44,8 @@ def plan(vmi: VirtualMachineInstance, pod: PodInterface, resolv_conf: str) -> Ne
             raise UnsupportedInterface(f"interface {interface.name}: only the pod network can be attached")
         if parts:
             raise UnsupportedInterface(f"interface {interface.name}: there is one pod network, it can be attached once")
-        parts.append(_part(vmi, interface, network, pod))
+        part = _part(vmi, interface, network, pod)
+        parts.append(replace(part, lease=_with_options(interface, part.lease)))
     if not parts:
         return NetworkPlan()
     servers, domains = _resolv(resolv_conf)
@@ -84,6 +86,23 @@ def _part(vmi: VirtualMachineInstance, interface: Interface, network: Network, p
         guest = GuestInterface(interface.name, tap, bridge, mac, pod.mtu, _queues(vmi, interface))
         return bridge_part(vmi, interface, pod, guest)
     raise UnsupportedInterface(f"interface {interface.name}: its binding is not supported, use masquerade or bridge")
+
+
+def _with_options(interface: Interface, lease: Lease) -> Lease:
+    """The lease with `dhcpOptions`: boot file (option 67), TFTP server (66), NTP servers, private options."""
+    asked = interface.dhcp_options
+    if asked is None:
+        return lease
+    texts = [(66, asked.tftp_server_name), (67, asked.boot_file_name)]
+    texts += [(int(private.option), private.value) for private in asked.private_options]
+    try:
+        return replace(
+            lease,
+            ntp_servers=tuple(str(IPv4Address(server)) for server in asked.ntp_servers),
+            text_options=tuple((number, text) for number, text in texts if text),
+        )
+    except ValueError as error:
+        raise UnsupportedInterface(f"interface {interface.name}: dhcpOptions: {error}") from error
 
 
 def _queues(vmi: VirtualMachineInstance, interface: Interface) -> int:
