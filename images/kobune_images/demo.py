@@ -31,6 +31,8 @@ PACKAGES = (
     "lua-yaml",
     "opendoas",
     "libpam-modules",
+    "shim-signed",
+    "grub-efi-amd64-signed",
 )
 PROGRAM_FILES = (
     "lib64/ld-linux-x86-64.so.2",
@@ -110,11 +112,25 @@ def build(build: Build) -> Image:
     install_modules(debian / modules, early / modules, DISK_MODULES)
     initrd = build.work / "initrd"
     _write_cpio(early, initrd, build.work)
+    boot_files = {
+        "vmlinuz": kernel,
+        "initrd": initrd,
+        # UEFI, with or without secure boot: Microsoft's key signs shim, Debian's the rest.
+        "EFI/BOOT/BOOTX64.EFI": debian / "usr/lib/shim/shimx64.efi.signed",
+        "EFI/BOOT/grubx64.efi": debian / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+        "EFI/debian/grub.cfg": _grub_settings(build.work),
+    }
     build.say("writing the disk")
     disk = build.work / "demo.qcow2"
-    write_disk(disk, build.work, {"vmlinuz": kernel, "initrd": initrd}, CMDLINE, root, BOOT_MIB, ROOT_MIB)
+    write_disk(disk, build.work, boot_files, CMDLINE, root, BOOT_MIB, ROOT_MIB)
     entries = [Entry("disk", mode=0o755), Entry("disk/demo.qcow2", disk, mode=0o440, uid=107, gid=107)]
     return Image([write_layer(build.work / "layer.tar", entries)], ImageConfig())
+
+
+def _grub_settings(work: Path) -> Path:
+    settings = work / "grub.cfg"
+    settings.write_text(f"set timeout=0\nlinux /vmlinuz {CMDLINE}\ninitrd /initrd\nboot\n")
+    return settings
 
 
 def _root_file_system(recipe: Path, debian: Path, root: Path) -> None:

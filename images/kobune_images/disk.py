@@ -4,7 +4,7 @@ The root partition is the last one, so that it can grow with the disk. Unit of s
 """
 
 import struct
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kobune_images.archive import EPOCH_S
 from kobune_images.debian import BuildError, require, run
@@ -29,9 +29,9 @@ _UUID = "6b6f6275-6e65-4465-8d6f-64656d6f0001"
 def write_disk(
     target: Path, work: Path, boot_files: dict[str, Path], cmdline: str, root: Path, boot_mib: int, root_mib: int
 ) -> None:
-    """Write a qcow2 image that SeaBIOS boots.
+    """Write a qcow2 image that SeaBIOS boots, and UEFI firmware when the files on its boot partition are for it.
 
-    `boot_files`: names (8.3) on the boot partition, among them `vmlinuz` and `initrd`; `root`: a folder whose content
+    `boot_files`: names on the boot partition, among them `vmlinuz` and `initrd`; `root`: a folder whose content
     and owners the root file system gets.
     """
     require(PROGRAMS)
@@ -74,6 +74,9 @@ def _write_fat(fat: Path, work: Path, boot_files: dict[str, Path], cmdline: str,
         f"DEFAULT demo\nPROMPT 0\nTIMEOUT 0\nLABEL demo\n  LINUX vmlinuz\n  INITRD initrd\n  APPEND {cmdline}\n"
     )
     run(["syslinux", "--install", fat])
+    folders = {parent for name in boot_files for parent in PurePosixPath(name).parents if parent.name}
+    for folder in sorted(folders):
+        run(["mmd", "-i", fat, f"::{folder}"])
     for name, source in {"syslinux.cfg": settings, **boot_files}.items():
         run(["mcopy", "-o", "-i", fat, source, f"::{name}"])
     _settle_fat_times(fat)

@@ -49,6 +49,7 @@ BUILD_TIMEOUT_S = 1800.0
 BUILDS_AT_ONCE = 2
 """Unpacking packages is one process' work each; more than two wait for the disk."""
 
+KEEP_OTHERS_S = 900.0
 KEY_LENGTH = 12
 
 
@@ -165,9 +166,9 @@ async def _build(image: BuiltImage, cache_dir: Path, progress: Callable[[str], N
 
 
 def _forget_others(image: BuiltImage, cache_dir: Path) -> None:
-    """Archives of earlier contents are never used again; they are imported already or belong to an older version."""
+    """Remove archives of other contents; not recent ones, which an instance that shares the cache may be importing."""
     for path in cache_dir.glob(f"{image.name}-{'[0-9a-f]' * KEY_LENGTH}.tar"):
-        if path != image.archive:
+        if path != image.archive and path.stat().st_mtime < time.time() - KEEP_OTHERS_S:
             path.unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
 """Which images are built, when, and what they are called."""
 
 import asyncio
+import os
 import re
 import shutil
 import tomllib
@@ -59,14 +60,16 @@ async def test_two_at_once_build_once(tmp_path: Path) -> None:
     assert builder.built == [PAUSE]
 
 
-async def test_an_archive_of_older_content_is_removed(tmp_path: Path) -> None:
+async def test_an_archive_of_older_content_is_removed_when_nobody_can_be_importing_it(tmp_path: Path) -> None:
     old = tmp_path / "demo-0123456789ab.tar"
-    other = tmp_path / "demo-notes.tar"
-    for path in (old, other):
+    recent = tmp_path / "demo-ab0123456789.tar"
+    notes = tmp_path / "demo-notes.tar"
+    for path in (old, recent, notes):
         path.write_text("old")
+    for path in (old, notes):
+        os.utime(path, (0, 0))
     await ensure_images(tmp_path, [DEMO], runner=Builder())
-    assert not old.exists()
-    assert other.exists()
+    assert [path.exists() for path in (old, recent, notes)] == [False, True, True]
 
 
 async def test_a_failure_says_which_image_and_what_the_recipe_said(tmp_path: Path) -> None:
