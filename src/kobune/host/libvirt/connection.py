@@ -152,6 +152,8 @@ class LibvirtConnection:
 
         try:
             await self._call("destroy", ask)
+        except DomainNotFound:
+            raise
         except LibvirtRefused:
             # It may have ended between the question and the call.
             info = await self.lookup(name)

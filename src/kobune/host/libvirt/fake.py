@@ -109,6 +109,8 @@ class FakeConnection:
         name, uuid = root.findtext("name"), root.findtext("uuid")
         assert name
         assert uuid
+        if not (root.findtext("memory") or "").strip().isdigit():
+            raise LibvirtRefused("define: XML error: Invalid value for element or attribute './memory'", 27)
         kind = root.find("os/type")
         if kind is not None and kind.get("machine") == "q35":
             kind.set("machine", "pc-q35-7.2")  # as libvirt does with a name that means the newest version
