@@ -1,14 +1,33 @@
 """What virt-api knows of the cluster: the KubeVirt resource by a cache, the rest by asking."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
-from kobune.api.kubevirt import KubeVirt, VirtualMachineInstance, VirtualMachineInstanceMigration
+import msgspec
+
+from kobune.api.instancetype import VirtualMachineInstancetypeSpec, VirtualMachinePreferenceSpec
+from kobune.api.kubevirt import (
+    InstancetypeMatcher,
+    InstancetypeStatusRef,
+    KubeVirt,
+    PreferenceMatcher,
+    VirtualMachineInstance,
+    VirtualMachineInstanceMigration,
+    VirtualMachineSpec,
+    VirtualMachineStatus,
+)
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.protocol import Client
+from kobune.kube.client.resource import Resource
 from kobune.kube.informer import Informer
+from kobune.virt.admission.sizes import Sizes
 
 __all__ = ["ClusterLookups"]
+
+_REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
+    "apps", "v1", "controllerrevisions", "ControllerRevision", True, dict
+)
 
 
 class ClusterLookups:
@@ -37,6 +56,48 @@ class ClusterLookups:
     async def is_installed(self) -> bool:
         """Whether there is a KubeVirt resource."""
         return bool((await self._client.list(KUBEVIRTS)).items)
+
+    async def sizes(
+        self, namespace: str, spec: VirtualMachineSpec, status: VirtualMachineStatus | None = None
+    ) -> Sizes:
+        """What a machine's matchers mean; with a `status`, what the machine has recorded goes first."""
+        found: list[Any] = [None, None]
+        pairs = (
+            (
+                spec.instancetype,
+                status.instancetype_ref if status is not None else None,
+                VirtualMachineInstancetypeSpec,
+            ),
+            (spec.preference, status.preference_ref if status is not None else None, VirtualMachinePreferenceSpec),
+        )
+        for index, (matcher, reference, kind) in enumerate(pairs):
+            if matcher is None or not matcher.name:
+                continue
+            try:
+                raw = await self._recorded(namespace, reference) or await self._live(namespace, matcher)
+            except NotFound as error:
+                return Sizes(missing=str(error))
+            found[index] = msgspec.convert(raw.get("spec") or {}, kind)
+        return Sizes(*found)
+
+    async def _recorded(self, namespace: str, reference: InstancetypeStatusRef | None) -> dict[str, Any] | None:
+        revision = reference.controller_revision_ref if reference is not None else None
+        if revision is None or not revision.name:
+            return None
+        try:
+            data: dict[str, Any] = (await self._client.get(_REVISIONS, revision.name, namespace)).get("data") or {}
+        except NotFound:
+            return None
+        return data
+
+    async def _live(self, namespace: str, matcher: InstancetypeMatcher | PreferenceMatcher) -> dict[str, Any]:
+        default = "Instancetype" if isinstance(matcher, InstancetypeMatcher) else "Preference"
+        plural = (matcher.kind or f"VirtualMachineCluster{default}").lower().removesuffix("s") + "s"
+        clustered = "cluster" in plural
+        resource: Resource[dict[str, Any]] = Resource(
+            "instancetype.kubevirt.io", "v1beta1", plural, matcher.kind or "", not clustered, dict
+        )
+        return await self._client.get(resource, matcher.name or "", "" if clustered else namespace)
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""

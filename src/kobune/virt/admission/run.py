@@ -123,7 +123,7 @@ def make_app(
     for path in webhooks.paths:
         app.router.add_post(path, _webhook_handler(webhooks, path))
     instances = InstanceVerbs(handlers)
-    machines = MachineVerbs(client, instances)
+    machines = MachineVerbs(client, instances, lookups)
     Subresources(client, machines, instances, lambda: trust.front_proxy).add_routes(app)
     app.router.add_get("/healthz", _healthz)
     return app

@@ -24,6 +24,7 @@ from kobune.api.kubevirt import (
     VirtualMachineInstance,
     VirtualMachineInstanceMigration,
     VirtualMachineInstanceReplicaSet,
+    VirtualMachineSpec,
 )
 from kobune.api.migrations import MigrationPolicy
 from kobune.api.pool import VirtualMachinePool
@@ -32,6 +33,7 @@ from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matchers, default_machine
 from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
+from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.validation.groups import (
     check_clone,
     check_export,
@@ -79,6 +81,10 @@ class Lookups(Protocol):
 
     async def is_installed(self) -> bool:
         """Whether there is a KubeVirt resource."""
+        ...
+
+    async def sizes(self, namespace: str, spec: VirtualMachineSpec) -> Sizes:
+        """The instancetype and the preference that a machine's matchers mean, as they are now."""
         ...
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
@@ -156,7 +162,12 @@ class Webhooks:
         if old is not None and msgspec.to_builtins(old.spec) == msgspec.to_builtins(vm.spec):
             # What is stored stays manageable: labels, finalizers and the like never fail on an old specification.
             return Verdict(warnings=tuple(warnings))
-        problems, found = check_machine(vm, old, version=request.version, gates=self._lookups.gates())
+        sizes = await self._lookups.sizes(request.namespace, vm.spec)
+        clashes = sizes.problems(request.obj["spec"]["template"].get("spec") or {})
+        if clashes:
+            return Verdict(tuple(clashes))
+        checked = _convert(sizes.expand(request.obj), VirtualMachine)
+        problems, found = check_machine(checked, old, version=request.version, gates=self._lookups.gates())
         return Verdict(tuple(problems), (*warnings, *found))
 
     async def _validate_instance(self, request: AdmissionRequest) -> Verdict:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceMigration
+from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceMigration, VirtualMachineSpec
 from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict, decode_review, encode_verdict
+from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.webhooks import Webhooks
 from support.vms import instance, instance_dict, machine_dict, spec
 
@@ -23,6 +24,9 @@ class Cluster:
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
         return self._vmi
+
+    async def sizes(self, namespace: str, spec: VirtualMachineSpec) -> Sizes:
+        return Sizes()
 
     async def is_installed(self) -> bool:
         return True

@@ -18,6 +18,7 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHI
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
+from kobune.virt.admission.lookups import ClusterLookups
 from kobune.virt.admission.subresources.failure import bad_request, conflict, not_found
 from kobune.virt.admission.subresources.instances import (
     InstanceVerbs,
@@ -46,8 +47,9 @@ MachineVerb = Callable[[web.Request, VirtualMachine, str], Awaitable[web.StreamR
 class MachineVerbs:
     """One coroutine per verb; `rest` is what follows the verb in the path."""
 
-    def __init__(self, client: Client, instances: InstanceVerbs) -> None:
+    def __init__(self, client: Client, instances: InstanceVerbs, lookups: ClusterLookups) -> None:
         self._client = client
+        self._lookups = lookups
         self._instances = instances
         self.verbs: dict[str, MachineVerb] = {
             "start": self._start,
@@ -103,14 +105,20 @@ class MachineVerbs:
 
     async def _expand(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         raw = await self._client.get(_RAW_MACHINES, vm.metadata.name, vm.metadata.namespace)
-        return web.Response(body=msgspec.json.encode(self.expanded(raw)), content_type="application/json")
+        expanded = await self.expanded(raw, vm.metadata.namespace)
+        return web.Response(body=msgspec.json.encode(expanded), content_type="application/json")
 
-    def expanded(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """A machine with its instancetype and preference applied."""
-        spec = raw.get("spec") or {}
-        if spec.get("instancetype") or spec.get("preference"):
-            raise conflict(_KIND, raw["metadata"].get("name", ""), "instancetypes cannot be expanded yet")
-        return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", **raw}
+    async def expanded(self, raw: dict[str, Any], namespace: str) -> dict[str, Any]:
+        """A machine with its instancetype and preference applied, and without the matchers."""
+        vm = msgspec.convert(raw, VirtualMachine)
+        sizes = await self._lookups.sizes(namespace, vm.spec, vm.status)
+        if sizes.missing:
+            raise bad_request(sizes.missing)
+        if clashes := sizes.problems(raw["spec"]["template"].get("spec") or {}):
+            raise bad_request(clashes[0].message)
+        expanded = sizes.expand(raw)
+        spec = {name: value for name, value in expanded["spec"].items() if name not in ("instancetype", "preference")}
+        return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", **expanded, "spec": spec}
 
     async def _port_forward(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         vmi = await self.instance(vm)

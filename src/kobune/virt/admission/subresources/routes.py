@@ -172,7 +172,7 @@ class Subresources:
         }
         await self._authorize(request["user"], attributes)
         raw = decode_machine(await request.read())
-        return _json(self._machines.expanded(raw))
+        return _json(await self._machines.expanded(raw, request.match_info["namespace"]))
 
     async def _group(self, request: web.Request) -> web.StreamResponse:
         return _json(api_group())

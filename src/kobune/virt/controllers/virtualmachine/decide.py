@@ -1,7 +1,7 @@
 """What to do about a VirtualMachine: make or end its instance, and say how it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
 from kobune.virt.controllers.virtualmachine.printable import printable_status
+from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.virtualmachine.strategy import (
     Want,
     open_requests,
@@ -45,6 +46,7 @@ class Observed:
     revision: Mapping[str, Any] | None
     """The ControllerRevision that `vmi` was made from."""
     now: datetime
+    sizing: Sizing = field(default_factory=Sizing)
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -59,13 +61,17 @@ def decide(seen: Observed) -> Decision[Action]:
     failure = start_failure(vm, seen.vmi, seen.now)
     wait_s = seconds_to_wait(failure, seen.now)
     wanted = want(vm, seen.vmi)
+    actions += _keep_sizing(seen)
     if seen.vmi is not None:
         actions += _release_ended(seen.vmi)
     if wanted is Want.START and seen.foreign_instance:
         message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
         events.append(Event(EventType.WARNING, "FailedCreate", message))
+    elif wanted is Want.START and seen.sizing.missing:
+        if not any(item.type == "Failure" for item in vm.status.conditions):
+            events.append(Event(EventType.WARNING, seen.sizing.missing_reason, _missing(seen.sizing)))
     elif wanted is Want.START and wait_s <= 0:
-        actions += _start(vm)
+        actions += _start(vm, seen.sizing)
         events.append(
             Event(
                 EventType.NORMAL,
@@ -111,11 +117,24 @@ def _may_stop(vmi: VirtualMachineInstance, vm: VirtualMachine, wait_s: float) ->
     return wait_s <= 0 or vmi.status.phase not in FINAL_PHASES or run_strategy(vm) == "Halted"
 
 
-def _start(vm: VirtualMachine) -> list[Action]:
+def _missing(sizing: Sizing) -> str:
+    return f"{sizing.missing} does not exist; create it or change the machine"
+
+
+def _keep_sizing(seen: Observed) -> list[Action]:
+    """Record the instancetype and the preference, so that later changes to them do not change this machine."""
+    return [
+        Create(CONTROLLER_REVISIONS, seen.vm.metadata.namespace, part.revision, seen.vm.metadata.uid)
+        for part in (seen.sizing.instancetype, seen.sizing.preference)
+        if part is not None and part.revision is not None
+    ]
+
+
+def _start(vm: VirtualMachine, sizing: Sizing) -> list[Action]:
     namespace, uid = vm.metadata.namespace, vm.metadata.uid
     return [
         Create(CONTROLLER_REVISIONS, namespace, controller_revision(vm), uid),
-        Create(VIRTUAL_MACHINE_INSTANCES, namespace, instance(vm), uid),
+        Create(VIRTUAL_MACHINE_INSTANCES, namespace, instance(vm, sizing), uid),
     ]
 
 
@@ -146,6 +165,8 @@ def _status(seen: Observed, failure: Any) -> Status:
         status["desiredGeneration"] = vm.metadata.generation
         if generation.isdigit():
             status["observedGeneration"] = int(generation)
+    for name, part in (("instancetypeRef", seen.sizing.instancetype), ("preferenceRef", seen.sizing.preference)):
+        _set(status, name, part.reference() if part is not None else None)
     _conditions(status, seen)
     return status
 
@@ -167,6 +188,11 @@ def _conditions(status: Status, seen: Observed) -> None:
     else:
         set_condition(status, "Ready", ready.status, now, reason=ready.reason or "", message=ready.message or "")
     _set(status, "ready", True if ready is not None and ready.status == "True" else None)
+    if seen.sizing.missing:
+        reason = seen.sizing.missing_reason
+        set_condition(status, "Failure", "True", now, reason=reason, message=_missing(seen.sizing))
+    else:
+        remove_condition(status, "Failure")
     known = {item.type: item for item in vmi.status.conditions} if vmi is not None else {}
     for kind in _MIRRORED:
         if (item := known.get(kind)) is not None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 
+from kobune.api.instancetype.expand import MAX_SOCKETS_RATIO, expand
 from kobune.api.kubevirt import VirtualMachine
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.objects import owner_reference
+from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.words import VM_FINALIZER, VM_GENERATION_ANNOTATION
 
 __all__ = ["controller_revision", "instance", "revision_name"]
@@ -32,13 +34,15 @@ def controller_revision(vm: VirtualMachine) -> dict[str, Any]:
     }
 
 
-def instance(vm: VirtualMachine) -> dict[str, Any]:
-    """The VirtualMachineInstance of the machine's template."""
+def instance(vm: VirtualMachine, sizing: Sizing | None = None) -> dict[str, Any]:
+    """The VirtualMachineInstance of the machine's template, with instancetype and preference applied."""
+    sizing = sizing or Sizing()
     template = vm.spec.template
     annotations = {key: value for key, value in template.metadata.annotations.items() if key not in _NOT_INHERITED}
     annotations[VM_GENERATION_ANNOTATION] = str(vm.metadata.generation)
     if vm.spec.run_strategy == "WaitAsReceiver":
         annotations["kubevirt.io/wait-as-receiver"] = "true"
+    annotations |= _sizing_annotations(sizing)
     metadata: dict[str, Any] = {
         "name": vm.metadata.name,
         "namespace": vm.metadata.namespace,
@@ -48,10 +52,25 @@ def instance(vm: VirtualMachine) -> dict[str, Any]:
     }
     if template.metadata.labels:
         metadata["labels"] = dict(template.metadata.labels)
-    spec: dict[str, Any] = msgspec.to_builtins(template.spec)
+    spec = expand(msgspec.to_builtins(template.spec), sizing.instancetype_spec(), sizing.preference_spec())
+    if sizing.instancetype is not None:
+        cpu = spec["domain"]["cpu"]
+        cpu.setdefault("maxSockets", cpu["sockets"] * MAX_SOCKETS_RATIO)
     if any(
         request.action == "Start" and request.data.get("paused") == "true"
         for request in vm.status.state_change_requests
     ):
         spec["startStrategy"] = "Paused"
     return {"metadata": metadata, "spec": spec, "status": {"virtualMachineRevisionName": revision_name(vm)}}
+
+
+def _sizing_annotations(sizing: Sizing) -> dict[str, str]:
+    """Which instancetype and preference the instance was made with."""
+    annotations: dict[str, str] = {}
+    for word, part in (("instancetype", sizing.instancetype), ("preference", sizing.preference)):
+        if part is not None:
+            prefix = "cluster-" if "Cluster" in part.kind else ""
+            annotations[f"kubevirt.io/{prefix}{word}-name"] = part.name
+    for spec in (sizing.instancetype_spec(), sizing.preference_spec()):
+        annotations |= spec.annotations if spec is not None else {}
+    return annotations

@@ -1,14 +1,28 @@
 """Gathers what the decision about a VirtualMachine needs, from caches alone."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.api.kubevirt import (
+    InstancetypeMatcher,
+    InstancetypeStatusRef,
+    PreferenceMatcher,
+    VirtualMachine,
+    VirtualMachineInstance,
+)
 from kobune.base.clock import Clock
 from kobune.kube.client.objects import controller_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
 from kobune.virt.controllers.virtualmachine.decide import Observed
+from kobune.virt.controllers.virtualmachine.sizing import (
+    Sizing,
+    SizingPart,
+    kind_of,
+    new_part,
+    recorded_part,
+    recorded_revision,
+)
 
 __all__ = ["observer"]
 
@@ -17,9 +31,35 @@ def observer(
     machines: Informer[VirtualMachine],
     instances: Informer[VirtualMachineInstance],
     revisions: Informer[dict[str, Any]],
+    sizes: Mapping[str, Informer[dict[str, Any]]],
     clock: Clock,
 ) -> Callable[[Key], Awaitable[Observed | None]]:
-    """The observe step over these caches."""
+    """The observe step over these caches; `sizes` has the instancetypes and preferences by kind."""
+
+    def part(
+        vm: VirtualMachine,
+        matcher: InstancetypeMatcher | PreferenceMatcher | None,
+        reference: InstancetypeStatusRef | None,
+    ) -> SizingPart | str | None:
+        """What the matcher means, the name of what is missing, or None without a matcher."""
+        if matcher is None or not matcher.name:
+            return None
+        kind, namespace = kind_of(matcher), vm.metadata.namespace
+        recorded = recorded_revision(matcher, reference)
+        if recorded and (kept := revisions.get(Key(namespace, recorded))) is not None:
+            return recorded_part(kind, matcher.name, kept)
+        found = sizes.get(kind)
+        obj = found.get(Key("" if "Cluster" in kind else namespace, matcher.name)) if found is not None else None
+        return new_part(vm, kind, obj) if obj is not None else f"{kind} {matcher.name}"
+
+    def sizing(vm: VirtualMachine) -> Sizing:
+        instancetype = part(vm, vm.spec.instancetype, vm.status.instancetype_ref)
+        preference = part(vm, vm.spec.preference, vm.status.preference_ref)
+        if isinstance(instancetype, str):
+            return Sizing(missing=instancetype, missing_reason="FailedFindInstancetype")
+        if isinstance(preference, str):
+            return Sizing(missing=preference, missing_reason="FailedFindPreference")
+        return Sizing(instancetype, preference)
 
     async def observe(key: Key) -> Observed | None:
         vm = machines.get(key)
@@ -31,6 +71,6 @@ def observer(
         revision = None
         if vmi is not None and vmi.status.virtual_machine_revision_name:
             revision = revisions.get(Key(key.namespace, vmi.status.virtual_machine_revision_name))
-        return Observed(vm, vmi, found is not None and vmi is None, revision, clock.now())
+        return Observed(vm, vmi, found is not None and vmi is None, revision, clock.now(), sizing(vm))
 
     return observe

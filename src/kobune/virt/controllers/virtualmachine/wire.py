@@ -1,7 +1,14 @@
 """Which changes make the controller look at a VirtualMachine."""
 
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from kobune.kube.client.kubevirt_groups import (
+    CLUSTER_INSTANCETYPES,
+    CLUSTER_PREFERENCES,
+    INSTANCETYPES,
+    PREFERENCES,
+)
 from kobune.kube.client.objects import key_of
+from kobune.kube.client.resource import Key, Resource
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.decide import Observed, decide
@@ -15,13 +22,29 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
     machines = process.informers.of(VIRTUAL_MACHINES)
     instances = process.informers.of(VIRTUAL_MACHINE_INSTANCES)
     revisions = process.informers.of(CONTROLLER_REVISIONS)
+    sizes = {
+        typed.kind: process.informers.of(
+            Resource(typed.group, typed.version, typed.plural, typed.kind, typed.namespaced, dict)
+        )
+        for typed in (INSTANCETYPES, CLUSTER_INSTANCETYPES, PREFERENCES, CLUSTER_PREFERENCES)
+    }
+
+    def users(obj: object) -> list[Key]:
+        """Machines that wait for an instancetype or a preference of that name."""
+        name = key_of(obj).name
+        matchers = ((vm, (vm.spec.instancetype, vm.spec.preference)) for vm in machines.list(key_of(obj).namespace))
+        return [key_of(vm) for vm, pair in matchers if any(item is not None and item.name == name for item in pair)]
+
     return process.add(
         "virtualmachine",
         primary=machines,
-        observe=observer(machines, instances, revisions, process.clock),
+        observe=observer(machines, instances, revisions, sizes, process.clock),
         decide=decide,
         execute=process.writer.execute,
         # By name, not by owner: an instance in the way matters as well.
-        watches=(Watch(instances, lambda vmi: (key_of(vmi),)),),
+        watches=(
+            Watch(instances, lambda vmi: (key_of(vmi),)),
+            *(Watch(informer, users) for informer in sizes.values()),
+        ),
         reads=(revisions,),
     )
