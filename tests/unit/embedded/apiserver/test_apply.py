@@ -113,6 +113,15 @@ def test_appliers_share_equal_values_and_conflict_on_others() -> None:
     assert owners(forced) == {"two": {"f:data": {"f:a": {}}}}
 
 
+def test_conflicts_with_several_owners_are_listed_by_owner() -> None:
+    live = apply(apply(None, config(a="1", b="1"), "one"), config(c="1"), "two")
+    with pytest.raises(ApplyConflict) as caught:
+        apply(live, config(a="2", b="2", c="2"), "three")
+    assert str(caught.value) == (
+        'Apply failed with 3 conflicts: conflicts with "one":\n- .data.a\n- .data.b\nconflicts with "two":\n- .data.c'
+    )
+
+
 def test_what_an_applier_no_longer_wants_goes_unless_others_own_it() -> None:
     live = apply(apply(None, config(a="1", b="1"), "one"), config(b="1"), "two")
     new = apply(live, config(a="1"), "one")

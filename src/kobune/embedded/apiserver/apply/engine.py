@@ -79,15 +79,11 @@ def _conflict_text(conflicts: list[tuple[Owner, Path]]) -> str:
     by_owner: dict[str, list[Path]] = {}
     for owner, path in conflicts:
         by_owner.setdefault(owner.describe(), []).append(path)
-    lines = [f"Apply failed with {len(conflicts)} conflicts: "]
-    parts = []
-    for described, paths in by_owner.items():
-        word = "conflicts" if len(paths) > 1 else "conflict"
-        if len(paths) == 1:
-            parts.append(f"{word} with {described}: {format_path(paths[0])}")
-        else:
-            parts.append(f"{word} with {described}:" + "".join(f"\n- {format_path(p)}" for p in paths))
-    return lines[0] + "\n".join(parts)
+    parts = [
+        f"conflicts with {described}:" + "".join(f"\n- {format_path(path)}" for path in paths)
+        for described, paths in by_owner.items()
+    ]
+    return f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(parts)
 
 
 def update_managed(
