@@ -3,10 +3,15 @@
 import subprocess
 from pathlib import Path
 
+from kobune.embedded.kubelet.instance import NodeInstance
 from support.instance import Instance
 
 
-def left_on_this_machine(instance: Instance) -> dict[str, list[str]]:
+def command(*words: str) -> list[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def left_on_this_machine(instance: Instance, names: NodeInstance) -> dict[str, list[str]]:
     """Whatever of the instance can still be seen, by kind."""
     data_dir = str(instance.data_dir)
     processes = []
@@ -18,25 +23,25 @@ def left_on_this_machine(instance: Instance) -> dict[str, list[str]]:
                 continue
             if data_dir in line:
                 processes.append(line)
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    spaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
-    return {
+    found = {
         "processes": processes,
+        # Network namespaces of pods are mounts below the data directory.
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if data_dir in line],
-        "interfaces": [line for line in links.splitlines() if "kobune" in line],
-        "namespaces": [line for line in spaces.splitlines() if line.startswith("cni-")],
-        "rules": [line for line in rules.splitlines() if "kobune" in line.lower() or "CNI" in line],
-        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob("**/*kobune*")],
+        "interfaces": [line for line in command("ip", "-o", "link") if names.network.bridge in line],
+        "rules": [line for line in command("nft", "list", "ruleset") if names.network.name in line],
+        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**{names.cgroup_root}*")],
     }
+    return {kind: lines for kind, lines in found.items() if lines}
 
 
 def test_down_leaves_nothing_behind_and_up_brings_the_objects_back(instance: Instance) -> None:
     instance.kubectl("create", "configmap", "kept", "--from-literal=a=1")
     instance.kubectl("run", "leftover", "--image=kobune/toolbox", "--", "sleep", "infinity")
     instance.kubectl("wait", "pod/leftover", "--for=condition=Ready", "--timeout=120s")
+    names = NodeInstance.of(instance.data_dir)
+    assert set(left_on_this_machine(instance, names)) >= {"processes", "mounts", "interfaces", "cgroups"}
     instance.down("--grace-period=1")
-    assert {kind: found for kind, found in left_on_this_machine(instance).items() if found} == {}
+    assert left_on_this_machine(instance, names) == {}
     output = instance.up()
     assert "building" not in output.lower()
     assert instance.get("configmap", "kept")["data"] == {"a": "1"}
