@@ -45,11 +45,23 @@ async def _controllers(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
+    from kobune.embedded.kubelet.instance import NodeInstance
     from kobune.embedded.kubelet.run import KubeletConfig, run
+    from kobune.embedded.network.dns import DnsConfig
+    from kobune.embedded.network.run import NetworkConfig
+    from kobune.embedded.network.run import run as run_network
     from kobune.host.containerd import ContainerdConfig
     from kobune.main.imported import read_imported
 
     certificate, key = settings.kubelet_serving_files
+    instance = NodeInstance.of(settings.data_dir, settings.pod_subnet)
+    network = NetworkConfig(
+        kubeconfig=settings.component_kubeconfig("network"),
+        table=instance.service_table,
+        dns=DnsConfig(settings.dns_dir, instance.network.bridge, instance.network.gateway_address),
+    )
+    # A supervisor of an earlier version has not made it.
+    has_network = network.kubeconfig.exists()
     config = KubeletConfig(
         kubeconfig=settings.component_kubeconfig("kubelet"),
         root=settings.data_dir / "kubelet",
@@ -63,8 +75,10 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         tls_key=key,
         client_ca=settings.data_dir / "pki/ca.crt",
         preloaded_images=frozenset(read_imported(settings)),
+        instance=instance,
+        cluster_dns=(instance.network.gateway,) if has_network else (),
     )
-    await _until_stopped(stop, run(config))
+    await _until_stopped(stop, run(config), *([run_network(network)] if has_network else []))
 
 
 async def _virt_api(settings: Settings, stop: asyncio.Event) -> None:

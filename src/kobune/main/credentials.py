@@ -58,10 +58,11 @@ def _kubeconfig(settings: Settings, ca: bytes, user: dict[str, str]) -> bytes:
 
 
 def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
-    """Kubeconfigs of `controllers` and `kubelet`, with the identities that Kubernetes gives these parts."""
+    """Kubeconfigs of `controllers`, `kubelet` and `network`, with the identities that Kubernetes gives them."""
     identities = {
         "controllers": ("system:kube-controller-manager", ["system:masters"]),
         "kubelet": (f"system:node:{settings.node}", ["system:nodes"]),
+        "network": ("system:kube-proxy", []),
     }
     for name, (common_name, organizations) in identities.items():
         certificate, key = issue_client_certificate(settings.data_dir, common_name, organizations)

@@ -78,8 +78,12 @@ async def _wait_ready(settings: Settings, client: Client) -> None:
 async def tear_down_node(settings: Settings, grace_s: float) -> None:
     """End all pods of this instance and remove what they had on this machine; images and objects stay."""
     from kobune.embedded.kubelet.cleanup import cleanup
+    from kobune.embedded.kubelet.instance import NodeInstance
+    from kobune.embedded.network.cleanup import cleanup as cleanup_network
     from kobune.virt.handler.run import cleanup as cleanup_handler
 
     await cleanup_handler(settings.handler_state_dir)
-    for failure in await cleanup(settings.data_dir, grace_s=grace_s):
+    failures = await cleanup(settings.data_dir, grace_s=grace_s)
+    failures += await cleanup_network(NodeInstance.of(settings.data_dir).service_table, settings.dns_dir)
+    for failure in failures:
         print(f"         {failure}")

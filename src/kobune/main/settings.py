@@ -113,6 +113,11 @@ class Settings:
         return self.data_dir / "components" / name / "kubeconfig"
 
     @property
+    def dns_dir(self) -> Path:
+        """The files of the pods' DNS server, which reads them as an unprivileged user."""
+        return self.data_dir / "dns"
+
+    @property
     def kubelet_serving_files(self) -> tuple[Path, Path]:
         """(certificate, key) of the kubelet's server."""
         directory = self.data_dir / "components" / "kubelet"

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.instance import NodeInstance
-from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.names import GRACE_ANNOTATION, KubeletPaths
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.host.cgroup import Cgroups
 from kobune.host.cni import BridgeNetwork
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
-from kobune.host.cri import ContainerState, CriClient, CriError
+from kobune.host.cri import ContainerState, CriClient, CriError, SandboxInfo
 from kobune.host.mount import HostMounter
 from kobune.host.run import CommandError, HostRunner, Runner
 
@@ -104,9 +104,11 @@ async def _remove_pods(remains: NodeRemains, grace_s: float) -> None:
     containerd = ContainerdClient(remains.containerd.socket)
     try:
         async with asyncio.timeout(STOP_LIMIT_S + grace_s):
-            running = [own for own in await cri.list_containers() if own.state is ContainerState.RUNNING]
-            await asyncio.gather(*[_stop_container(cri, own.id, grace_s) for own in running])
             sandboxes = await cri.list_sandboxes()
+            graces = {own.id: _grace_s(own, grace_s) for own in sandboxes}
+            running = [own for own in await cri.list_containers() if own.state is ContainerState.RUNNING]
+            stops = [_stop_container(cri, own.id, graces.get(own.sandbox_id, grace_s)) for own in running]
+            await asyncio.gather(*stops)
             await asyncio.gather(*[_remove_sandbox(cri, sandbox.id) for sandbox in sandboxes])
             paths = KubeletPaths(remains.kubelet_root, remains.pod_logs)
             volumes = PodVolumes(paths, HostMounter(), ImageVolumes(cri, containerd, HostMounter(), _no_image))
@@ -121,6 +123,12 @@ async def _remove_pods(remains: NodeRemains, grace_s: float) -> None:
 
 async def _no_image(reference: str, policy: str, pod: object) -> None:
     """Cleaning up pulls nothing."""
+
+
+def _grace_s(sandbox: SandboxInfo, limit_s: float) -> float:
+    """The pod's own grace, which nobody has to wait beyond."""
+    own = sandbox.annotations.get(GRACE_ANNOTATION, "")
+    return min(float(own), limit_s) if own.isdigit() else limit_s
 
 
 async def _stop_container(cri: CriClient, container_id: str, grace_s: float) -> None:

@@ -20,6 +20,11 @@ class NodeInstance:
     network: BridgeNetwork
     cni_conf_dir: Path
 
+    @property
+    def service_table(self) -> str:
+        """The nftables table that answers for Services."""
+        return f"{self.network.name}-services"
+
     @classmethod
     def of(cls, data_dir: Path, subnet: str = DEFAULT_SUBNET) -> "NodeInstance":
         """The names of the instance in that directory."""

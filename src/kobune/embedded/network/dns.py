@@ -17,14 +17,17 @@ __all__ = ["ClusterDns", "DnsConfig"]
 
 _LOG = logging.getLogger(__name__)
 STOP_S = 2.0
+COMMAND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
-    """`interface` may appear later; `upstream` is a resolv.conf, empty for none."""
+    """`interface` is the pods' bridge with `address` (ADDRESS/PREFIX), made when it is missing, so that names are
+    served before the first pod comes. `upstream` is a resolv.conf, empty for none."""
 
     directory: Path
     interface: str
+    address: str = ""
     domain: str = "cluster.local"
     upstream: str = "/etc/resolv.conf"
     port: int = 53
@@ -72,7 +75,20 @@ class ClusterDns:
                     break
                 await asyncio.sleep(0.02)
 
+    async def _ensure_bridge(self) -> None:
+        """As the CNI plugin makes it; the plugin takes one that is there."""
+        config = self._config
+        if not config.address or (Path("/sys/class/net") / config.interface).exists():
+            return
+        for words in (
+            ["link", "add", config.interface, "type", "bridge"],
+            ["address", "add", config.address, "brd", "+", "dev", config.interface],
+            ["link", "set", config.interface, "up"],
+        ):
+            await self._runner.run(["ip", *words], timeout_s=COMMAND_S)
+
     async def _start(self) -> None:
+        await self._ensure_bridge()
         conf = self._config.directory / "dnsmasq.conf"
         log = self._config.directory / "dnsmasq.log"
         # `survive`: the pods' names outlive a restart of this process by the moment that it takes.
@@ -102,7 +118,7 @@ class ClusterDns:
             f"addn-hosts={config.directory / 'hosts'}",
             f"interface={config.interface}",
             "except-interface=lo",
-            # Binds to the bridge alone, and waits for it when the first pod has not made it yet.
+            # Binds to the bridge alone, also when it is made anew.
             "bind-dynamic",
             f"port={config.port}",
             f"local=/{config.domain}/",

@@ -8,9 +8,9 @@ from typing import Any
 
 from kobune.api.core import EndpointSlice, Service
 from kobune.base.errors import KobuneError
-from kobune.embedded.network.decide import Seen, service_table
 from kobune.embedded.network.dns import ClusterDns, DnsConfig
 from kobune.embedded.network.names import hosts_file, srv_lines
+from kobune.embedded.network.services import Seen, service_table
 from kobune.host.netns import HOST
 from kobune.host.nftables import Nftables, NftCommand
 from kobune.host.run import HostRunner, Runner
@@ -25,8 +25,8 @@ __all__ = ["NetworkConfig", "run", "run_with_client"]
 _LOG = logging.getLogger(__name__)
 SETTLE_S = 0.03
 """Changes come in groups: a Service, its slice, its pods."""
-VERIFY_S = 30.0
-RETRY_S = 2.0
+VERIFY_S = 10.0
+RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)

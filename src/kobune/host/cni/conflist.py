@@ -25,6 +25,11 @@ class BridgeNetwork:
         """The node's address in the pod network."""
         return str(next(ipaddress.ip_network(self.subnet).hosts()))
 
+    @property
+    def gateway_address(self) -> str:
+        """The same with the prefix length, as an interface has it."""
+        return f"{self.gateway}/{ipaddress.ip_network(self.subnet).prefixlen}"
+
 
 def conflist(network: BridgeNetwork) -> dict[str, Any]:
     """The network list as the CNI plugins want it."""

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kobune.api.core import EndpointSlice, Service
-from kobune.embedded.network.decide import Seen, service_table
 from kobune.embedded.network.names import hosts_file, srv_lines
+from kobune.embedded.network.services import Seen, service_table
 from kobune.host.nftables import Table
 
 
