@@ -56,11 +56,12 @@ QUERY_VALUES = [
     "AAAA",
 ]
 QUERY_VALUES += ["metadata.name=a", "spec.x=y", "Exact", "NotOlderThan", "x" * 200, "%F0%9F%9A%A2", "[]", "a,b"]
-KEYS = """metadata spec status name namespace labels annotations finalizers ownerReferences containers image ports
-data kind apiVersion rules subjects roleRef template selector matchLabels matchExpressions replicas versions group names
-scope webhooks managedFields resourceVersion uid generateName deletionTimestamp clientConfig service target $patch $retainKeys
-key operator values volumes hard limits type user resourceAttributes schema openAPIV3Schema properties items validations
-expression conversion subresources requests resources env token clusterIP nodePort port protocol""".split()  # noqa: SIM905
+KEYS = """metadata spec status name namespace labels annotations finalizers ownerReferences containers image
+ports data kind apiVersion rules subjects roleRef template selector matchLabels matchExpressions replicas
+versions group names scope webhooks managedFields resourceVersion uid generateName deletionTimestamp
+clientConfig service target $patch $retainKeys key operator values volumes hard limits type user
+resourceAttributes schema openAPIV3Schema properties items validations expression conversion subresources
+requests resources env token clusterIP nodePort port protocol""".split()  # noqa: SIM905
 PATCHES = ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"]
 MEDIA = ["application/json", "application/json", "application/json", "application/yaml", "text/plain", ""]
 MEDIA += ["application/vnd.kubernetes.protobuf", "application/json-patch+json"]

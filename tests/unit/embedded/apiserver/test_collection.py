@@ -16,6 +16,9 @@ class Recorder:
     def deliver(self, change: Change) -> None:
         self.seen.append((change.item.name, change.revision, change.deleted))
 
+    def flush(self) -> None:
+        """Nothing is queued."""
+
 
 class World:
     """A collection that is written to."""

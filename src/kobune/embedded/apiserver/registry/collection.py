@@ -108,7 +108,11 @@ class Watcher(Protocol):
     namespace: str
 
     def deliver(self, change: Change) -> None:
-        """A change, in order; must not raise or block."""
+        """A change, in order; must not raise or block. A watcher that has queued something puts itself on `dirty`."""
+        ...
+
+    def flush(self) -> None:
+        """Send what was queued."""
         ...
 
 
@@ -124,6 +128,8 @@ class Collection:
         self._start = 0  # changes after this revision are in the history
         self._watchers: dict[str, dict[Watcher, None]] = {}
         self._listeners: list[Callable[[Change], None]] = []
+        self.dirty: list[Watcher] = []
+        """Watchers that have something to send."""
         self._heads: dict[str, bytes] = {}
         self.revision = 0
         """Revision of the newest change."""
@@ -217,6 +223,12 @@ class Collection:
             if group:
                 for watcher in list(group):
                     watcher.deliver(change)
+
+    def flush(self) -> None:
+        """Let the watchers send what the last changes gave them."""
+        dirty, self.dirty = self.dirty, []
+        for watcher in dirty:
+            watcher.flush()
 
     def forget(self, revision: int) -> None:
         """Drop history up to `revision` (the log is compacted)."""

@@ -90,6 +90,8 @@ class Storage:
     def _apply(self, batch: Sequence[Entry]) -> None:
         for entry in batch:
             self.collection(entry.key.resource).apply(entry)
+        for resource in {entry.key.resource for entry in batch}:
+            self._collections[resource].flush()
 
 
 def _item(collection: Collection, entry: Entry) -> Item:

@@ -89,6 +89,8 @@ class _Watcher:
         self._filtered = bool(options.labels) or bool(options.fields)
         self._stream: Stream | None = None
         self._pending: list[bytes] = []
+        self._dirty = False
+        self._waiting = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._authorized_at = call.services.authorizer.generation
         self._columns_sent = False
@@ -158,27 +160,39 @@ class _Watcher:
             self._converting -= 1
             if frame is not None:
                 self._send(frame)
+                self._resource.collection.flush()
 
     def _is_plain(self, change: Change) -> bool:
         return all(item is None or same_bytes(self._resource, item) for item in (change.item, change.previous))
 
     def _send(self, frame: bytes) -> None:
-        stream = self._stream
-        if stream is None:
+        """Queue a frame; the collection flushes once per commit, so that a burst costs one write per connection."""
+        if self._stream is None:
             return
-        if stream.paused:
-            if not self._pending:
-                stream.on_writable(self._flush)
-            self._pending.append(frame)
+        self._pending.append(frame)
+        if self._waiting:
             if len(self._pending) > MAX_PENDING:
                 self._cut()
-            return
-        stream.write_framed(frame)
+        elif not self._dirty:
+            self._dirty = True
+            self._resource.collection.dirty.append(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is queued, or wait until the reader has caught up."""
+        self._dirty = False
+        stream = self._stream
+        if stream is None or self._waiting or not self._pending:
+            return
+        if stream.paused:
+            self._waiting = True
+            stream.on_writable(self._resume)
+            return
         pending, self._pending = self._pending, []
-        if pending and self._stream is not None:
-            self._stream.write_framed(b"".join(pending))
+        stream.write_framed(pending[0] if len(pending) == 1 else b"".join(pending))
+
+    def _resume(self) -> None:
+        self._waiting = False
+        self.flush()
 
     def _frame(self, change: Change) -> bytes | None:
         """The chunk for a change; None when the selection is not concerned."""
@@ -283,7 +297,8 @@ class _Watcher:
 
     def _end(self) -> None:
         if self._stream is not None:
-            self._flush()
+            self.flush()
+        if self._stream is not None:
             self._stream.end()
 
     def _cut(self) -> None:
