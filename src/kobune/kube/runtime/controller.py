@@ -56,7 +56,10 @@ def controller_key(kind: str) -> Callable[[Any], Iterable[Key]]:
 
 
 class Controller(Generic[S, A]):
-    """Reconciles the objects of `primary` one key at a time, `workers` keys in parallel."""
+    """Reconciles the objects of `primary` one key at a time, `workers` keys in parallel.
+
+    `changed` says which changes (old, new) of a primary object matter; without it all do.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Controller(Generic[S, A]):
         execute: Execute[A],
         writer: ApiWriter,
         events: EventRecorder,
+        changed: Callable[[Any, Any], bool] | None = None,
         watches: Sequence[Watch] = (),
         reads: Sequence[Informer[Any]] = (),
         workers: int = 4,
@@ -86,7 +90,7 @@ class Controller(Generic[S, A]):
         self._informers = tuple(dict.fromkeys([primary, *(watch.informer for watch in watches), *reads]))
         # Own writes that a cache may not show yet, per key; forgotten once seen.
         self._unseen: dict[Key, list[tuple[Informer[Any], Written]]] = {}
-        for watch in (Watch(primary, lambda obj: (key_of(obj),)), *watches):
+        for watch in (Watch(primary, lambda obj: (key_of(obj),), changed), *watches):
             watch.informer.add_handler(self._handler(watch))
 
     @property

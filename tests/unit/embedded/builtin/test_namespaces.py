@@ -46,6 +46,7 @@ def test_content_is_deleted_and_looked_at_again() -> None:
     decision = decide(observed(Content(PODS, 2, 2, ()), Content(ROUTES, 0, 0, ())))
     assert decision.actions == (DeleteContent(PODS, "n"),)
     assert decision.requeue_after is not None
+    assert decision.status is None
 
 
 def test_what_is_being_deleted_already_is_waited_for() -> None:

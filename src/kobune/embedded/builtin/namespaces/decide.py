@@ -18,6 +18,7 @@ from kobune.kube.runtime.decision import Decision, StatusPatch
 __all__ = ["FINALIZER", "Content", "DeleteContent", "Finalize", "NamespaceAction", "Observed", "decide"]
 
 FINALIZER = "kubernetes"
+_RIGHT_AFTER = timedelta(milliseconds=20)
 _LOOK_AGAIN = timedelta(seconds=1)
 
 
@@ -71,9 +72,12 @@ def decide(seen: Observed) -> Decision[NamespaceAction]:
     left = tuple(content for content in seen.content if content.count)
     if not left and not seen.discovery_failures:
         return Decision((Finalize(name, namespace.metadata.uid),))
-    status = StatusPatch(NAMESPACES, Key("", name), {**seen.status, "conditions": _conditions(seen, left)}, seen.status)
     actions = tuple(DeleteContent(content.resource, name) for content in left if content.undeleted)
-    return Decision(actions, status, requeue_after=_LOOK_AGAIN)
+    if actions:
+        # What is left is known once it was asked to go: counted now, the conditions would tell of what is going.
+        return Decision(actions, requeue_after=_RIGHT_AFTER)
+    status = StatusPatch(NAMESPACES, Key("", name), {**seen.status, "conditions": _conditions(seen, left)}, seen.status)
+    return Decision((), status, requeue_after=_LOOK_AGAIN)
 
 
 def _conditions(seen: Observed, left: tuple[Content, ...]) -> list[dict[str, Any]]:

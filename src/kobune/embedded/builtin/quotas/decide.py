@@ -13,8 +13,10 @@ from kobune.kube.runtime.decision import Action, Decision, StatusPatch
 
 __all__ = ["QUOTAS", "Observed", "Quota", "counted_resource", "decide"]
 
-_RECOUNT: Final = timedelta(seconds=30)
-"""How often resources are counted anew that nothing watches."""
+_RECOUNT: Final = timedelta(minutes=5)
+"""How often all is counted anew: what was charged for objects that were never stored is given back."""
+_RECOUNT_UNWATCHED: Final = timedelta(seconds=30)
+"""The same for resources whose deletions nothing here sees."""
 
 
 class QuotaSpec(Object, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ def decide(seen: Observed) -> Decision[Action]:
     # The API server raises `used` when it admits an object: the revision keeps us from undoing that.
     patch = StatusPatch(QUOTAS, Key(metadata.namespace, metadata.name), status, quota.status, metadata.resource_version)
     unwatched = any(counted_resource(name) is not None for name in hard)
-    return Decision((), patch, requeue_after=_RECOUNT if unwatched else None)
+    return Decision((), patch, requeue_after=_RECOUNT_UNWATCHED if unwatched else _RECOUNT)
 
 
 def _scopes(quota: Quota) -> list[tuple[str, str, tuple[str, ...]]]:

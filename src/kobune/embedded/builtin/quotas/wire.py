@@ -1,4 +1,8 @@
-"""Wires quotas: pods, Services and claims lead to the quotas of their namespace; the rest is counted on request."""
+"""Wires quotas: what frees something leads to the quotas of its namespace.
+
+The API server charges `used` before it stores an object. Counting because of that charge, or of a creation, could meet
+a cache without the new object and give its place away twice; so only what frees something, or a new limit, is a reason.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,6 +65,22 @@ class Observe:
         return counts
 
 
+def _is_due(old: Quota | None, new: Quota | None) -> bool:
+    if new is None:
+        return False
+    return old is None or new.spec != old.spec or new.status.get("hard") != msgspec.to_builtins(new.spec.hard)
+
+
+def _frees(old: Any, new: Any) -> bool:
+    return old is not None and (new is None or old.spec != new.spec)
+
+
+def _pod_frees(old: Pod | None, new: Pod | None) -> bool:
+    if old is None:
+        return False
+    return new is None or old.spec != new.spec or old.status.phase != new.status.phase
+
+
 def add_to(process: ControllerProcess) -> None:
     """Add the controller to a process."""
     by_place = {"namespace": by_namespace}
@@ -72,17 +92,17 @@ def add_to(process: ControllerProcess) -> None:
     def quotas_of(obj: Any) -> Iterable[Key]:
         return [key_of(quota) for quota in quotas.by_index("namespace", key_of(obj).namespace)]
 
-    def pod_matters(old: Pod | None, new: Pod | None) -> bool:
-        if old is None or new is None:
-            return True
-        return old.spec != new.spec or old.status.phase != new.status.phase
-
     process.add(
         "quotas",
         primary=quotas,
         observe=Observe(process.client, quotas, pods, services, claims),
         decide=decide,
         execute=process.writer.execute,
-        watches=[Watch(pods, quotas_of, pod_matters), Watch(services, quotas_of), Watch(claims, quotas_of)],
+        changed=_is_due,
+        watches=[
+            Watch(pods, quotas_of, _pod_frees),
+            Watch(services, quotas_of, _frees),
+            Watch(claims, quotas_of, _frees),
+        ],
         workers=2,
     )
