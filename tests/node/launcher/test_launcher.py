@@ -321,3 +321,57 @@ async def test_a_hostile_container_disk_is_refused(container: LauncherContainer)
     assert failure.value.code is ErrorCode.INVALID_DISK
     assert (await client.get_state()).status is S.NONE
     assert "not a regular file" in (await client.get_state()).last_error
+
+
+async def test_every_bus_and_many_devices_at_once(container: LauncherContainer, open_console: OpenConsole) -> None:
+    client = await connected(container)
+    document = vmi_document(
+        container.uid,
+        cpu={"cores": 2, "maxSockets": 2},
+        devices={
+            "disks": [
+                {"name": "root", "disk": {"bus": "virtio"}, "cache": "none", "bootOrder": 1},
+                {"name": "seed", "disk": {"bus": "virtio"}},
+                {"name": "scsi", "disk": {"bus": "scsi"}, "serial": "SCSI1"},
+                {"name": "dedicated", "disk": {"bus": "virtio"}, "serial": "VIRTIO1", "dedicatedIOThread": True},
+                {"name": "usb", "disk": {"bus": "usb"}},
+                {"name": "sata", "disk": {"bus": "sata"}},
+            ],
+            "inputs": [{"name": "tablet", "type": "tablet", "bus": "usb"}],
+            "sound": {"name": "card"},
+            "watchdog": {"name": "dog", "i6300esb": {"action": "poweroff"}},
+            "rng": {},
+            "blockMultiQueue": True,
+        },
+        ioThreadsPolicy="shared",
+    )
+    document["spec"]["volumes"] += [
+        {"name": name, "emptyDisk": {"capacity": f"{size}Mi"}}
+        for size, name in enumerate(("scsi", "dedicated", "usb", "sata"), 100)
+    ]
+    state = await client.sync_virtual_machine(json.dumps(document).encode(), Facts())
+    assert (state.status, state.cores, state.sockets) == (S.RUNNING, 2, 1)
+    console = await open_console()
+    await console.log_in()
+    assert await console.run("nproc") == "2"
+    sizes = await console.run("cat /sys/block/*/size")
+    assert {str(size * 2048) for size in (100, 101)} <= set(sizes.split())
+    assert await console.run("cat /sys/block/vd*/serial") == "VIRTIO1"
+    await client.kill()
+
+
+async def test_uefi_with_secure_boot_and_a_tpm_starts(container: LauncherContainer) -> None:
+    states = States()
+    client = await connected(container, on_state=states)
+    document = vmi_document(
+        container.uid,
+        firmware={"bootloader": {"efi": {}}},
+        features={"smm": {"enabled": True}},
+    )
+    document["spec"]["domain"]["devices"]["tpm"] = {}
+    state = await client.sync_virtual_machine(json.dumps(document).encode(), Facts())
+    assert state.status is S.RUNNING
+    assert "swtpm" in container.processes()
+    await client.kill()
+    await states.wait_for(S.ENDED)
+    assert await container.wait(10) == 0
