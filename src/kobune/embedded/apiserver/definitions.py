@@ -121,7 +121,13 @@ class Definitions:
         if definition["metadata"].get("deletionTimestamp"):
             await self._clean_up(item, definition)
             return
-        others = [other.object() for other in self._collection.select() if other.name != name]
+        # Names are unique within a group; decoding the definitions of all groups for each of them would add up.
+        group = name.partition(".")[2]
+        others = [
+            other.object()
+            for other in self._collection.select()
+            if other.name != name and other.name.partition(".")[2] == group
+        ]
         status = accept_names(definition, others, now())
         if status != definition.get("status"):
             definition["status"] = status

@@ -19,6 +19,7 @@ import yaml
 
 from kobune.embedded.apiserver.compose import Server, compose
 from kobune.embedded.apiserver.http import HttpServer, PortInUse, reserve
+from kobune.embedded.apiserver.kubernetes_service import publish
 from kobune.embedded.apiserver.pki import Pki, issue_client_certificate, issue_server_certificate, write_private
 from kobune.embedded.store import MemoryJournal, RevisionLog, SqliteJournal
 
@@ -109,6 +110,7 @@ async def _stored(config: ApiServerConfig, listening: socket.socket) -> AsyncIte
         try:
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.listen_host, config.listen_host)  # noqa: S104
             url = f"https://[{host}]:{http.port}" if ":" in host else f"https://{host}:{http.port}"
+            await publish(server.storage, config.listen_host, http.port)
             await server.start(url)
             kubeconfig = config.data_dir / "kubeconfig"
             write_private(kubeconfig, _kubeconfig(url, pki.ca_pem, token))

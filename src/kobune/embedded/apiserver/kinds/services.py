@@ -1,6 +1,6 @@
 """Services: cluster IPs and node ports.
 
-Owns: the index of taken addresses; ranges are fixed (10.96.0.0/12 without its first 16 addresses, 30000-32767).
+Owns: the index of taken addresses; ranges are fixed (10.96.0.0/16 without its first 16 addresses, 30000-32767).
 """
 
 import ipaddress
