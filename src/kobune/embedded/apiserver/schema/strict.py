@@ -97,6 +97,14 @@ def read_yaml(body: bytes) -> tuple[Any, list[str]]:
     """
     import yaml
 
+    if body[:1] == b"{":
+        # JSON is YAML, most clients send it, and reading it as such takes a fraction of the time.
+        try:
+            value, repeated = read_json(body)
+        except BodyError:
+            repeated = [""]
+        if not repeated:
+            return value, []
     try:
         text = body.decode("utf-8")
         loader = _loader_class()(text)
