@@ -205,5 +205,5 @@ class GuestAgent:
         try:
             returned = msgspec.json.decode(text, type=dict[str, msgspec.Raw])["return"]
             return msgspec.json.decode(returned, type=answer)
-        except (msgspec.MsgspecError, KeyError) as error:
+        except (msgspec.MsgspecError, KeyError, RecursionError) as error:
             raise AgentAnswerInvalid(f"{command}: the guest's answer is not understood: {error}") from error

@@ -240,6 +240,8 @@ class LibvirtConnection:
                 return function(self._connection)
             except libvirt.libvirtError as error:
                 raise _translated(what, error) from error
+            except UnicodeDecodeError as error:  # a guest's words, which the binding takes for UTF-8
+                raise LibvirtRefused(f"{what}: the answer is not text") from error
 
         try:
             async with asyncio.timeout(timeout_s):

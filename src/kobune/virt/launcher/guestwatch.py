@@ -73,6 +73,9 @@ class GuestWatch:
                 await self.look()
             except KobuneError as error:
                 log.debug("guest agent: %s", error)
+            except Exception:
+                # Whatever a guest says must not end this process, and with it the line to virt-handler.
+                log.exception("the guest's answer was not handled")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DELAYS_S[min(attempt, len(DELAYS_S) - 1)]):
                     await self._wake.wait()

@@ -21,7 +21,7 @@ from kobune.api.kubevirt.instance import VirtualMachineInstance
 from kobune.base.clock import format_time
 from kobune.base.errors import KobuneError
 from kobune.host.disk.image import InvalidImage
-from kobune.host.guestagent.agent import GuestAgent
+from kobune.host.guestagent.agent import AgentAnswerInvalid, GuestAgent
 from kobune.host.libvirt.types import DomainEvent, DomainInfo, EventKind, LibvirtError, LibvirtUnavailable
 from kobune.host.run import Runner
 from kobune.virt.domain.document import DomainSource, InvalidSpec
@@ -132,6 +132,8 @@ class LauncherService:
             return await self._execute(command)
         except InvalidSpec as error:
             raise Refusal(ErrorCode.INVALID_SPEC, str(error), field=error.field) from error
+        except AgentAnswerInvalid as error:
+            raise Refusal(ErrorCode.AGENT_REFUSED, str(error)) from error
         except InvalidImage as error:
             raise Refusal(ErrorCode.INVALID_DISK, str(error)) from error
         except LibvirtUnavailable as error:

@@ -46,5 +46,5 @@ async def read_message(reader: asyncio.StreamReader, decoder: "msgspec.json.Deco
         raise ConnectionLost(f"the connection broke: {error}") from error
     try:
         return decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ProtocolViolation(f"a line is no message of this protocol: {error}", line) from error

@@ -296,6 +296,17 @@ async def test_an_agent_that_talks_nonsense_hurts_nobody(pod: Pod) -> None:
     assert (await client.get_state()).status is S.RUNNING
 
 
+async def test_an_agent_that_breaks_our_reading_does_not_end_the_launcher(pod: Pod) -> None:
+    client, states = await pod.watch()
+    await client.sync_virtual_machine(VMI, Facts())
+    pod.hypervisor.connect_agent(DOMAIN, dict.fromkeys(AGENT, '{"return": ' + "[" * 100_000))
+    await states.wait_until(lambda state: state.agent_connected)
+    with pytest.raises(TerminalFailure):
+        await client.guest_info()
+    assert not pod.running.done()
+    assert (await client.pause()).status is S.PAUSED
+
+
 async def test_a_reboot_is_counted(pod: Pod) -> None:
     client, states = await pod.watch()
     await client.sync_virtual_machine(VMI, Facts())
