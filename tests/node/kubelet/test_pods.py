@@ -17,11 +17,15 @@ from kobune.embedded.apiserver.pki import issue_server_certificate
 from kobune.embedded.builtin.run import run as run_builtin
 from kobune.embedded.kubelet.run import KubeletConfig
 from kobune.embedded.kubelet.run import run as run_kubelet
+from kobune.embedded.network.cleanup import cleanup as cleanup_network
+from kobune.embedded.network.dns import DnsConfig
+from kobune.embedded.network.run import NetworkConfig
+from kobune.embedded.network.run import run as run_network
 from kobune.embedded.scheduler.run import run as run_scheduler
 from kobune.host.mount import HostMounter
 from kobune.host.run import run as run_command
 from kobune.kube.client.config import load_config
-from kobune.kube.client.core import CONFIG_MAPS, NODES, PODS, SECRETS, SERVICE_ACCOUNTS
+from kobune.kube.client.core import CONFIG_MAPS, NODES, PODS, SECRETS, SERVICE_ACCOUNTS, SERVICES
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.http import HttpClient
 from kobune.kube.testing import eventually_true
@@ -127,11 +131,17 @@ async def cluster(node: TestNode) -> AsyncIterator[Cluster]:
             tls_key=node.data_dir / "kubelet.key",
             client_ca=server.ca_file,
             instance=node.instance,
+            cluster_dns=(node.instance.network.gateway,),
         )
+        network = node.instance.network
+        dns = DnsConfig(node.data_dir / "dns", network.bridge, network.gateway_address)
+        # dnsmasq reads its file as an unprivileged user.
+        node.data_dir.chmod(0o755)
         client = HttpClient(load_config(server.kubeconfig))
         helpers = [
             asyncio.create_task(run_builtin(server.kubeconfig)),
             asyncio.create_task(run_scheduler(server.kubeconfig)),
+            asyncio.create_task(run_network(NetworkConfig(server.kubeconfig, node.instance.service_table, dns))),
         ]
         made = Cluster(client, server.kubeconfig, config, helpers[0])
         await made.start_kubelet()
@@ -149,6 +159,7 @@ async def cluster(node: TestNode) -> AsyncIterator[Cluster]:
             task.cancel()
         await asyncio.gather(made.kubelet, *helpers, return_exceptions=True)
         await client.close()
+        assert await cleanup_network(node.instance.service_table, dns.directory) == []
 
 
 async def test_the_node_is_registered_and_ready(cluster: Cluster) -> None:
@@ -347,3 +358,48 @@ async def test_a_host_network_pod_has_the_nodes_address(cluster: Cluster) -> Non
     pod = await cluster.until_ready("host")
     assert pod.status.pod_ip == "127.0.0.1"
     await cluster.delete("host")
+
+
+async def test_services_are_reached_by_name_and_refuse_without_a_pod(cluster: Cluster) -> None:
+    spec = {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+    service = await cluster.client.create(SERVICES, {"metadata": {"name": "web"}, "spec": spec}, "default")
+    get = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3"
+    await cluster.create("asker", {"command": ["sleep", "1000"]})
+    await cluster.until_ready("asker")
+
+    async def ask(address: str) -> str:
+        return await cluster.kubectl(
+            "exec", "asker", "--", "sh", "-c", f"{get} {address} 80 2>&1 | tail -1", check=False
+        )
+
+    assert "refused" in await ask(service.spec.cluster_ip)
+    body = {
+        "metadata": {"name": "backend", "labels": {"app": "web"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [
+                {
+                    "name": "c",
+                    "image": TEST_IMAGE,
+                    "command": ["sh", "-c", "mkdir /w; echo found > /w/index.html; exec httpd -f -p 8080 -h /w"],
+                }
+            ],
+        },
+    }
+    await cluster.client.create(PODS, body, "default")
+    await cluster.until_ready("backend")
+    for address in (service.spec.cluster_ip, "web", "web.default.svc.cluster.local"):
+
+        async def answers(where: str = address) -> bool:
+            return "found" in await ask(where)
+
+        await eventually_true(answers, f"an answer from {address}", timeout_s=15)
+    reader, writer = await asyncio.open_connection(service.spec.cluster_ip, 80)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert b"found" in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    itself = await cluster.kubectl("exec", "backend", "--", "sh", "-c", f"{get} web 80 | tail -1")
+    assert itself == "found\n"
+    await cluster.delete("backend")
+    await cluster.delete("asker")
