@@ -1,5 +1,6 @@
 """Server-side apply: PATCH with an apply configuration, as a transform in the update pipeline."""
 
+import copy
 from typing import Any
 
 import msgspec
@@ -28,14 +29,17 @@ async def apply(call: Call) -> Response:
     call.dry_run = options.dry_run
     call.options = options_object("PatchOptions", call, options)
     duplicates: list[str] = []
-    config = _read(call, duplicates)
+    configs = [_read(call, duplicates)]
     namespace = call.info.namespace
 
     async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
+        # The result takes parts of the configuration over and is changed later: a second attempt reads it anew.
+        config = configs.pop() if configs else _read(call, [])
         try:
             new = server_side_apply(
                 info,
                 old,
+                # Each attempt starts from what was sent: the object is completed in place, and defaults are not owned.
                 config,
                 manager=options.field_manager,
                 now=now(),

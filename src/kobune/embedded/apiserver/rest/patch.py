@@ -42,9 +42,13 @@ async def patch(call: Call) -> Response:
     if media == _JSON and isinstance(document, list) and len(document) > _MAX_OPERATIONS:
         raise too_large(f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(document)}")
 
+    documents = [document]
+
     async def transform(old: dict[str, Any] | None) -> dict[str, Any]:
         assert old is not None
-        return _patched(call, options, media, document, old, duplicates)
+        # The result takes parts of the patch over and is changed later: a second attempt reads it anew.
+        patch_document = documents.pop() if documents else read_json(call.request.body)[0]
+        return _patched(call, options, media, patch_document, old, duplicates)
 
     result, created = await update_object(call, transform, options, "Update")
     return await answer(call, result, created)
