@@ -40,7 +40,7 @@ async def apply(call: Call) -> Response:
                 info,
                 old,
                 # Each attempt starts from what was sent: the object is completed in place, and defaults are not owned.
-                config,
+                copy.deepcopy(config),
                 manager=options.field_manager,
                 now=now(),
                 force=bool(options.force),
