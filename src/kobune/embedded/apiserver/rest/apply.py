@@ -1,6 +1,5 @@
 """Server-side apply: PATCH with an apply configuration, as a transform in the update pipeline."""
 
-import copy
 from typing import Any
 
 import msgspec
@@ -39,8 +38,7 @@ async def apply(call: Call) -> Response:
             new = server_side_apply(
                 info,
                 old,
-                # Each attempt starts from what was sent: the object is completed in place, and defaults are not owned.
-                copy.deepcopy(config),
+                config,
                 manager=options.field_manager,
                 now=now(),
                 force=bool(options.force),
