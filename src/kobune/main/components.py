@@ -93,12 +93,11 @@ async def _virt_api(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _virt_controller(settings: Settings, stop: asyncio.Event) -> None:
-    from kobune.main.images import launcher_image
     from kobune.virt.controllers.run import VirtControllerConfig, run
 
     config = VirtControllerConfig(
         kubeconfig=settings.component_kubeconfig("virt-controller"),
-        launcher_image=launcher_image(),
+        launcher_image=settings.launcher_image,
     )
     await _until_stopped(stop, run(config))
 
@@ -179,6 +178,7 @@ async def _supervisor_gone(stop: asyncio.Event) -> None:
 @click.option("--virt-api-port", type=int, default=8443)
 @click.option("--virt-handler-port", type=int, default=8186)
 @click.option("--kubelet-port", type=int, default=10250)
+@click.option("--launcher-image", default="")
 @click.option("--control-plane-only", is_flag=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 def component(
@@ -191,6 +191,7 @@ def component(
     virt_api_port: int,
     virt_handler_port: int,
     kubelet_port: int,
+    launcher_image: str,
     control_plane_only: bool,
     log_level: str,
 ) -> None:
@@ -207,6 +208,7 @@ def component(
         virt_api_port=virt_api_port,
         virt_handler_port=virt_handler_port,
         kubelet_port=kubelet_port,
+        launcher_image=launcher_image,
         control_plane_only=control_plane_only,
     )
     # Sub-processes and files of a component are private unless it says otherwise.

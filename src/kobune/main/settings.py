@@ -58,6 +58,7 @@ class Settings:
     kubelet_port: int = 10250
     control_plane_only: bool = False
     image_cache: Path | None = None
+    launcher_image: str = ""
 
     @property
     def images_dir(self) -> Path:
@@ -105,6 +106,7 @@ class Settings:
             f"--virt-api-port={self.virt_api_port}",
             f"--virt-handler-port={self.virt_handler_port}",
             f"--kubelet-port={self.kubelet_port}",
+            f"--launcher-image={self.launcher_image}",
         )
         return (*flags, "--control-plane-only") if self.control_plane_only else flags
 

@@ -27,6 +27,7 @@ from kobune.main.credentials import (
     write_kubelet_serving_certificate,
     write_token_kubeconfigs,
 )
+from kobune.main.images import launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.node import bring_up_node
 from kobune.main.preflight import check_node, check_port, choose_ports
@@ -79,6 +80,8 @@ def up(
         pod_subnet=pod_subnet,
         control_plane_only=control_plane_only,
         image_cache=image_cache.absolute() if image_cache else None,
+        # Fixed now: a component that is started again must ask for the image that this node was given.
+        launcher_image=launcher_image(),
     )
     if detach:
         _detach(settings, timeout_s)

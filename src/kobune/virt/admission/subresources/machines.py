@@ -13,7 +13,7 @@ from kobune.api.kubevirt import (
     VirtualMachine,
     VirtualMachineInstance,
 )
-from kobune.kube.client.errors import NotFound
+from kobune.kube.client.errors import Conflict, NotFound
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
@@ -41,6 +41,9 @@ _RAW_MACHINES: Final[Resource[dict[str, Any]]] = Resource(
     "kubevirt.io", "v1", "virtualmachines", "VirtualMachine", True, dict
 )
 
+POWER_ATTEMPTS: Final = 5
+
+MakePlan = Callable[[VirtualMachine, VirtualMachineInstance | None], PowerPlan]
 MachineVerb = Callable[[web.Request, VirtualMachine, str], Awaitable[web.StreamResponse]]
 
 
@@ -66,18 +69,24 @@ class MachineVerbs:
 
     async def _start(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         options: StartOptions = decode_options(await request.read(), StartOptions)
-        plan = plan_start(vm, await self.instance(vm), options)
-        return await self._carry_out(vm, plan, options.dry_run)
+        return await self._power(vm, lambda vm, vmi: plan_start(vm, vmi, options), options.dry_run)
 
     async def _stop(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         options: StopOptions = decode_options(await request.read(), StopOptions)
-        plan = plan_stop(vm, await self.instance(vm), options)
-        return await self._carry_out(vm, plan, options.dry_run)
+        return await self._power(vm, lambda vm, vmi: plan_stop(vm, vmi, options), options.dry_run)
 
     async def _restart(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         options: RestartOptions = decode_options(await request.read(), RestartOptions)
-        plan = plan_restart(vm, await self.instance(vm), options)
-        return await self._carry_out(vm, plan, options.dry_run)
+        return await self._power(vm, lambda vm, vmi: plan_restart(vm, vmi, options), options.dry_run)
+
+    async def _power(self, vm: VirtualMachine, plan: MakePlan, dry_run: list[str]) -> web.StreamResponse:
+        """Plan and carry out; planned anew on a fresh machine when the controller has written in between."""
+        for _ in range(POWER_ATTEMPTS - 1):
+            try:
+                return await self._carry_out(vm, plan(vm, await self.instance(vm)), dry_run)
+            except Conflict:
+                vm = await self._client.get(VIRTUAL_MACHINES, vm.metadata.name, vm.metadata.namespace)
+        return await self._carry_out(vm, plan(vm, await self.instance(vm)), dry_run)
 
     async def _carry_out(self, vm: VirtualMachine, plan: PowerPlan, dry_run: list[str]) -> web.StreamResponse:
         if "All" in dry_run:
