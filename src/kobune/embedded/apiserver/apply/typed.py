@@ -94,9 +94,11 @@ def compare(shape: Shape, old: dict[str, Any], new: dict[str, Any]) -> Compariso
 def _compare(shape: Shape, old: Any, new: Any, path: Path, result: Comparison) -> None:
     if old is new:
         return
-    shape = _deduce(shape, old if new is MISSING else new)
-    empty = (not old or old is MISSING) and (not new or new is MISSING)
-    if shape.atomic or shape.kind == "scalar" or empty:
+    if path and (old is MISSING or new is MISSING):
+        _whole(shape, new if old is MISSING else old, path, result.added if old is MISSING else result.removed)
+        return
+    shape = _deduce(shape, new)
+    if shape.atomic or shape.kind == "scalar" or (not old and not new):
         _leaf(old, new, path, result)
         return
     if shape.kind in ("object", "map"):
@@ -114,11 +116,25 @@ def _compare(shape: Shape, old: Any, new: Any, path: Path, result: Comparison) -
                 _compare(_child(shape, name), entry, MISSING, (*path, "f:" + name), result)
     elif shape.kind == "list":
         _compare_lists(shape, old, new, path, result)
-    if path:
-        if old is MISSING:
-            result.added.add(path)
-        elif new is MISSING:
-            result.removed.add(path)
+
+
+def _whole(shape: Shape, value: Any, path: Path, result: FieldSet) -> None:
+    """Every field of a value that came or went as a whole, itself included."""
+    result.add(path)
+    if not value:
+        return
+    shape = _deduce(shape, value)
+    if shape.atomic or not _is_container(shape, value):
+        return
+    if isinstance(value, dict):
+        if shape.kind == "map" and shape.items.kind == "scalar":
+            result.update((*path, "f:" + name) for name in value)
+            return
+        for name, entry in value.items():
+            _whole(_child(shape, name), entry, (*path, "f:" + name), result)
+        return
+    for entry in value:
+        _whole(shape.items, entry, (*path, _element(shape, entry)), result)
 
 
 def _compare_lists(shape: Shape, old: Any, new: Any, path: Path, result: Comparison) -> None:
@@ -132,13 +148,7 @@ def _compare_lists(shape: Shape, old: Any, new: Any, path: Path, result: Compari
 
 
 def _leaf(old: Any, new: Any, path: Path, result: Comparison) -> None:
-    if not path:
-        return
-    if old is MISSING:
-        result.added.add(path)
-    elif new is MISSING:
-        result.removed.add(path)
-    elif old != new or type(old) is not type(new):
+    if path and (old != new or type(old) is not type(new)):
         result.modified.add(path)
 
 
