@@ -86,7 +86,15 @@ class BareGuest:
             "nvme": ["-device", "nvme,drive=root,serial=root"],
         }[bus]
         args = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg,tb-size=64", "-cpu", "max"]
-        args += ["-m", f"{memory_mib},slots=2,maxmem=2G", "-smp", "1,sockets=2,maxcpus=2", "-nodefaults", "-display", "none"]
+        args += [
+            "-m",
+            f"{memory_mib},slots=2,maxmem=2G",
+            "-smp",
+            "1,sockets=2,maxcpus=2",
+            "-nodefaults",
+            "-display",
+            "none",
+        ]
         args += ["-drive", f"file={overlay},if=none,id=root,format=qcow2,discard=unmap", *drive]
         args += ["-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"]
         args += ["-device", "virtio-net-pci,netdev=net0,disable-legacy=on,romfile="]
