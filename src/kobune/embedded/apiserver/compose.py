@@ -22,6 +22,7 @@ from kobune.embedded.apiserver.bootstrap import write_defaults
 from kobune.embedded.apiserver.conversion import CustomCodec
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
+from kobune.embedded.apiserver.expiry import EventExpiry
 from kobune.embedded.apiserver.kinds.nodes import NodeStreams
 from kobune.embedded.apiserver.kinds.pods import bind, evict
 from kobune.embedded.apiserver.kinds.reviews import Reviews
@@ -103,7 +104,7 @@ class Server:
             lambda definition, since: _codec(definition, since, webhook_client),
         )
         definitions.load()
-        self._background.append(definitions.run)
+        self._background += [definitions.run, EventExpiry(storage).run]
         tokens = ServiceAccountTokens(pki.service_account_key_file, self._find)
         admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
         authenticator = Authenticator({token: admin}, tokens, authorizer)
