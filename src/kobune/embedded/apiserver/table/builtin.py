@@ -62,7 +62,6 @@ Row = Callable[[dict[str, Any], datetime], list[Any]]
 _WIDE = ("+Containers", "+Images", "+Selector")
 _BINDING = ("Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts")
 _EVENT = ("Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+Count", "+Name")
-_PLAIN_EVENT = tuple(c.replace("+Name", "+Name:name") for c in _EVENT)
 BUILTIN: dict[str, tuple[tuple[str, ...], Row]] = {
     "Pod": (POD_COLUMNS, pod_row),
     "ConfigMap": (("Name", "Data", "Age"), config_map_row),
@@ -117,7 +116,7 @@ BUILTIN: dict[str, tuple[tuple[str, ...], Row]] = {
     "ServiceAccount": (("Name", "Secrets", "Age"), service_account_row),
     "Endpoints": (("Name", "Endpoints", "Age"), endpoints_row),
     "EndpointSlice": (("Name", "AddressType", "Ports", "Endpoints", "Age"), slice_row),
-    "Event": (_PLAIN_EVENT, event_row),
+    "Event": (_EVENT, event_row),
     "ResourceQuota": (("Name", "Request", "Limit", "Age"), quota_row),
     "Deployment": (("Name", "Ready", "Up-to-date", "Available", "Age", *_WIDE), deployment_row),
     "ReplicaSet": (("Name", "Desired:integer", "Current:integer", "Ready:integer", "Age", *_WIDE), replica_set_row),
@@ -175,7 +174,7 @@ BUILTIN: dict[str, tuple[tuple[str, ...], Row]] = {
     ),
     "PodTemplate": (("Name", "Containers", "Images", "Pod Labels"), pod_template_row),
     "HorizontalPodAutoscaler": (
-        ("Name", "Reference", "Targets", "MinPods", "MaxPods:integer", "Replicas:integer", "Age"),
+        ("Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"),
         autoscaler_row,
     ),
     "RuntimeClass": (("Name", "Handler", "Age"), runtime_class_row),

@@ -90,7 +90,7 @@ def storage_class_row(obj: Obj, now: datetime) -> list[Any]:
     name = name_of(obj)
     if annotations.get("storageclass.kubernetes.io/is-default-class") == "true":
         name += " (default)"
-    expand = "true" if obj.get("allowVolumeExpansion") else "false"
+    expand = bool(obj.get("allowVolumeExpansion"))
     return [
         name,
         obj.get("provisioner", ""),
@@ -103,7 +103,7 @@ def storage_class_row(obj: Obj, now: datetime) -> list[Any]:
 
 def priority_class_row(obj: Obj, now: datetime) -> list[Any]:
     """Cells of one object."""
-    default = "true" if obj.get("globalDefault") else "false"
+    default = bool(obj.get("globalDefault"))
     policy = obj.get("preemptionPolicy", "PreemptLowerPriority")
     return [name_of(obj), obj.get("value", 0), default, short_age(obj, now), policy]
 

@@ -82,8 +82,8 @@ def _builtin_columns(kind: str) -> list[dict[str, Any]]:
         name, _, suffix = text.partition(":")
         priority = int(name.startswith("+"))
         name = name.lstrip("+")
-        if name == "Name":
-            result.append({**_NAME_COLUMN, "priority": priority})
+        if name == "Name" and not priority:
+            result.append(_NAME_COLUMN)
         else:
             result.append(_column(name, suffix or "string", priority=priority))
     return result
