@@ -74,6 +74,15 @@ def test_values_follow_their_schema() -> None:
     assert compile_expression(rule, {"self": from_schema(schema)}).evaluate({"self": shown}) is True
 
 
+def test_an_object_may_be_compared_with_null() -> None:
+    own = from_schema({"type": "object", "properties": {"name": {"type": "string"}}})
+    program = compile_expression(
+        "oldSelf == null || oldSelf.name == '' || self == oldSelf", {"self": own, "oldSelf": own}
+    )
+    assert program.evaluate({"self": {"name": "a"}, "oldSelf": {"name": "a"}}) is True
+    assert program.evaluate({"self": {"name": "a"}, "oldSelf": {"name": "b"}}) is False
+
+
 def test_a_time_is_a_time_where_self_is_one() -> None:
     schema = {"type": "array", "items": {"type": "string", "format": "date-time"}}
     program = compile_expression("self[0] < timestamp('2025-01-01T00:00:00Z')", {"self": from_schema(schema)})

@@ -32,7 +32,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 
 
 def from_schema(schema: dict[str, Any]) -> CelType:
-    """The declared type of `self` for a schema node. Objects with named fields are maps to dyn."""
+    """The declared type of `self` for a schema node. Objects with named fields are dyn."""
     kind = schema.get("type")
     if schema.get("x-kubernetes-int-or-string") or kind is None:
         return DYN
@@ -44,10 +44,9 @@ def from_schema(schema: dict[str, Any]) -> CelType:
         items = schema.get("items")
         return CelType("list", from_schema(items) if isinstance(items, dict) else DYN)
     if kind == "object":
+        # An object with named fields may be compared with null, which a map may not.
         values = schema.get("additionalProperties")
-        if isinstance(values, dict):
-            return CelType("map", from_schema(values))
-        return CelType("map", DYN)
+        return CelType("map", from_schema(values)) if isinstance(values, dict) else DYN
     return CelType({"integer": "int", "number": "double", "boolean": "bool"}.get(str(kind), "dyn"))
 
 
