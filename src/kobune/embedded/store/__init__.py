@@ -1,5 +1,6 @@
 """The append-only revision log under the embedded API server: memory and SQLite behind one interface."""
 
+from kobune.embedded.store.backup import backup, restore
 from kobune.embedded.store.errors import (
     Compacted,
     Corrupt,
@@ -30,4 +31,6 @@ __all__ = [
     "StoreError",
     "StoreFailed",
     "StoreInUse",
+    "backup",
+    "restore",
 ]

@@ -13,10 +13,10 @@ from kobune.embedded.store.errors import Corrupt, NewerVersion, StoreInUse
 from kobune.embedded.store.journal import Loaded
 from kobune.embedded.store.types import Entry, Key
 
-__all__ = ["FORMAT", "SqliteJournal"]
+__all__ = ["APPLICATION_ID", "FORMAT", "SqliteJournal"]
 
 FORMAT = 1
-_APPLICATION_ID = 0x4B6F6275  # "Kobu" in the file's header
+APPLICATION_ID = 0x4B6F6275  # "Kobu" in the file's header
 _SCHEMA = """
 CREATE TABLE log (
     revision  INTEGER PRIMARY KEY,
@@ -49,7 +49,7 @@ class SqliteJournal:
 
         Raises StoreInUse, NewerVersion, Corrupt.
         """
-        self._take_lock()
+        self.take_lock()
         try:
             database = self._open()
             counters = dict(database.execute("SELECT name, value FROM state").fetchall())
@@ -90,7 +90,8 @@ class SqliteJournal:
             os.close(self._lock)
             self._lock = None
 
-    def _take_lock(self) -> None:
+    def take_lock(self) -> None:
+        """Make sure that nobody else has the store. Raises StoreInUse."""
         lock_path = self._path.with_name(self._path.name + ".lock")
         descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -111,10 +112,10 @@ class SqliteJournal:
             database.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._configure(database)
             database.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT}; PRAGMA application_id={_APPLICATION_ID}; COMMIT;"
+                f"BEGIN; {_SCHEMA} PRAGMA user_version={FORMAT}; PRAGMA application_id={APPLICATION_ID}; COMMIT;"
             )
             return database
-        if application != _APPLICATION_ID:
+        if application != APPLICATION_ID:
             raise Corrupt(self._path, "it belongs to another program")
         if found > FORMAT:
             raise NewerVersion(self._path, found, FORMAT)

@@ -1,0 +1,88 @@
+"""Copies of the store: made while a server runs or not, put back only while none does.
+
+Owns: consistency (one snapshot, checked) and atomicity (the target is whole or untouched).
+"""
+
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from kobune.embedded.store.errors import Corrupt, NewerVersion
+from kobune.embedded.store.sqlite import APPLICATION_ID, FORMAT, SqliteJournal
+
+__all__ = ["backup", "restore"]
+
+
+def backup(store: Path, target: Path) -> int:
+    """Copy the store to `target` (mode 0600); gives the newest revision in the copy.
+
+    A running server goes on meanwhile: the copy is one snapshot of what is durable. Raises Corrupt, NewerVersion.
+    """
+    source = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    try:
+        return _copy(source, store, target)
+    finally:
+        source.close()
+
+
+def restore(file: Path, store: Path) -> int:
+    """Put a backup in the place of the store; gives its newest revision.
+
+    Raises StoreInUse when a server runs, Corrupt or NewerVersion for a bad backup; then nothing has changed.
+    """
+    lock = SqliteJournal(store)
+    lock.take_lock()
+    try:
+        source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        try:
+            revision = _copy(source, file, store)
+        finally:
+            source.close()
+        # The write-ahead log belonged to the file that was replaced.
+        for suffix in ("-wal", "-shm"):
+            store.with_name(store.name + suffix).unlink(missing_ok=True)
+        return revision
+    finally:
+        lock.close()
+
+
+def _copy(source: sqlite3.Connection, name: Path, target: Path) -> int:
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(descriptor)
+    try:
+        copy = sqlite3.connect(temporary)
+        try:
+            source.backup(copy)
+            revision = _check(copy, name)
+        finally:
+            copy.close()
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        directory = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except sqlite3.DatabaseError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise Corrupt(name, str(error)) from error
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return revision
+
+
+def _check(copy: sqlite3.Connection, name: Path) -> int:
+    if copy.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise Corrupt(name, "it belongs to another program")
+    found = copy.execute("PRAGMA user_version").fetchone()[0]
+    if found > FORMAT:
+        raise NewerVersion(name, found, FORMAT)
+    problem = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    if problem != "ok":
+        raise Corrupt(name, str(problem))
+    newest = copy.execute("SELECT max(revision) FROM log").fetchone()[0] or 0
+    kept = copy.execute("SELECT value FROM state WHERE name = 'revision'").fetchone()[0]
+    return max(int(newest), int(kept))
