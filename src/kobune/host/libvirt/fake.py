@@ -29,7 +29,7 @@ class FakeHypervisor:
 
     `calls` are all calls that changed something. With `obeys_acpi` a guest powers off at once. `agent` answers agent
     commands by name with the JSON text of the whole answer; None: no agent is connected. `refuse_start` makes the next
-    start fail.
+    start fail; `die_in_start` makes the daemon die in the middle of it.
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,7 @@ class FakeHypervisor:
         self.obeys_acpi = True
         self.agent: dict[str, str] | None = None
         self.refuse_start = ""
+        self.die_in_start = False
         self.running = True
         self._connections: list[FakeConnection] = []
 
@@ -58,8 +59,11 @@ class FakeHypervisor:
             connection.on_closed()
 
     def revive(self) -> None:
-        """The daemon is there again."""
+        """The daemon is there again; it has ended what was only half started, as the real one does."""
         self.running = True
+        for name, info in self.domains.items():
+            if info.state is State.PAUSED and info.reason == PausedReason.STARTING_UP:
+                self.domains[name] = replace(info, state=State.SHUTOFF, reason=ShutoffReason.FAILED)
 
     def change(self, name: str, state: State, reason: int, event: EventKind = EventKind.LIFECYCLE) -> None:
         """A domain changes by itself (the guest powers off, QEMU dies, an I/O error pauses it)."""
@@ -126,6 +130,11 @@ class FakeConnection:
         info = self._get(name, "start")
         if info.active:
             raise LibvirtRefused("start: domain is already running", 55)
+        if self._daemon.die_in_start:
+            self._daemon.die_in_start = False
+            self._daemon.change(name, State.PAUSED, PausedReason.STARTING_UP)
+            self._daemon.die()
+            raise LibvirtUnavailable("start: the connection to libvirt is broken")
         refusal, self._daemon.refuse_start = self._daemon.refuse_start, ""
         if refusal:
             self._daemon.change(name, State.SHUTOFF, ShutoffReason.FAILED)

@@ -13,7 +13,7 @@ __all__ = ["Journal", "read_journal", "replace_file", "write_journal"]
 
 
 class Journal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """`started_at` (RFC 3339) is set just before the domain is started; empty: it never was.
+    """`started_at` (RFC 3339) is when the domain's start was complete; empty: it never was, as far as we know.
 
     `shutdown_deadline_s` is the Unix time when a guest that was asked to shut down is destroyed; `killed` says that it
     was destroyed on request or by that deadline.

@@ -11,7 +11,7 @@ from kobune.host.libvirt.types import DomainInfo, PausedReason, ShutoffReason, S
 from kobune.virt.launcher.journal import Journal
 from kobune.virt.launcherproto.messages import DomainStatus, ExitInfo, InterfaceState, PauseReason
 
-__all__ = ["LiveDomain", "Standing", "read_live_domain", "standing"]
+__all__ = ["LiveDomain", "Standing", "read_live_domain", "standing", "started"]
 
 _PAUSE_REASONS: dict[int, PauseReason] = {
     PausedReason.USER: PauseReason.USER,
@@ -19,7 +19,6 @@ _PAUSE_REASONS: dict[int, PauseReason] = {
     PausedReason.MIGRATION: PauseReason.MIGRATION,
     PausedReason.POSTCOPY: PauseReason.MIGRATION,
     PausedReason.POSTCOPY_FAILED: PauseReason.MIGRATION,
-    PausedReason.STARTING_UP: PauseReason.USER,
     PausedReason.SAVE: PauseReason.SNAPSHOT,
     PausedReason.SNAPSHOT: PauseReason.SNAPSHOT,
     PausedReason.FROM_SNAPSHOT: PauseReason.SNAPSHOT,
@@ -53,6 +52,8 @@ def standing(info: DomainInfo | None, journal: Journal, *, crash_message: str = 
     match info.state:
         case State.RUNNING | State.BLOCKED | State.PMSUSPENDED:
             return Standing(DomainStatus.SHUTTING_DOWN if asked else DomainStatus.RUNNING)
+        case State.PAUSED if info.reason == PausedReason.STARTING_UP:
+            return Standing(DomainStatus.STARTING)
         case State.PAUSED:
             reason = _PAUSE_REASONS.get(info.reason, PauseReason.OTHER)
             return Standing(DomainStatus.PAUSED, pause_reason=reason)
@@ -62,6 +63,11 @@ def standing(info: DomainInfo | None, journal: Journal, *, crash_message: str = 
             return Standing(DomainStatus.ENDED, exit=_crash("the guest crashed", crash_message))
         case State.SHUTOFF | State.NOSTATE:
             return Standing(DomainStatus.ENDED, exit=_shut_off(info.reason, journal, asked, crash_message))
+
+
+def started(info: DomainInfo) -> bool:
+    """Whether the domain's start is complete: libvirt throws a half-started one away when it is restarted itself."""
+    return info.active and not (info.state is State.PAUSED and info.reason == PausedReason.STARTING_UP)
 
 
 def _shut_off(reason: int, journal: Journal, asked: bool, crash_message: str) -> ExitInfo:

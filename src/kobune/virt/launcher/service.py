@@ -39,7 +39,7 @@ from kobune.virt.launcher.guest import (
 from kobune.virt.launcher.guestwatch import GuestWatch
 from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
 from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
-from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing
+from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing, started
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
 from kobune.virt.launcherproto.messages import (
@@ -227,8 +227,6 @@ class LauncherService:
                 self._trouble = ""
             except KobuneError as error:
                 self._trouble = str(error)
-                # The next attempt must not take this domain for one that ran and ended.
-                self._write_journal(msgspec.structs.replace(self._journal, started_at=""))
                 raise
             finally:
                 self._starting = False
@@ -264,9 +262,9 @@ class LauncherService:
         if await hypervisor.lookup(self._domain) is not None:  # of an attempt that failed
             await hypervisor.undefine(self._domain)
         await hypervisor.define(xml)
-        self._write_journal(msgspec.structs.replace(self._journal, started_at=format_time(datetime.now(UTC))))
         defined = time.monotonic()
         await hypervisor.start(self._domain, paused=vmi.spec.start_strategy == "Paused")
+        self._note_started()
         log.info(
             "started: disks %.3f s, definition %.3f s, QEMU %.3f s",
             prepared - began,
@@ -360,6 +358,9 @@ class LauncherService:
 
     def _show(self, info: DomainInfo | None) -> DomainState:
         """Publish what libvirt's answer means."""
+        if info is not None and started(info) and not self._starting:
+            # The process that started it was killed before it could note so, or libvirt before it could answer.
+            self._note_started()
         where = standing(info, self._journal, crash_message=self._trouble)
         if where.exit is not None and where.exit.crashed and not self._trouble:
             where = standing(info, self._journal, crash_message=_last_words(self._places.qemu_logs, self._domain))
@@ -440,6 +441,11 @@ class LauncherService:
                 self.ended.set()
         for watcher in list(self._watchers):
             watcher()
+
+    def _note_started(self) -> None:
+        if not self._journal.started_at:
+            now = format_time(datetime.now(UTC))
+            self._write_journal(msgspec.structs.replace(self._journal, started_at=now))
 
     def _write_journal(self, journal: Journal) -> None:
         if journal != self._journal:

@@ -41,6 +41,12 @@ def ended(**exit_: object) -> Standing:
             Standing(DomainStatus.PAUSED, pause_reason=PauseReason.USER),
         ),
         (
+            "QEMU is there but its start is not complete; starting",
+            domain(State.PAUSED, PausedReason.STARTING_UP),
+            NEVER,
+            Standing(DomainStatus.STARTING),
+        ),
+        (
             "paused by an I/O error",
             domain(State.PAUSED, PausedReason.IO_ERROR),
             STARTED,

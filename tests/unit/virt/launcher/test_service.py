@@ -213,6 +213,42 @@ async def test_a_process_that_died_before_the_start_begins_anew(pod: Pod) -> Non
     assert (await client.sync_virtual_machine(VMI, Facts())).status is S.RUNNING
 
 
+async def test_a_start_that_died_with_libvirt_is_tried_again(pod: Pod) -> None:
+    client = await pod.connect()
+    pod.hypervisor.die_in_start = True
+    with pytest.raises(RetryableFailure):
+        await client.sync_virtual_machine(VMI, Facts())
+    pod.hypervisor.revive()
+    assert (await client.sync_virtual_machine(VMI, Facts())).status is S.RUNNING
+
+
+async def test_a_start_that_died_with_libvirt_and_the_launcher_is_tried_again(pod: Pod) -> None:
+    client = await pod.connect()
+    pod.hypervisor.die_in_start = True
+    with pytest.raises(RetryableFailure):
+        await client.sync_virtual_machine(VMI, Facts())
+    await pod.die()
+    pod.hypervisor.revive()
+    await pod.start()
+    client = await pod.connect()
+    assert (await client.sync_virtual_machine(VMI, Facts())).status is S.RUNNING
+
+
+async def test_a_guest_whose_start_was_not_noted_ends_as_any_other(pod: Pod) -> None:
+    client = await pod.connect()
+    await client.sync_virtual_machine(VMI, Facts())
+    await pod.die()
+    pod.places.journal.unlink()  # as if it had died between QEMU's start and the note
+    await pod.start()
+    client, states = await pod.watch()
+    running = await states.wait_for(S.RUNNING)
+    assert running.started_at
+    pod.hypervisor.change(DOMAIN, State.SHUTOFF, ShutoffReason.SHUTDOWN)
+    ended = await states.wait_for(S.ENDED)
+    assert ended.exit is not None
+    assert ended.exit.by_guest
+
+
 async def test_a_shutdown_is_pursued_by_the_next_process(pod: Pod) -> None:
     client = await pod.connect()
     await client.sync_virtual_machine(VMI, Facts())
