@@ -54,7 +54,6 @@ class Aggregation:
         for resource in ("core/services", "core/endpoints", "discovery.k8s.io/endpointslices"):
             storage.collection(resource).listen(lambda _: self._wake.set())
         registry.on_change(self._wake.set)
-        self._quiet = False
 
     def load(self) -> None:
         """Take over what is stored."""

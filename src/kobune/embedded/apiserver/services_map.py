@@ -50,10 +50,6 @@ class ServiceMap:
             raise ServiceUnresolved("MissingEndpoints", f'endpoints for service/{name} in "{namespace}" {detail}')
         return found
 
-    def overridden(self, namespace: str, name: str) -> bool:
-        """Whether the Service is answered where an option says."""
-        return f"{namespace}/{name}" in self._overrides
-
     def _address(self, namespace: str, name: str, port: dict[str, Any]) -> tuple[str, int] | None:
         port_name = port.get("name", "")
         for item in self._slices.select(namespace):

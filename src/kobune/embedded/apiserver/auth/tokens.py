@@ -5,7 +5,6 @@ Owns: the claims. A token is bound: it dies with its ServiceAccount, and with th
 
 import base64
 import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable
@@ -155,12 +154,3 @@ class ServiceAccountTokens:
         metadata = item.object()["metadata"] if item else {}
         if metadata.get("uid") != uid:
             raise TokenRejected(f"{resource} {namespace}/{name} that the token is bound to is gone")
-
-
-def looks_like_jwt(token: str) -> bool:
-    """Whether the text has the shape of a token that `verify` may know."""
-    head = token.split(".", 1)[0]
-    try:
-        return token.count(".") == 2 and "alg" in json.loads(base64.urlsafe_b64decode(head + "=="))
-    except ValueError:
-        return False

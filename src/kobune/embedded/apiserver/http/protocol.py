@@ -63,7 +63,6 @@ class HttpProtocol(asyncio.Protocol):
         self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._refusal: Response | None = None
         self._queue: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._stream: _ChunkedStream | None = None
@@ -146,7 +145,6 @@ class HttpProtocol(asyncio.Protocol):
         self._header_bytes = 0
         self._body = []
         self._body_bytes = 0
-        self._refusal = None
         self._arm(self._limits.request_s)
 
     def on_url(self, url: bytes) -> None:

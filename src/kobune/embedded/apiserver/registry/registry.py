@@ -76,7 +76,6 @@ class Registry:
         self.generation = 0
         self._resources: dict[tuple[str, str], dict[str, Resource]] = {}
         self._aggregated: dict[tuple[str, str], Aggregated] = {}
-        self._priority: dict[tuple[str, str], tuple[int, int]] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def add(self, info: ResourceInfo, *, share: str | None = None, **more: Any) -> Resource:

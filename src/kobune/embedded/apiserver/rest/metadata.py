@@ -3,7 +3,6 @@
 import random
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
@@ -17,11 +16,6 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 def now() -> str:
     """The present as metav1.Time."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def now_micro() -> str:
-    """The present as metav1.MicroTime."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def generate_name(prefix: str) -> str:

@@ -9,11 +9,9 @@ import msgspec
 
 from kobune.embedded.apiserver.http.message import Request, Response
 from kobune.embedded.apiserver.registry.collection import Item
-from kobune.embedded.apiserver.registry.registry import Resource
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, many_from_storage, same_bytes
 from kobune.embedded.apiserver.rest.negotiation import JSON, Format, negotiate
-from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.status import StatusError, UnknownPath, bad_request
 
 __all__ = ["document", "failure", "item", "items", "obj", "partial"]
@@ -132,16 +130,6 @@ def render_table(
     if metadata is None:
         metadata = {"resourceVersion": resource_version} if resource_version else {}
     return table(call.resource.info, objects, metadata, include, form.version)
-
-
-def list_kind(info: ResourceInfo) -> str:
-    """The kind of a list."""
-    return info.list_kind or f"{info.kind}List"
-
-
-def resource_head(resource: Resource) -> bytes:
-    """How an object of this version opens."""
-    return resource.head
 
 
 def _respond(

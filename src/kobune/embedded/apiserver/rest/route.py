@@ -30,8 +30,6 @@ class RequestInfo:
     name: str = ""
     rest: tuple[str, ...] = ()
     """Path segments behind the subresource (of a proxy)."""
-    plain_path: bool = True
-    """The path has nothing behind the subresource."""
 
 
 def resolve(request: Request) -> RequestInfo:
@@ -65,7 +63,6 @@ def resolve(request: Request) -> RequestInfo:
     info.name = parts[1] if len(parts) > 1 else ""
     info.subresource = parts[2] if len(parts) > 2 else ""
     info.rest = tuple(parts[3:])
-    info.plain_path = len(parts) <= 3
     if not info.name:
         _refine_collection_verb(info, request)
     return info
