@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from kobune.embedded.apiserver.rest import watch as watch_module
 from support.apiserver import Running, api_server
 
 ConfigMap = dict[str, Any]
@@ -257,3 +258,25 @@ async def test_objects_survive_a_restart_and_watches_resume(tmp_path: Path) -> N
 async def test_the_kubeconfig_is_private(api: Api) -> None:
     for path in (api.server.kubeconfig, api.server.kubeconfig.parent / "pki" / "admin.token"):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_watch_ends_when_its_right_is_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "_AUTHORIZE_EVERY_S", 0.1)
+    group = "rbac.authorization.k8s.io"
+    bindings = f"/apis/{group}/v1/namespaces/default/rolebindings"
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "eve"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "eve"}],
+    }
+    assert (await api.call("POST", bindings, binding))[0] == 201
+    headers = {"Authorization": f"Bearer {api.server.token}", "Impersonate-User": "eve"}
+    tls = ssl.create_default_context(cafile=str(api.server.ca_file))
+    async with api.session.get(api.server.url + MAPS + "?watch=1", headers=headers, ssl=tls) as response:
+        assert response.status == 200
+        assert (await api.call("DELETE", f"{bindings}/eve"))[0] == 200
+        async with asyncio.timeout(5):
+            assert b'"ERROR"' not in await response.content.read()
+    assert (await api.call("GET", MAPS, headers={"Impersonate-User": "eve"}))[0] == 403
