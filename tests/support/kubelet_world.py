@@ -17,7 +17,9 @@ from kobune.embedded.kubelet.worker import PodWorker
 from kobune.host.cgroup import Cgroups
 from kobune.host.containerd import SnapshotMount
 from kobune.host.cri.fake import FakeCri
+from kobune.host.loop import LoopDevices
 from kobune.host.mount import FakeMounter
+from kobune.host.run.fake import FakeRunner
 from kobune.kube.client.core import EVENTS, PODS
 from kobune.kube.runtime import EventRecorder
 from kobune.kube.testing import FakeApi, FakeClock, eventually_true
@@ -67,7 +69,7 @@ class World:
                 self.paths,
                 self.mounter,
                 ImageVolumes(self.cri, self.snapshots, self.mounter, ensure),
-                NodeClaims(self.api),
+                NodeClaims(self.api, LoopDevices(FakeRunner())),
             ),
             objects=PodObjects(self.api, None, facts),
             devices=DevicePlugins(root / "plugins", lambda: None),

@@ -50,6 +50,8 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
     from kobune.embedded.network.dns import DnsConfig
     from kobune.embedded.network.run import NetworkConfig
     from kobune.embedded.network.run import run as run_network
+    from kobune.embedded.storage.run import StorageConfig
+    from kobune.embedded.storage.run import run as run_storage
     from kobune.host.containerd import ContainerdConfig
     from kobune.main.imported import read_imported
 
@@ -78,7 +80,17 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         instance=instance,
         cluster_dns=(instance.network.gateway,) if has_network else (),
     )
-    await _until_stopped(stop, run(config), *([run_network(network)] if has_network else []))
+    storage = StorageConfig(
+        kubeconfig=settings.component_kubeconfig("storage"),
+        node_name=settings.node,
+        directory=settings.volumes_dir,
+    )
+    parts = [run(config)]
+    if has_network:
+        parts.append(run_network(network))
+    if storage.kubeconfig.exists():
+        parts.append(run_storage(storage))
+    await _until_stopped(stop, *parts)
 
 
 async def _virt_api(settings: Settings, stop: asyncio.Event) -> None:

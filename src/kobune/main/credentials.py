@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TOKEN_LIFE = timedelta(hours=12)
 REFRESH_EVERY = timedelta(hours=3)
+STORAGE_USER = "system:kobune:local-storage"
 SERVICE_ACCOUNTS = {name: f"kobune-{name}" for name in ("virt-api", "virt-controller", "virt-handler")}
 
 
@@ -58,11 +59,12 @@ def _kubeconfig(settings: Settings, ca: bytes, user: dict[str, str]) -> bytes:
 
 
 def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
-    """Kubeconfigs of `controllers`, `kubelet` and `network`, with the identities that Kubernetes gives them."""
+    """Kubeconfigs of Kubernetes' own parts, with the identities that it gives them."""
     identities = {
         "controllers": ("system:kube-controller-manager", ["system:masters"]),
         "kubelet": (f"system:node:{settings.node}", ["system:nodes"]),
         "network": ("system:kube-proxy", []),
+        "storage": (STORAGE_USER, []),
     }
     for name, (common_name, organizations) in identities.items():
         certificate, key = issue_client_certificate(settings.data_dir, common_name, organizations)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from kobune.base.errors import KobuneError
+from kobune.embedded.storage.run import install as install_storage
 from kobune.host.containerd import ContainerdConfig, ContainerdDaemon, import_image, list_images
 from kobune.kube.client.core import NODES
 from kobune.kube.client.errors import ApiError
@@ -26,6 +27,7 @@ async def bring_up_node(settings: Settings, client: Client, progress: Progress, 
         images = await ensure_images(settings.images_dir, (*NODE_IMAGES, TOOLBOX), progress.say)
     with progress.step("containerd"):
         await ContainerdDaemon(config).ensure()
+        await install_storage(client)
         await _import(settings, config, images.values(), progress)
     start("kubelet")
     start("virt-handler")
@@ -80,10 +82,14 @@ async def tear_down_node(settings: Settings, grace_s: float) -> None:
     from kobune.embedded.kubelet.cleanup import cleanup
     from kobune.embedded.kubelet.instance import NodeInstance
     from kobune.embedded.network.cleanup import cleanup as cleanup_network
+    from kobune.embedded.storage.data import VolumeData
+    from kobune.host.loop import LoopDevices
+    from kobune.host.run import HostRunner
     from kobune.virt.handler.run import cleanup as cleanup_handler
 
     await cleanup_handler(settings.handler_state_dir)
     failures = await cleanup(settings.data_dir, grace_s=grace_s)
+    await VolumeData(settings.volumes_dir, LoopDevices(HostRunner())).detach_all()
     failures += await cleanup_network(NodeInstance.of(settings.data_dir).service_table, settings.dns_dir)
     for failure in failures:
         print(f"         {failure}")

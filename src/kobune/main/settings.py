@@ -115,6 +115,11 @@ class Settings:
         return self.data_dir / "components" / name / "kubeconfig"
 
     @property
+    def volumes_dir(self) -> Path:
+        """The data of volumes of the class `local`."""
+        return self.data_dir / "volumes"
+
+    @property
     def dns_dir(self) -> Path:
         """The files of the pods' DNS server, which reads them as an unprivileged user."""
         return self.data_dir / "dns"

@@ -21,6 +21,7 @@ from kobune.kube.client.types import Patch
 from kobune.kube.testing import eventually_true
 
 NS = "default"
+REPLICA_SETS: Resource[dict[str, Any]] = Resource("apps", "v1", "replicasets", "ReplicaSet", True, dict)
 DEPLOYMENTS: Resource[dict[str, Any]] = Resource("apps", "v1", "deployments", "Deployment", True, dict)
 BUDGETS: Resource[dict[str, Any]] = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, dict)
 ROLES: Resource[dict[str, Any]] = Resource(
@@ -63,7 +64,10 @@ async def test_a_service_follows_its_pods(client: HttpClient) -> None:
     async def addresses() -> list[str]:
         page = await client.list(ENDPOINT_SLICES, NS, label_selector="kubernetes.io/service-name=web")
         return [
-            endpoint.addresses[0] for item in page.items for endpoint in item.endpoints if endpoint.conditions.ready
+            endpoint.addresses[0]
+            for item in page.items
+            for endpoint in item.endpoints or ()
+            if endpoint.conditions.ready
         ]
 
     async def both() -> bool:
@@ -188,7 +192,8 @@ async def test_a_deployment_rolls_out_and_goes_with_its_pods(client: HttpClient)
         """The images of all pods, after making them ready as a kubelet would."""
         nonlocal most
         pods = (await client.list(PODS, NS, label_selector="app=d")).items
-        most = max(most, len(pods))
+        wanted = [item["spec"]["replicas"] for item in (await client.list(REPLICA_SETS, NS)).items]
+        most = max(most, sum(wanted))
         for pod in pods:
             if pod.status.phase != "Running":
                 status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}

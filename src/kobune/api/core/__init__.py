@@ -126,6 +126,7 @@ from kobune.api.core.storage import (
     PersistentVolumeClaimStatus,
     PersistentVolumeSpec,
     PersistentVolumeStatus,
+    StorageClass,
     VolumeNodeAffinity,
 )
 from kobune.api.core.volume import (
@@ -266,6 +267,7 @@ __all__ = [
     "ServiceSpec",
     "ServiceStatus",
     "SleepAction",
+    "StorageClass",
     "Sysctl",
     "TCPSocketAction",
     "Taint",

@@ -96,12 +96,12 @@ class Endpoint(Object, frozen=True, kw_only=True):
 
 
 class EndpointSlice(Object, frozen=True, kw_only=True):
-    """`address_type` is IPv4, IPv6 or FQDN."""
+    """`address_type` is IPv4, IPv6 or FQDN. API servers write null for a slice without endpoints or ports."""
 
     metadata: ObjectMeta = ObjectMeta()
     address_type: str = ""
-    endpoints: list[Endpoint] = []
-    ports: list[EndpointPort] = []
+    endpoints: list[Endpoint] | None = None
+    ports: list[EndpointPort] | None = None
 
 
 class EndpointAddress(Object, frozen=True, kw_only=True):

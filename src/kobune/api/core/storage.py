@@ -16,6 +16,7 @@ __all__ = [
     "PersistentVolumeClaimStatus",
     "PersistentVolumeSpec",
     "PersistentVolumeStatus",
+    "StorageClass",
     "VolumeNodeAffinity",
 ]
 
@@ -114,3 +115,15 @@ class PersistentVolume(Object, frozen=True, kw_only=True):
     metadata: ObjectMeta = ObjectMeta()
     spec: PersistentVolumeSpec = PersistentVolumeSpec()
     status: PersistentVolumeStatus = PersistentVolumeStatus()
+
+
+class StorageClass(Object, frozen=True, kw_only=True):
+    """storage.k8s.io/v1: who makes volumes, and when: `volume_binding_mode` Immediate or WaitForFirstConsumer."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    provisioner: str = ""
+    parameters: dict[str, str] = {}
+    reclaim_policy: str | None = None
+    volume_binding_mode: str | None = None
+    allow_volume_expansion: bool | None = None
+    mount_options: list[str] = []

@@ -26,7 +26,9 @@ from kobune.host.cgroup import Cgroups
 from kobune.host.cni import write_conflist
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
 from kobune.host.cri import CriClient, CriError
+from kobune.host.loop import LoopDevices
 from kobune.host.mount import HostMounter
+from kobune.host.run import HostRunner
 from kobune.kube.client.clock import SystemClock
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import PODS, SERVICES
@@ -124,7 +126,10 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
             cri=cri,
             images=images,
             volumes=PodVolumes(
-                paths, mounter, ImageVolumes(cri, containerd, mounter, ensure_image), NodeClaims(client)
+                paths,
+                mounter,
+                ImageVolumes(cri, containerd, mounter, ensure_image),
+                NodeClaims(client, LoopDevices(HostRunner())),
             ),
             objects=objects,
             devices=devices,

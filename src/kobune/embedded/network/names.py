@@ -33,7 +33,7 @@ def _headless(service: Service, slices: Sequence[EndpointSlice], name: str) -> s
         owner = (meta.namespace, meta.labels.get(_SERVICE_LABEL))
         if owner != (service.metadata.namespace, service.metadata.name) or item.address_type == "FQDN":
             continue
-        for endpoint in item.endpoints:
+        for endpoint in item.endpoints or ():
             if endpoint.conditions.ready is False and not service.spec.publish_not_ready_addresses:
                 continue
             for ip in endpoint.addresses:

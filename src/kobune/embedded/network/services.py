@@ -118,14 +118,14 @@ def _backends(service: Service, port: ServicePort, slices: Sequence[EndpointSlic
         number = next(
             (
                 own.port
-                for own in item.ports
+                for own in item.ports or ()
                 if (own.name or "") == port.name and (own.protocol or "TCP") == port.protocol
             ),
             None,
         )
         if number is None:
             continue
-        for endpoint in item.endpoints:
+        for endpoint in item.endpoints or ():
             targets = {(ip, number) for ip in endpoint.addresses if _is_routable(ip)}
             if endpoint.conditions.ready is not False or service.spec.publish_not_ready_addresses:
                 ready |= targets

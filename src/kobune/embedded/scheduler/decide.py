@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
-from kobune.api.core import Node, NodeSelector, Pod, PodAffinityTerm
+from kobune.api.core import Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinityTerm
 from kobune.base.clock import format_time
 from kobune.base.quantity import parse_quantity
 from kobune.embedded.scheduler.fit import FILTERS, NodeView, node_term_matches, pod_requests, pods_of_term, tolerates
@@ -16,7 +16,7 @@ from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import Decision, Event, EventType, StatusPatch
 
-__all__ = ["Bind", "ClaimView", "Seen", "decide"]
+__all__ = ["Bind", "ClaimView", "SchedulerAction", "Seen", "SelectNode", "decide"]
 
 SPREAD_WEIGHT = Decimal(2)
 
@@ -31,13 +31,29 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class SelectNode:
+    """Tell a claim's provisioner where the volume shall be."""
+
+    key: Key
+    node: str
+
+
+SchedulerAction: TypeAlias = Bind | SelectNode
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimView:
-    """One claim of the pod: `reach` are the nodes that can use its volume (None: all)."""
+    """One claim of the pod: `reach` are the nodes that can use its volume (None: all).
+
+    `late`: its class makes a volume once a node was chosen; `selected` is the node that was.
+    """
 
     name: str
     exists: bool
     bound: bool
     reach: NodeSelector | None = None
+    late: bool = False
+    selected: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ class Seen:
     claims: Sequence[ClaimView] = ()
 
 
-def decide(seen: Seen) -> Decision[Bind]:
+def decide(seen: Seen) -> Decision[SchedulerAction]:
     """Bind the pod to the best node that passes all filters, or say why none does."""
     pod = seen.pod
     if pod.spec.scheduling_gates:
@@ -75,6 +91,12 @@ def decide(seen: Seen) -> Decision[Bind]:
     best = max(passing, key=lambda view: (_score(pod, view, passing), _reversed_name(view.node.metadata.name)))
     meta = pod.metadata
     name = best.node.metadata.name
+    pending = [claim for claim in seen.claims if not claim.bound]
+    if pending:
+        # The pod is bound once its volumes are; their claims bring it back here.
+        return Decision(
+            tuple(SelectNode(Key(meta.namespace, own.name), name) for own in pending if own.selected != name)
+        )
     message = f"Successfully assigned {meta.namespace}/{meta.name} to {name}"
     return Decision(
         actions=(Bind(Key(meta.namespace, meta.name), meta.uid, name),),
@@ -86,19 +108,27 @@ def _claims_missing(seen: Seen) -> str:
     for claim in seen.claims:
         if not claim.exists:
             return f'persistentvolumeclaim "{claim.name}" not found'
-    if any(not claim.bound for claim in seen.claims):
+    if any(not claim.bound and not claim.late for claim in seen.claims):
         return "pod has unbound immediate PersistentVolumeClaims"
     return ""
 
 
 def _views(seen: Seen) -> list[NodeView]:
     reach = [claim.reach for claim in seen.claims if claim.reach is not None]
+    # While the selected node is there, the volume is made there; if it is gone, another one is chosen.
+    names = {node.metadata.name for node in seen.nodes}
+    reach += [_only(own.selected) for own in seen.claims if not own.bound and own.selected in names]
     by_name = {node.metadata.name: node for node in seen.nodes}
     others = [(by_name[name], pod) for name, pod in seen.placed if name in by_name]
     return [
         NodeView(node, [pod for where, pod in seen.placed if where == node.metadata.name], others, reach)
         for node in seen.nodes
     ]
+
+
+def _only(node: str) -> NodeSelector:
+    field = NodeSelectorRequirement(key="metadata.name", operator="In", values=[node])
+    return NodeSelector(node_selector_terms=[NodeSelectorTerm(match_fields=[field])])
 
 
 def _explain(nodes: int, reasons: Counter[str]) -> str:
@@ -109,7 +139,7 @@ def _explain(nodes: int, reasons: Counter[str]) -> str:
     return f"0/{nodes} nodes are available: {', '.join(parts)}."
 
 
-def _wait(seen: Seen, reason: str, message: str, *, event: bool) -> Decision[Bind]:
+def _wait(seen: Seen, reason: str, message: str, *, event: bool) -> Decision[SchedulerAction]:
     pod = seen.pod
     observed: dict[str, Any] = to_builtins(pod.status)
     before = next((own for own in pod.status.conditions if own.type == "PodScheduled"), None)

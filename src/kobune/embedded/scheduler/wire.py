@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, assert_never
 
-from kobune.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod
+from kobune.api.core import Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass
 from kobune.base.clock import Clock
-from kobune.embedded.scheduler.decide import Bind, ClaimView, Seen, decide
-from kobune.kube.client.core import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from kobune.embedded.scheduler.decide import Bind, ClaimView, SchedulerAction, Seen, SelectNode, decide
+from kobune.kube.client.core import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
 from kobune.kube.client.errors import Conflict, NotFound
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
+from kobune.kube.client.types import Patch
 from kobune.kube.informer import Informer
 from kobune.kube.runtime import Controller, ControllerProcess, Watch, Written
 
@@ -19,15 +20,17 @@ __all__ = ["SCHEDULER_NAME", "add_scheduler"]
 
 SCHEDULER_NAME = "default-scheduler"
 ASSUME_S = 30.0
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
-def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
+def add_scheduler(process: ControllerProcess) -> Controller[Seen, SchedulerAction]:
     """Add the scheduler to a process of controllers."""
     pods = process.informers.of(PODS)
     nodes = process.informers.of(NODES)
     claims = process.informers.of(PERSISTENT_VOLUME_CLAIMS)
     volumes = process.informers.of(PERSISTENT_VOLUMES)
-    scheduler = _Scheduler(process.client, pods, nodes, claims, volumes, process.clock)
+    classes = process.informers.of(STORAGE_CLASSES)
+    scheduler = _Scheduler(process.client, pods, nodes, claims, volumes, classes, process.clock)
     return process.add(
         "scheduler",
         primary=pods,
@@ -39,6 +42,7 @@ def add_scheduler(process: ControllerProcess) -> Controller[Seen, Bind]:
             Watch(pods, scheduler.waiting, _frees_something),
             Watch(claims, scheduler.waiting),
             Watch(volumes, scheduler.waiting),
+            Watch(classes, scheduler.waiting),
         ),
         # One at a time: each decision must see the binding before it.
         workers=1,
@@ -55,6 +59,7 @@ class _Scheduler:
         nodes: Informer[Node],
         claims: Informer[PersistentVolumeClaim],
         volumes: Informer[PersistentVolume],
+        classes: Informer[StorageClass],
         clock: Clock,
     ) -> None:
         self._client = client
@@ -62,6 +67,7 @@ class _Scheduler:
         self._nodes = nodes
         self._claims = claims
         self._volumes = volumes
+        self._classes = classes
         self._clock = clock
         # uid -> (node, when it counts no more)
         self._assumed: dict[str, tuple[str, float]] = {}
@@ -100,10 +106,35 @@ class _Scheduler:
             volume = self._volumes.get(Key("", claim.spec.volume_name)) if claim.spec.volume_name else None
             affinity = volume.spec.node_affinity if volume is not None else None
             bound = claim.status.phase == "Bound" and volume is not None
-            views.append(ClaimView(name, exists=True, bound=bound, reach=affinity.required if affinity else None))
+            known = self._classes.get(Key("", claim.spec.storage_class_name or ""))
+            views.append(
+                ClaimView(
+                    name,
+                    exists=True,
+                    bound=bound,
+                    reach=affinity.required if affinity else None,
+                    late=known is not None and known.volume_binding_mode == "WaitForFirstConsumer",
+                    selected=claim.metadata.annotations.get(SELECTED_NODE, ""),
+                )
+            )
         return views
 
-    async def execute(self, action: Bind) -> Written | None:
+    async def execute(self, action: SchedulerAction) -> Written | None:
+        """Bind, or select a node for a claim."""
+        match action:
+            case Bind():
+                return await self._bind(action)
+            case SelectNode(key=key, node=node):
+                patch = Patch.merge({"metadata": {"annotations": {SELECTED_NODE: node}}})
+                try:
+                    await self._client.patch(PERSISTENT_VOLUME_CLAIMS, key.name, patch, key.namespace)
+                except NotFound:
+                    return None
+                return None
+            case _:
+                assert_never(action)
+
+    async def _bind(self, action: Bind) -> Written | None:
         """Bind; a pod that is gone or was bound by somebody else needs nothing."""
         body = {
             "apiVersion": "v1",

@@ -19,6 +19,7 @@ __all__ = [
     "SECRETS",
     "SERVICES",
     "SERVICE_ACCOUNTS",
+    "STORAGE_CLASSES",
 ]
 
 PODS: Final = Resource("", "v1", "pods", "Pod", True, core.Pod)
@@ -36,3 +37,4 @@ PERSISTENT_VOLUME_CLAIMS: Final = Resource(
 PERSISTENT_VOLUMES: Final = Resource("", "v1", "persistentvolumes", "PersistentVolume", False, core.PersistentVolume)
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease", True, core.Lease)
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True, core.EndpointSlice)
+STORAGE_CLASSES: Final = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False, core.StorageClass)

@@ -25,6 +25,7 @@ GROUP_OF = {
     "EndpointConditions": "discovery.v1",
     "EndpointPort": "discovery.v1",
     "EndpointSlice": "discovery.v1",
+    "StorageClass": "storage.v1",
 }
 RELEASE = "v1.34.0-local"
 COMPLETE = ["Container", "PodSpec", "Affinity", "Toleration", "Probe", "VolumeMount", "PersistentVolumeClaimSpec"]

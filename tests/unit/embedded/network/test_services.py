@@ -93,6 +93,12 @@ def test_the_order_of_objects_does_not_matter() -> None:
     assert len(tables) == 1
 
 
+def test_a_slice_without_anything_is_written_with_null() -> None:
+    document = {"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": None, "ports": None}
+    empty = msgspec.convert(document, EndpointSlice)
+    assert chains([service("web")], [empty])["services"] == ()
+
+
 def test_a_port_finds_its_backends_by_name() -> None:
     ports = ({"name": "web", "port": 80}, {"name": "ssh", "port": 22})
     found = chains([service("web", *ports)], [endpoints("web", "10.42.0.5", port="ssh", number=2222)])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kobune.api.core import Node, NodeSelector, Pod
-from kobune.embedded.scheduler.decide import Bind, ClaimView, Seen, decide
+from kobune.embedded.scheduler.decide import Bind, ClaimView, SchedulerAction, Seen, decide
 from kobune.kube.runtime.decision import Decision
 from support.pods import NOW, node, pod
 
@@ -17,7 +17,7 @@ def asks(**resources: str) -> dict[str, Any]:
 
 def schedule(
     the_pod: Pod, nodes: list[Node], placed: list[tuple[str, Pod]] | None = None, claims: tuple[ClaimView, ...] = ()
-) -> Decision[Bind]:
+) -> Decision[SchedulerAction]:
     return decide(Seen(the_pod, nodes, placed or [], NOW, claims))
 
 
@@ -27,10 +27,12 @@ ON_B = msgspec.convert(
 )
 
 
-def outcome(decision: Decision[Bind]) -> str:
+def outcome(decision: Decision[SchedulerAction]) -> str:
     """The node's name, or the message."""
     for action in decision.actions:
-        return action.node
+        return action.node if isinstance(action, Bind) else f"select {action.node} for {action.key}"
+    if decision == Decision():
+        return "wait"
     assert decision.status is not None
     condition = next(own for own in decision.status.status["conditions"] if own["type"] == "PodScheduled")
     return str(condition["message"])
@@ -60,7 +62,7 @@ ZONE_IN: dict[str, Any] = {
 }
 DB = pod("c", metadata={"labels": {"app": "db"}, "name": "db", "uid": "db"})
 
-CASES: list[tuple[str, Decision[Bind], str]] = [
+CASES: list[tuple[str, Decision[SchedulerAction], str]] = [
     ("there is no node", schedule(pod("c"), []), "no nodes available to schedule pods"),
     ("one node with room", schedule(pod("c"), [node()]), "node1"),
     (
@@ -175,6 +177,33 @@ CASES: list[tuple[str, Decision[Bind], str]] = [
         "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
     ),
     (
+        "a claim whose class waits for a node gets one",
+        schedule(pod("c"), [node("a")], claims=(ClaimView("disk", exists=True, bound=False, late=True),)),
+        "select a for default/disk",
+    ),
+    (
+        "the pod waits while the volume is made",
+        schedule(pod("c"), [node("a")], claims=(ClaimView("disk", exists=True, bound=False, late=True, selected="a"),)),
+        "wait",
+    ),
+    (
+        "a second claim goes where the first one is",
+        schedule(
+            pod("c"),
+            [node("a"), node("b")],
+            claims=(
+                ClaimView("one", exists=True, bound=True, reach=ON_B),
+                ClaimView("two", exists=True, bound=False, late=True),
+            ),
+        ),
+        "select b for default/two",
+    ),
+    (
+        "a selected node that is gone is replaced",
+        schedule(pod("c"), [node("a")], claims=(ClaimView("disk", exists=True, bound=False, late=True, selected="x"),)),
+        "select a for default/disk",
+    ),
+    (
         "a volume of one node",
         schedule(pod("c"), [node("a"), node("b")], claims=(ClaimView("disk", exists=True, bound=True, reach=ON_B),)),
         "b",
@@ -208,7 +237,7 @@ CASES: list[tuple[str, Decision[Bind], str]] = [
 
 
 @pytest.mark.parametrize(("name", "decision", "expected"), CASES, ids=[case[0] for case in CASES])
-def test_outcome(name: str, decision: Decision[Bind], expected: str) -> None:
+def test_outcome(name: str, decision: Decision[SchedulerAction], expected: str) -> None:
     assert outcome(decision) == expected
 
 
@@ -224,6 +253,7 @@ def test_init_containers_count_by_the_largest_and_sidecars_beside_all() -> None:
 def test_a_binding_names_the_pod_by_uid_and_is_told() -> None:
     decision = schedule(pod("c"), [node()])
     (action,) = decision.actions
+    assert isinstance(action, Bind)
     assert (str(action.key), action.uid) == ("default/web", "11111111-2222-3333-4444-555555555555")
     assert decision.events[0].message == "Successfully assigned default/web to node1"
 

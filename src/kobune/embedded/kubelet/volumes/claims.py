@@ -3,12 +3,14 @@
 Owns the way from a claim to its volume's path. Must not provision or bind: that is done before a pod comes here.
 """
 
+import os
 import stat
 from pathlib import Path
 
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from kobune.embedded.kubelet.render import MountedVolume
 from kobune.embedded.kubelet.volumes.provision import VolumeError
+from kobune.host.loop import LoopDevices
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.protocol import Client
@@ -19,8 +21,9 @@ __all__ = ["NodeClaims"]
 class NodeClaims:
     """Keeps `ClaimVolumes` for volumes with a `hostPath` or `local` source."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, loops: LoopDevices) -> None:
         self._client = client
+        self._loops = loops
 
     async def publish(self, pod: Pod, claim: str, directory: Path, *, read_only: bool) -> MountedVolume:
         """The path of the claim's volume; raises VolumeError while there is none, and ApiError."""
@@ -37,10 +40,14 @@ class NodeClaims:
         _check_owner(volume, found)
         path = _path(volume)
         block = volume.spec.volume_mode == "Block"
+        if block and path.is_file():
+            path = await self._loops.attach(path)
+        elif not block:
+            _give_to_group(path, pod)
         return MountedVolume(str(path), read_only=read_only, block=block)
 
     async def unpublish(self, pod_uid: str, directory: Path) -> None:
-        """Nothing was mounted."""
+        """Nothing was mounted; a loop device stays with its file until the volume is erased."""
 
 
 def _check_owner(volume: PersistentVolume, claim: PersistentVolumeClaim) -> None:
@@ -56,8 +63,23 @@ def _path(volume: PersistentVolume) -> Path:
         raise VolumeError(f'persistentvolume "{volume.metadata.name}" is of a kind that this node cannot use')
     path = Path(source.path)
     if volume.spec.volume_mode == "Block":
-        if not (path.exists() and stat.S_ISBLK(path.stat().st_mode)):
-            raise VolumeError(f"{path} is not a block device")
+        if not (path.is_file() or (path.exists() and stat.S_ISBLK(path.stat().st_mode))):
+            raise VolumeError(f"{path} is neither a block device nor a file")
     elif not path.is_dir():
         raise VolumeError(f"{path} is not a directory")
     return path
+
+
+def _give_to_group(path: Path, pod: Pod) -> None:
+    """As for other volumes: what is in there belongs to the pod's fsGroup. Once done, it is not done again."""
+    group = pod.spec.security_context.fs_group if pod.spec.security_context else None
+    if group is None:
+        return
+    root = path.stat()
+    if root.st_gid == group and root.st_mode & stat.S_ISGID:
+        return
+    for folder, folders, files in os.walk(path):
+        for name in [*folders, *files]:
+            os.chown(Path(folder) / name, -1, group, follow_symlinks=False)
+    os.chown(path, -1, group)
+    path.chmod(stat.S_IMODE(root.st_mode) | stat.S_ISGID | 0o070)

@@ -1,0 +1,1 @@
+"""The StorageClass `local`: volumes that are directories or files of this node."""
