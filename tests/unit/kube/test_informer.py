@@ -186,6 +186,8 @@ async def test_a_pool_shares_equal_selections_and_starts_late_ones(api: FakeApi)
     first = pool.of(CONFIG_MAPS, indexes={"label": by_label("app")})
     assert pool.of(CONFIG_MAPS) is first
     assert pool.of(CONFIG_MAPS, namespace="default") is not first
+    assert pool.find("", "configmaps") is first
+    assert pool.find("", "secrets") is None
     running = asyncio.create_task(pool.run())
     await pool.wait_synced(5)
     late = pool.of(CONFIG_MAPS, label_selector="x=y")

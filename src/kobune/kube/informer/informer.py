@@ -80,6 +80,10 @@ class Informer(Generic[T]):
     def __len__(self) -> int:
         return len(self._cache)
 
+    def __bool__(self) -> bool:
+        """An informer without objects is still one: only None is none."""
+        return True
+
     def get(self, key: Key) -> T | None:
         """The cached object of that name."""
         return self._cache.get(key)

@@ -58,6 +58,14 @@ class InformerPool:
             informer.add_index(name, function)
         return cast(Informer[T], informer)
 
+    def find(self, group: str, plural: str) -> Informer[Any] | None:
+        """An informer of all objects of that resource, of whatever type, if there is one."""
+        for informer in self._informers.values():
+            selection = informer.namespace or informer.label_selector or informer.field_selector
+            if (informer.resource.group, informer.resource.plural) == (group, plural) and not selection:
+                return informer
+        return None
+
     def __iter__(self) -> Iterator[Informer[Any]]:
         return iter(list(self._informers.values()))
 

@@ -14,7 +14,7 @@ from kobune.embedded.builtin.garbage.graph import Graph, Node
 from kobune.embedded.builtin.garbage.observe import Metadata, Observe
 from kobune.kube.client.discovery import ApiResource, discover
 from kobune.kube.client.errors import Conflict
-from kobune.kube.client.objects import uid_of
+from kobune.kube.client.objects import metadata_of, uid_of
 from kobune.kube.client.resource import Resource
 from kobune.kube.informer import Informer
 from kobune.kube.runtime import ControllerProcess, WorkQueue
@@ -44,7 +44,8 @@ class GarbageCollector:
         self.graph = Graph()
         self.queue: WorkQueue[str] = WorkQueue(clock=process.clock)
         self._kinds: dict[tuple[str, str], ApiResource] = {}
-        self._watching: dict[ApiResource, tuple[Informer[Metadata], asyncio.Task[None]]] = {}
+        # No task: the informer is shared with a controller, which looks after it.
+        self._watching: dict[ApiResource, tuple[Informer[Any], asyncio.Task[None] | None]] = {}
         self._stale = asyncio.Event()
         self._observe = Observe(process.client, self.graph, self._find_kind)
         process.informers.of(_DEFINITIONS).add_handler(lambda _old, _new: self._stale.set())
@@ -90,14 +91,19 @@ class GarbageCollector:
         self._kinds = {(resource.group, resource.kind): resource for resource in wanted}
         for resource in [known for known in self._watching if known not in wanted and known.group not in failed]:
             informer, task = self._watching.pop(resource)
-            task.cancel()
+            if task is not None:
+                task.cancel()
             for item in informer.list():
                 self._forget(item)
         for resource in sorted(wanted - self._watching.keys(), key=lambda resource: (resource.group, resource.plural)):
-            informer = Informer(self._process.client, resource.of_type(Metadata), clock=self._process.clock)
-            informer.add_handler(self._handler(resource))
-            task = group.create_task(informer.run(), name=f"garbage {resource.plural}")
-            self._watching[resource] = (informer, task)
+            shared = self._process.informers.find(resource.group, resource.plural)
+            if shared is not None:
+                shared.add_handler(self._handler(resource))
+                self._watching[resource] = (shared, None)
+                continue
+            own = Informer(self._process.client, resource.of_type(Metadata), clock=self._process.clock)
+            own.add_handler(self._handler(resource))
+            self._watching[resource] = (own, group.create_task(own.run(), name=f"garbage {resource.plural}"))
         # Owners of a kind that was unknown counted as alive; now they can be looked up.
         for node, owner in self.graph.missing_owners():
             kind = (_group_of(owner.api_version), owner.kind)
@@ -105,15 +111,15 @@ class GarbageCollector:
                 self.queue.add(node.uid)
 
     def _handler(self, resource: ApiResource) -> Any:
-        def handle(old: Metadata | None, new: Metadata | None) -> None:
+        def handle(old: object | None, new: object | None) -> None:
             if new is not None:
-                self._enqueue(self.graph.put(Node.of(resource, new.metadata)))
+                self._enqueue(self.graph.put(Node.of(resource, metadata_of(new))))
             elif old is not None:
                 self._forget(old)
 
         return handle
 
-    def _forget(self, item: Metadata) -> None:
+    def _forget(self, item: object) -> None:
         self._enqueue(self.graph.remove(uid_of(item)))
 
     def _enqueue(self, uids: Any) -> None:
