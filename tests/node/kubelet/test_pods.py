@@ -22,12 +22,25 @@ from kobune.embedded.network.dns import DnsConfig
 from kobune.embedded.network.run import NetworkConfig
 from kobune.embedded.network.run import run as run_network
 from kobune.embedded.scheduler.run import run as run_scheduler
+from kobune.embedded.storage.run import StorageConfig
+from kobune.embedded.storage.run import install as install_storage
+from kobune.embedded.storage.run import run as run_storage
 from kobune.host.mount import HostMounter
 from kobune.host.run import run as run_command
 from kobune.kube.client.config import load_config
-from kobune.kube.client.core import CONFIG_MAPS, NODES, PODS, SECRETS, SERVICE_ACCOUNTS, SERVICES
+from kobune.kube.client.core import (
+    CONFIG_MAPS,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+)
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.http import HttpClient
+from kobune.kube.client.types import Patch
 from kobune.kube.testing import eventually_true
 from support.apiserver import api_server
 from support.containerd import TEST_IMAGE, TestNode
@@ -141,6 +154,7 @@ async def cluster(node: TestNode) -> AsyncIterator[Cluster]:
         helpers = [
             asyncio.create_task(run_builtin(server.kubeconfig)),
             asyncio.create_task(run_scheduler(server.kubeconfig)),
+            asyncio.create_task(run_storage(StorageConfig(server.kubeconfig, NODE, node.data_dir / "volumes"))),
             asyncio.create_task(run_network(NetworkConfig(server.kubeconfig, node.instance.service_table, dns))),
         ]
         made = Cluster(client, server.kubeconfig, config, helpers[0])
@@ -154,6 +168,7 @@ async def cluster(node: TestNode) -> AsyncIterator[Cluster]:
             return True
 
         await eventually_true(account, "the default service account")
+        await install_storage(client)
         yield made
         for task in [made.kubelet, *helpers]:
             task.cancel()
@@ -403,3 +418,53 @@ async def test_services_are_reached_by_name_and_refuse_without_a_pod(cluster: Cl
     assert itself == "found\n"
     await cluster.delete("backend")
     await cluster.delete("asker")
+
+
+async def test_claims_get_local_volumes_that_keep_their_data_and_grow(cluster: Cluster) -> None:
+    for name, mode in (("files", "Filesystem"), ("disk", "Block")):
+        spec = {
+            "accessModes": ["ReadWriteOnce"],
+            "volumeMode": mode,
+            "resources": {"requests": {"storage": "16Mi"}},
+        }
+        await cluster.client.create(PERSISTENT_VOLUME_CLAIMS, {"metadata": {"name": name}, "spec": spec}, "default")
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in ("files", "disk")]
+
+    def container(script: str) -> dict[str, Any]:
+        return {
+            "command": ["sh", "-c", script],
+            "securityContext": {"runAsUser": 107, "runAsGroup": 107},
+            "volumeMounts": [{"name": "files", "mountPath": "/files"}],
+            "volumeDevices": [{"name": "disk", "devicePath": "/dev/disk"}],
+        }
+
+    async def play(name: str, script: str) -> str:
+        context = {"fsGroup": 107}
+        await cluster.create(name, container(script), volumes=volumes, restartPolicy="Never", securityContext=context)
+        await cluster.until_phase(name, "Succeeded")
+        said = await cluster.kubectl("logs", name)
+        await cluster.delete(name)
+        return said
+
+    await play("writer", "echo kept > /files/x; printf block | dd of=/dev/disk conv=notrunc")
+    assert await play("reader", "cat /files/x; dd if=/dev/disk bs=5 count=1 2>/dev/null") == "kept\nblock"
+    larger = Patch.merge({"spec": {"resources": {"requests": {"storage": "24Mi"}}}})
+    await cluster.client.patch(PERSISTENT_VOLUME_CLAIMS, "disk", larger, "default")
+
+    async def grown() -> bool:
+        claim = await cluster.client.get(PERSISTENT_VOLUME_CLAIMS, "disk", "default")
+        return claim.status.capacity.get("storage") == "24Mi"
+
+    await eventually_true(grown, "the claim has grown", timeout_s=15)
+    assert await play("measurer", "dd if=/dev/disk of=/dev/null bs=1M 2>&1 | head -1") == "24+0 records in\n"
+    for name in ("files", "disk"):
+        await cluster.client.delete(PERSISTENT_VOLUME_CLAIMS, name, "default")
+    directory = cluster.config.root.parent / "volumes"
+
+    async def erased() -> bool:
+        left = (await cluster.client.list(PERSISTENT_VOLUMES)).items
+        return not left and not list(directory.iterdir())
+
+    await eventually_true(erased, "volumes are erased with their claims", timeout_s=15)
+    devices = await run_command(["losetup", "--list", "--noheadings"], timeout_s=10)
+    assert str(directory) not in devices.text
