@@ -1,7 +1,8 @@
 """From response bytes to typed objects. Pure.
 
-Owns: the decoders, made once per type. One object that does not fit its type must not hide all others of its kind: in
-lists and watches it is logged and left out.
+Owns: the decoders, made once per type. A member that is null counts as absent, as for Kubernetes' own types (servers
+send null for empty lists now and then); the types need not know. One object that does not fit its type must not hide all
+others of its kind: in lists and watches it is logged and left out.
 """
 
 import logging
@@ -68,10 +69,28 @@ def _type(resource: Resource[Any]) -> Any:
     return resource.type
 
 
+def _decode(resource: Resource[T], raw: bytes | msgspec.Raw) -> T:
+    """Raises msgspec.DecodeError."""
+    kind = _type(resource)
+    try:
+        return cast(T, _decoder(kind).decode(raw))
+    except msgspec.ValidationError:
+        # Rare, so that the common case pays nothing: a null where the type has a list or a map.
+        return cast(T, msgspec.convert(_without_nulls(msgspec.json.decode(raw)), kind))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
+
+
 def decode_object(resource: Resource[T], body: bytes | msgspec.Raw) -> T:
     """One object. Raises UnexpectedStatus when the bytes do not fit the type."""
     try:
-        return cast(T, _decoder(_type(resource)).decode(body))
+        return _decode(resource, body)
     except msgspec.DecodeError as error:
         raise UnexpectedStatus(0, "Undecodable", f"a {resource.kind} does not fit its type: {error}") from error
 
@@ -115,7 +134,7 @@ def decode_watch_line(resource: Resource[T], line: bytes | bytearray) -> WatchEv
 
 def _decode_or_log(resource: Resource[T], raw: msgspec.Raw) -> T | None:
     try:
-        return cast(T, _decoder(_type(resource)).decode(raw))
+        return _decode(resource, raw)
     except msgspec.DecodeError as error:
         metadata = _named.decode(raw).metadata
         log.error("%s %s/%s is ignored: %s", resource.kind, metadata.namespace, metadata.name, error)
