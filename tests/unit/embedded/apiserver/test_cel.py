@@ -12,6 +12,7 @@ from kobune.embedded.apiserver.cel import (
     from_schema,
     to_cel,
 )
+from kobune.embedded.apiserver.cel.checking import check_rule
 from kobune.embedded.apiserver.cel.policy import Denial, PolicyProgram
 
 
@@ -87,6 +88,67 @@ def test_a_time_is_a_time_where_self_is_one() -> None:
     schema = {"type": "array", "items": {"type": "string", "format": "date-time"}}
     program = compile_expression("self[0] < timestamp('2025-01-01T00:00:00Z')", {"self": from_schema(schema)})
     assert program.evaluate({"self": to_cel(["2024-01-01T00:00:00Z"], schema)}) is True
+
+
+CHECKED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer"},
+        "l": {"type": "array", "items": {"type": "object", "properties": {"k": {"type": "string"}}}},
+        "m": {"type": "object", "additionalProperties": {"type": "string"}},
+        "any": {"x-kubernetes-preserve-unknown-fields": True},
+        "port": {"x-kubernetes-int-or-string": True},
+        "when": {"type": "string", "format": "date-time"},
+        "grid": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
+        "foo_bar": {"type": "string"},
+        "fooBar": {"type": "string"},
+        "a-b": {"type": "string"},
+        "map_x": {"type": "object", "additionalProperties": {"type": "string"}},
+        "mapX": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.n > 1",
+        "self.l.all(x, x.k == 'a')",
+        "self.m['a'] == 'b' && self.m.exists(k, self.m[k] == 'c')",
+        "self.any.x.y == 1",
+        "self.port == 5 || self.port == 'http'",
+        "self.when < timestamp('2020-01-01T00:00:00Z')",
+        "self.grid[0][0] == 'x'",
+        "self.foo_bar == self.fooBar && self.a__dash__b == 'x'",
+        "self.map_x['a'] == self.mapX['a']",
+        "oldSelf == null || self == oldSelf",
+        "has(self.l) && self.l.map(x, x.k).isSorted() && self.m == {}",
+    ],
+)
+def test_rules_that_fit_their_schema_pass_the_strict_check(rule: str) -> None:
+    check_rule(rule, CHECKED)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.misspelt == 1",
+        "self.l.all(x, x.z == 'a')",
+        "self.n == 'a'",
+        "self.metadata.name == 'x'",
+        "self.m.n == 1 + ''",
+    ],
+)
+def test_misspelt_fields_and_wrong_types_are_found_when_a_rule_is_stored(rule: str) -> None:
+    with pytest.raises(CelCompileError):
+        check_rule(rule, CHECKED)
+
+
+def test_the_root_has_metadata_and_old_values_may_be_optional() -> None:
+    check_rule("self.metadata.name.size() < 12 && self.kind == 'X'", CHECKED, root=True)
+    check_rule("oldSelf.hasValue() || self == 'first'", {"type": "string"}, optional_old=True)
+    with pytest.raises(CelCompileError):
+        check_rule("self.metadata.labels.size() == 0", CHECKED, root=True)
 
 
 def bindings(obj: Any, **more: Any) -> dict[str, Any]:

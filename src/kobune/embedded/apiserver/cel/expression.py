@@ -11,7 +11,14 @@ from kobune.base.errors import TerminalError
 from kobune.embedded.apiserver.cel.library import FUNCTIONS
 from kobune.embedded.apiserver.cel.types import CelType
 
-__all__ = ["MAX_EXPRESSION", "CelCompileError", "CelRuntimeError", "Program", "compile_expression"]
+__all__ = [
+    "MAX_EXPRESSION",
+    "CelCompileError",
+    "CelRuntimeError",
+    "Program",
+    "check_expression",
+    "compile_expression",
+]
 
 MAX_EXPRESSION = 32_768
 """Longer expressions are refused (bytes)."""
@@ -62,6 +69,28 @@ def compile_expression(text: str, variables: dict[str, CelType]) -> Program:
     except (RuntimeError, ValueError) as error:
         raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
     return Program(expression, expression.return_type().name())
+
+
+def check_expression(text: str, variables: dict[str, str], pool: Any) -> None:
+    """Type-check with variables of any type the checker can name, messages of `pool` included.
+
+    Raises CelCompileError.
+    """
+    cel, extensions = _library()
+    typed = {name: _named_type(cel, word) for name, word in variables.items()}
+    environment = cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=extensions)
+    try:
+        environment.compile(text)
+    except (RuntimeError, ValueError) as error:
+        raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
+
+
+def _named_type(cel: Any, word: str) -> Any:
+    if word.startswith("list("):
+        return cel.Type.List(_named_type(cel, word[5:-1]))
+    if word.startswith("map(string, "):
+        return cel.Type.Map(cel.Type.STRING, _named_type(cel, word[12:-1]))
+    return cel.Type(word) if "." in word else _type(cel, word)
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["DYN", "CelType", "from_schema", "to_cel"]
+__all__ = ["DYN", "CelType", "escape_name", "from_schema", "to_cel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _format(schema: dict[str, Any]) -> str:
     return str(schema.get("format", ""))
 
 
-def _escape(name: str) -> str | None:
+def escape_name(name: str) -> str | None:
     """A property's name in CEL; None when it can't be reached."""
     if name in _RESERVED:
         return f"__{name}__"
@@ -106,7 +106,7 @@ def to_cel(value: Any, schema: dict[str, Any], *, typed: bool = True) -> Any:
             if sub is None:
                 result[key] = to_cel(entry, rest, typed=False)
                 continue
-            name = _escape(key)
+            name = escape_name(key)
             if name is not None:
                 result[name] = to_cel(entry, sub, typed=False)
         return result

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from kobune.embedded.apiserver.cel import CelCompileError
+from kobune.embedded.apiserver.cel.checking import check_rule
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.rules import compile_rule, rule_type
 from kobune.embedded.apiserver.schema.structural_validation import compile_validation, go_pattern
@@ -53,7 +54,7 @@ def _node(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: 
     _pattern(schema, path, errors)
     _list_type(schema, path, errors)
     _default(schema, path, errors)
-    _rules(schema, path, errors)
+    _rules(schema, path, errors, root)
     _children(schema, path, errors, root)
 
 
@@ -155,7 +156,7 @@ def _default(schema: dict[str, Any], path: str, errors: list[FieldError]) -> Non
         errors.append(FieldError(error.reason, at, error.message))
 
 
-def _rules(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+def _rules(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
     for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
         at = f"{path}.x-kubernetes-validations[{i}]"
         text = rule.get("rule", "")
@@ -173,13 +174,14 @@ def _rules(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:
         reason = rule.get("reason")
         if reason and reason not in _REASONS:
             errors.append(FieldError.not_supported(f"{at}.reason", reason, _REASONS))
-        _compile(schema, rule, at, errors)
+        _compile(schema, rule, at, errors, root)
 
 
-def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list[FieldError]) -> None:
+def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list[FieldError], root: bool) -> None:
     own = rule_type(schema)
     try:
         program = compile_rule(rule, own)
+        check_rule(rule["rule"], schema, root=root, optional_old=bool(rule.get("optionalOldSelf")))
     except CelCompileError as error:
         detail = f"compilation failed: {error}"
         errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
@@ -191,6 +193,7 @@ def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list
     if expression:
         try:
             message = compile_rule(rule, own, text=expression)
+            check_rule(expression, schema, root=root, optional_old=bool(rule.get("optionalOldSelf")))
         except CelCompileError as error:
             detail = f"messageExpression compilation failed: {error}"
             errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
