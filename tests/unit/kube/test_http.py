@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from kobune.kube.client.config import ClientConfig, ExecPlugin
-from kobune.kube.client.core import CONFIG_MAPS, ENDPOINT_SLICES, PODS
+from kobune.kube.client.core import CONFIG_MAPS, PODS
 from kobune.kube.client.errors import (
     AlreadyExists,
     ApiError,
@@ -193,7 +193,7 @@ async def test_null_items_are_an_empty_list(server: Server, client: HttpClient) 
 
 
 async def test_a_null_is_an_absent_member(server: Server, client: HttpClient) -> None:
-    document = {"metadata": {"name": "x", "labels": None}, "endpoints": None, "ports": [{"port": 1, "name": None}]}
+    document = {"metadata": {"name": "x", "labels": None, "finalizers": None}, "data": None, "binaryData": {"a": "b"}}
 
     async def one(_request: web.Request) -> web.StreamResponse:
         return web.json_response(document)
@@ -202,10 +202,10 @@ async def test_a_null_is_an_absent_member(server: Server, client: HttpClient) ->
         return web.json_response({"metadata": {}, "items": [document, {"metadata": {"name": "y"}}]})
 
     server.answer = one
-    found = await client.get(ENDPOINT_SLICES, "x", "ns")
-    assert (found.endpoints, found.metadata.labels, found.ports[0].port) == ([], {}, 1)
+    found = await client.get(CONFIG_MAPS, "x", "ns")
+    assert (found.data, found.metadata.labels, found.metadata.finalizers, found.binary_data) == ({}, {}, [], {"a": "b"})
     server.answer = many
-    assert [item.metadata.name for item in (await client.list(ENDPOINT_SLICES)).items] == ["x", "y"]
+    assert [item.metadata.name for item in (await client.list(CONFIG_MAPS)).items] == ["x", "y"]
 
 
 def stream(*lines: bytes, pause_s: float = 0.0) -> Answer:

@@ -1,8 +1,8 @@
 """From response bytes to typed objects. Pure.
 
 Owns: the decoders, made once per type. A member that is null counts as absent, as for Kubernetes' own types (servers
-send null for empty lists now and then); the types need not know. One object that does not fit its type must not hide all
-others of its kind: in lists and watches it is logged and left out.
+send null for empty lists now and then); the types need not know. One object that does not fit its type must not hide
+all others of its kind: in lists and watches it is logged and left out.
 """
 
 import logging
