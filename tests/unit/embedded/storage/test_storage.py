@@ -1,7 +1,5 @@
 """Local volumes: decisions as tables, data on disk, loop devices by their commands."""
 
-
-
 import json
 from pathlib import Path
 from typing import Any
