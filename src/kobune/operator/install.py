@@ -27,7 +27,7 @@ from kobune.operator.certificates import (
 )
 from kobune.operator.manifests import base_manifests, kubevirt_resource, namespace_manifest, serving_manifests
 from kobune.operator.names import CA_SECRET, NAMESPACE
-from kobune.operator.status import mark_deployed
+from kobune.operator.status import mark_installed
 from kobune.operator.workloads import WorkloadImages, workload_manifests
 
 __all__ = ["InstallOptions", "install"]
@@ -93,7 +93,7 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
     if options.in_cluster and options.images is not None:
         rest += workload_manifests(namespace, options.images)
     await _apply(client, rest)
-    await mark_deployed(client, namespace)
+    await mark_installed(client, namespace)
 
 
 async def _apply(client: Client, manifests: Iterable[Manifest]) -> None:

@@ -64,11 +64,12 @@ async def test_what_was_removed_or_changed_comes_back(api: FakeApi) -> None:
     assert after.data["ca.crt"] == before.data["ca.crt"] == authority.data["tls.crt"]
 
 
-async def test_the_installation_says_that_it_is_deployed(api: FakeApi) -> None:
+async def test_the_installation_names_its_release_but_does_not_claim_that_it_works(api: FakeApi) -> None:
     await install(api)
     found = await api.get(KUBEVIRTS, "kobune", "kobune")
-    assert found.status.phase == "Deployed"
-    assert found.status.observed_kube_virt_version == found.status.operator_version
+    assert found.status.phase == "Deploying"
+    assert found.status.target_kube_virt_version == found.status.operator_version
+    assert found.status.conditions == []
 
 
 async def test_workloads_are_only_for_clusters(api: FakeApi) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from kobune.kube.client.config import load_config
 from kobune.kube.client.http import HttpClient
 from kobune.kube.runtime import ControllerProcess
+from kobune.virt.controllers.installation.wire import wire as wire_installation
 from kobune.virt.controllers.pending.wire import wire as wire_pending
 from kobune.virt.controllers.pool.wire import wire as wire_pool
 from kobune.virt.controllers.replicaset.wire import wire as wire_replica_set
@@ -35,6 +36,7 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         wire_replica_set(process)
         wire_pool(process)
         wire_pending(process)
+        wire_installation(process)
         await process.run(ready=ready)
     finally:
         await client.close()

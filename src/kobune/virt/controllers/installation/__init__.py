@@ -1,0 +1,1 @@
+"""The status of the KubeVirt resource: whether what is installed works."""
