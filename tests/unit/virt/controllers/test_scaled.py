@@ -140,5 +140,20 @@ def test_kinds_that_nobody_acts_upon_say_so_once() -> None:
     decision = pending.decide(pending.Observed(resource, obj, NOW))
     assert decision.status is not None
     assert decision.status.status["error"]["message"] == "VirtualMachineSnapshot is not supported yet; nothing was done"
-    told = {**obj, "status": decision.status.status}
+    told: dict[str, Any] = {**obj, "status": decision.status.status}
     assert pending.decide(pending.Observed(resource, told, NOW)) == Decision()
+
+
+def test_a_deleted_migration_is_let_go() -> None:
+    resource: Resource[dict[str, Any]] = Resource(
+        "kubevirt.io", "v1", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", True, dict
+    )
+    metadata = {
+        "name": "m",
+        "namespace": "ns",
+        "finalizers": ["kubevirt.io/migrationJobFinalize", "other"],
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+    }
+    (patch,) = pending.decide(pending.Observed(resource, {"metadata": metadata}, NOW)).actions
+    assert isinstance(patch, PatchObject)
+    assert patch.patch.body["metadata"]["finalizers"] == ["other"]

@@ -8,11 +8,14 @@ from typing import Any, Final
 from kobune.base.clock import format_time
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Resource
-from kobune.kube.runtime.decision import Action, Decision, Event, EventType, StatusPatch
+from kobune.kube.client.types import Patch
+from kobune.kube.runtime.decision import Action, Decision, Event, EventType, PatchObject, StatusPatch
 
 __all__ = ["NOT_YET", "Observed", "decide"]
 
 Status = dict[str, Any]
+
+_FINALIZERS: Final = ("kubevirt.io/migrationJobFinalize",)
 
 
 def _condition(kind: str, value: str, message: str, moment: str) -> Status:
@@ -41,6 +44,10 @@ NOT_YET: Final[dict[str, Callable[[str, str], Status]]] = {
         "phase": "Failed",
         "conditions": [_condition("Ready", "False", message, moment)],
     },
+    "VirtualMachineInstanceMigration": lambda message, moment: {
+        "phase": "Pending",
+        "conditions": [_condition("NotSupported", "True", message, moment)],
+    },
     "VirtualMachineExport": lambda message, moment: {
         "phase": "Skipped",
         "conditions": [_condition("Ready", "False", message, moment)],
@@ -58,9 +65,11 @@ class Observed:
 
 
 def decide(seen: Observed) -> Decision[Action]:
-    """Say once that nothing will happen."""
-    status = seen.obj.get("status") or {}
-    if status.get("conditions") or seen.obj["metadata"].get("deletionTimestamp"):
+    """Say once that nothing will happen; let go of what is deleted."""
+    status, metadata = seen.obj.get("status") or {}, seen.obj["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return Decision(actions=_release(seen.resource, seen.obj))
+    if status.get("conditions"):
         return Decision()
     kind = seen.resource.kind
     message = f"{kind} is not supported yet; nothing was done"
@@ -69,3 +78,14 @@ def decide(seen: Observed) -> Decision[Action]:
         status=StatusPatch(seen.resource, key_of(seen.obj), {**status, **wanted}, status),
         events=(Event(EventType.WARNING, "NotSupported", message),),
     )
+
+
+def _release(resource: Resource[dict[str, Any]], obj: dict[str, Any]) -> tuple[Action, ...]:
+    """Remove the finalizers that admission put there for a controller to come."""
+    metadata = obj["metadata"]
+    finalizers = metadata.get("finalizers") or []
+    rest = [name for name in finalizers if name not in _FINALIZERS]
+    if rest == finalizers:
+        return ()
+    body = {"metadata": {"resourceVersion": metadata.get("resourceVersion"), "finalizers": rest or None}}
+    return (PatchObject(resource, key_of(obj), Patch.merge(body)),)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS
 from kobune.kube.client.kubevirt_groups import (
     VIRTUAL_MACHINE_CLONES,
     VIRTUAL_MACHINE_EXPORTS,
@@ -22,6 +23,7 @@ def wire(process: ControllerProcess) -> None:
         VIRTUAL_MACHINE_RESTORES,
         VIRTUAL_MACHINE_CLONES,
         VIRTUAL_MACHINE_EXPORTS,
+        VIRTUAL_MACHINE_INSTANCE_MIGRATIONS,
     ):
         _wire(process, Resource(typed.group, typed.version, typed.plural, typed.kind, typed.namespaced, dict))
 
