@@ -192,6 +192,33 @@ def test_kubernetes_functions_in_rules() -> None:
     assert errors(url, {"u": "https://example.com:8443/x"}) == []
 
 
+def test_times_in_named_fields_are_times_in_rules() -> None:
+    window = {
+        "type": "object",
+        "properties": {
+            "from": {"type": "string", "format": "date-time"},
+            "to": {"type": "string", "format": "date-time"},
+            "at-least": {"type": "string", "format": "duration"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "x-kubernetes-validations": [
+            rule("self.from < self.to", message="ends before it begins"),
+            rule("!has(self.at__dash__least) || self.to - self.from >= self.at__dash__least", message="too short"),
+            rule("oldSelf.from == self.from", message="begin is fixed"),
+        ],
+    }
+    compiled = schema(w=window)
+    good = {"from": "2024-01-01T00:00:00Z", "to": "2024-01-01T02:00:00Z", "at-least": "1h30m", "tags": ["x"]}
+    assert errors(compiled, {"w": good}) == []
+    assert errors(compiled, {"w": {**good, "at-least": "3h"}}) == [("spec.w", 'Invalid value: "object": too short')]
+    backwards = {"from": good["to"], "to": good["from"]}
+    assert errors(compiled, {"w": backwards}, {"w": backwards}) == []
+    assert errors(compiled, {"w": backwards}, {"w": good}) == [
+        ("spec.w", 'Invalid value: "object": ends before it begins'),
+        ("spec.w", 'Invalid value: "object": begin is fixed'),
+    ]
+
+
 def test_the_status_part_is_checked_alone() -> None:
     compiled = compile_schema(
         {

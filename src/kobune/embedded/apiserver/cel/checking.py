@@ -1,18 +1,28 @@
-"""Strict checking of a rule against its schema, when the rule is stored: misspelt fields and wrong types are errors.
+"""Schemas as types that the checker knows in full: misspelt fields in a rule are errors when the rule is stored.
 
 Owns: describing a schema to the type checker, which knows named fields only of protobuf messages: each object becomes a
-message type that exists in memory alone. Values are never built from them (rules run on plain values, see `rules`).
+message type that exists in memory alone. Rules run on plain values (see `rules`), but where times stand in named
+fields: there values are such messages, because the library takes no times in plain ones.
 """
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, struct_pb2, timestamp_pb2
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    json_format,
+    message_factory,
+    struct_pb2,
+    timestamp_pb2,
+)
 
-from kobune.embedded.apiserver.cel.expression import CelCompileError, check_expression
-from kobune.embedded.apiserver.cel.types import escape_name
+from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program, compile_in_pool
+from kobune.embedded.apiserver.cel.types import escape_name, to_cel
 
-__all__ = ["check_rule"]
+__all__ = ["SchemaType", "check_rule"]
 
 _PACKAGE = "schema"
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -39,6 +49,8 @@ class _Description:
         self.file = descriptor_pb2.FileDescriptorProto(name="schema.proto", package=_PACKAGE)
         self.file.dependency.extend(module.DESCRIPTOR.name for module in _WELL_KNOWN)
         self._numbers = itertools.count(1)
+        self.names: dict[int, str] = {}
+        """Full names of message types by the identity of their schema."""
 
     def type_of(self, schema: dict[str, Any], *, root: bool = False) -> str:
         """The checker's name of the type of a value: int, list(T), map(string, T), a message, dyn."""
@@ -70,7 +82,8 @@ class _Description:
             if escaped is not None:
                 self._field(message, escaped, next(number), sub)
         self.file.message_type.append(message)
-        return f"{_PACKAGE}.{message.name}"
+        self.names[id(schema)] = f"{_PACKAGE}.{message.name}"
+        return self.names[id(schema)]
 
     def _field(self, message: Any, name: str, number: int, schema: dict[str, Any]) -> None:
         field = message.field.add(name=name, number=number, json_name=name, label=_FIELD.LABEL_OPTIONAL)
@@ -124,32 +137,85 @@ def _has_fields(schema: dict[str, Any], root: bool) -> bool:
     return root or bool(schema.get("properties")) or bool(schema.get("x-kubernetes-embedded-resource"))
 
 
-def _usable(description: _Description, own: str, pool: Any) -> bool:
-    """Whether the checker could take the description; a schema that it can't be told about is not checked strictly."""
-    message = next((m for m in description.file.message_type if f"{_PACKAGE}.{m.name}" == own), None)
-    if message is None or not message.field:
+class SchemaType:
+    """A schema node as a type that the checker knows in full, objects with named fields included.
+
+    `own` is its name. Raises nothing: a schema that the checker can't be told about is not `usable`.
+    """
+
+    def __init__(self, schema: dict[str, Any], *, root: bool = False) -> None:
+        description = _Description()
+        self.own = description.type_of(schema, root=root)
+        self._schema = schema
+        self._messages = description.names
+        self._pool = descriptor_pool.DescriptorPool()
+        for module in _WELL_KNOWN:
+            copy = descriptor_pb2.FileDescriptorProto()
+            module.DESCRIPTOR.CopyToProto(copy)
+            self._pool.Add(copy)
+        self._pool.Add(description.file)
+        self.usable = self._probe(description)
+
+    def _probe(self, description: _Description) -> bool:
+        message = next((m for m in description.file.message_type if f"{_PACKAGE}.{m.name}" == self.own), None)
+        if message is None or not message.field:
+            return True
+        try:
+            compile_in_pool(f"has(self.{message.field[0].name})", {"self": self.own}, self._pool)
+        except CelCompileError:
+            return False
         return True
-    try:
-        check_expression(f"has(self.{message.field[0].name})", {"self": own}, pool)
-    except CelCompileError:
-        return False
-    return True
+
+    def compile(self, text: str, *, optional_old: bool = False) -> Program:
+        """An expression over `self` and, if it says so, `oldSelf`. Raises CelCompileError."""
+        variables = {"self": self.own}
+        if "oldSelf" in text:
+            variables["oldSelf"] = self.own
+            if optional_old:
+                variables["oldSelfGiven"] = "bool"
+                text = f"cel.bind(oldSelf, oldSelfGiven ? optional.of(oldSelf) : optional.none(), ({text}\n))"
+        return compile_in_pool(text, variables, self._pool)
+
+    def value(self, value: Any) -> Any:
+        """A JSON value as this type. Raises CelRuntimeError."""
+        try:
+            return self._value(value, self._schema)
+        except (json_format.ParseError, ValueError, TypeError) as error:
+            raise CelRuntimeError(str(error)) from error
+
+    def _value(self, value: Any, schema: dict[str, Any]) -> Any:
+        if isinstance(value, list):
+            items = schema.get("items")
+            return [self._value(v, items if isinstance(items, dict) else {}) for v in value]
+        if not isinstance(value, dict):
+            return to_cel(value, schema)
+        name = self._messages.get(id(schema))
+        if name is not None:
+            message = message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))()
+            return json_format.ParseDict(_escaped(value, schema), message, ignore_unknown_fields=True)
+        values = schema.get("additionalProperties")
+        return {k: self._value(v, values if isinstance(values, dict) else {}) for k, v in value.items()}
+
+
+def _escaped(value: Any, schema: dict[str, Any]) -> Any:
+    """Property names as the messages have them, durations in seconds."""
+    if isinstance(value, list):
+        items = schema.get("items")
+        return [_escaped(v, items if isinstance(items, dict) else {}) for v in value]
+    if isinstance(value, dict):
+        values = schema.get("additionalProperties")
+        if isinstance(values, dict):
+            return {k: _escaped(v, values) for k, v in value.items()}
+        properties = schema.get("properties") or {}
+        return {escape_name(k) or k: _escaped(v, properties.get(k) or {}) for k, v in value.items()}
+    if isinstance(value, str) and schema.get("type") == "string" and schema.get("format") == "duration":
+        length = to_cel(value, schema)
+        return f"{length.total_seconds():.9f}s" if isinstance(length, timedelta) else value
+    return value
 
 
 def check_rule(text: str, schema: dict[str, Any], *, root: bool = False, optional_old: bool = False) -> None:
     """Check an expression over `self` and `oldSelf` of a schema node. Raises CelCompileError."""
-    description = _Description()
-    own = description.type_of(schema, root=root)
-    pool = descriptor_pool.DescriptorPool()
-    for module in _WELL_KNOWN:
-        copy = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(copy)
-        pool.Add(copy)
-    pool.Add(description.file)
-    variables = {"self": own, "oldSelf": own}
-    if not _usable(description, own, pool):
-        return
-    if optional_old and "oldSelf" in text:
-        variables["oldSelfGiven"] = "bool"
-        text = f"cel.bind(oldSelf, oldSelfGiven ? optional.of(oldSelf) : optional.none(), ({text}\n))"
-    check_expression(text, variables, pool)
+    own = SchemaType(schema, root=root)
+    if own.usable:
+        own.compile(text, optional_old=optional_old)

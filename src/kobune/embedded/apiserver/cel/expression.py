@@ -16,8 +16,8 @@ __all__ = [
     "CelCompileError",
     "CelRuntimeError",
     "Program",
-    "check_expression",
     "compile_expression",
+    "compile_in_pool",
 ]
 
 MAX_EXPRESSION = 32_768
@@ -63,26 +63,23 @@ def compile_expression(text: str, variables: dict[str, CelType]) -> Program:
     """Compile with these variables. Raises CelCompileError."""
     if len(text) > MAX_EXPRESSION:
         raise CelCompileError(f"expression is longer than {MAX_EXPRESSION} bytes")
-    environment = _environment(tuple(sorted(variables.items(), key=lambda item: item[0])))
+    return _compiled(_environment(tuple(sorted(variables.items(), key=lambda item: item[0]))), text)
+
+
+def compile_in_pool(text: str, variables: dict[str, str], pool: Any) -> Program:
+    """Compile with variables of any type the checker can name, messages of `pool` included. Raises CelCompileError."""
+    cel, extensions = _library()
+    typed = {name: _named_type(cel, word) for name, word in variables.items()}
+    environment = cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=extensions)
+    return _compiled(environment, text)
+
+
+def _compiled(environment: Any, text: str) -> Program:
     try:
         expression = environment.compile(text)
     except (RuntimeError, ValueError) as error:
         raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
     return Program(expression, expression.return_type().name())
-
-
-def check_expression(text: str, variables: dict[str, str], pool: Any) -> None:
-    """Type-check with variables of any type the checker can name, messages of `pool` included.
-
-    Raises CelCompileError.
-    """
-    cel, extensions = _library()
-    typed = {name: _named_type(cel, word) for name, word in variables.items()}
-    environment = cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=extensions)
-    try:
-        environment.compile(text)
-    except (RuntimeError, ValueError) as error:
-        raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
 
 
 def _named_type(cel: Any, word: str) -> Any:

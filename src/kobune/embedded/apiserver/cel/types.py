@@ -92,7 +92,7 @@ def to_cel(value: Any, schema: dict[str, Any], *, typed: bool = True) -> Any:
     """A JSON value as `self` of that schema: numbers of type number are doubles, property names are escaped.
 
     Times and durations are converted where the type is declared (`typed`); below an object's named fields, whose
-    declared type is dyn, they stay text: the library takes no Python times there. Rules convert them themselves.
+    declared type is dyn, they stay text: the library takes no Python times there (see `checking` for those).
     """
     if isinstance(value, dict):
         properties = schema.get("properties") or {}

@@ -4,8 +4,9 @@ Owns: finding the rules of a schema, evaluating them on values (with old values 
 messages. The CEL library is loaded when a schema really has rules.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kobune.embedded.apiserver.cel import (
     CelCompileError,
@@ -18,6 +19,9 @@ from kobune.embedded.apiserver.cel import (
 )
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.structural_validation import MISSING, correlate, type_name
+
+if TYPE_CHECKING:
+    from kobune.embedded.apiserver.cel.checking import SchemaType
 
 __all__ = ["Rule", "SchemaRules", "compile_rule", "rule_type", "uses_old"]
 
@@ -49,6 +53,8 @@ class Rule:
     spec: dict[str, Any]
     transition: bool
     optional_old: bool
+    convert: Callable[[Any], Any]
+    """From a JSON value to what the program takes."""
 
 
 def uses_old(expression: str) -> bool:
@@ -90,7 +96,7 @@ class SchemaRules:
     """All rules of one schema. Rules that do not compile are ignored: they were refused when the CRD was written."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self._root = _collect(_with_meta(schema))
+        self._root = _collect(_with_meta(schema), root=True)
 
     def check(
         self, obj: dict[str, Any], old: dict[str, Any] | None, earlier: list[FieldError], part: str = ""
@@ -117,16 +123,14 @@ def _with_meta(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "properties": properties}
 
 
-def _collect(schema: dict[str, Any]) -> _Node | None:
+def _collect(schema: dict[str, Any], *, root: bool = False) -> _Node | None:
     rules = []
-    for spec in schema.get("x-kubernetes-validations") or ():
+    given = schema.get("x-kubernetes-validations") or ()
+    # Times in named fields need the full types; everything else is faster as plain values.
+    timed = _timed_type(schema, root) if given and _has_times(schema) else None
+    for spec in given:
         try:
-            own = rule_type(schema)
-            expression = spec.get("messageExpression")
-            message = compile_rule(spec, own, text=expression) if expression else None
-            optional = bool(spec.get("optionalOldSelf"))
-            transition = uses_old(spec["rule"]) and not optional
-            rules.append(Rule(compile_rule(spec, own), message, spec, transition, optional))
+            rules.append(_rule(schema, spec, timed))
         except CelCompileError:
             continue
     node = _Node(schema, rules)
@@ -141,6 +145,43 @@ def _collect(schema: dict[str, Any]) -> _Node | None:
     return node if node.rules or node.children or node.items or node.rest else None
 
 
+def _rule(schema: dict[str, Any], spec: dict[str, Any], timed: "SchemaType | None") -> Rule:
+    text, expression = spec["rule"], spec.get("messageExpression")
+    optional = bool(spec.get("optionalOldSelf"))
+    message = None
+    if timed is not None:
+        program = timed.compile(text, optional_old=optional)
+        if expression:
+            message = timed.compile(expression, optional_old=optional)
+        convert: Callable[[Any], Any] = timed.value
+    else:
+        own = rule_type(schema)
+        program = compile_rule(spec, own)
+        if expression:
+            message = compile_rule(spec, own, text=expression)
+
+        def convert(value: Any) -> Any:
+            return to_cel(value, schema)
+
+    return Rule(program, message, spec, uses_old(text) and not optional, optional, convert)
+
+
+def _timed_type(schema: dict[str, Any], root: bool) -> "SchemaType | None":
+    from kobune.embedded.apiserver.cel.checking import SchemaType
+
+    own = SchemaType(schema, root=root)
+    return own if own.usable else None
+
+
+def _has_times(schema: dict[str, Any], below: bool = False) -> bool:
+    """Whether times or durations stand in named fields of the schema or of what it contains."""
+    if below and schema.get("type") == "string" and schema.get("format") in ("date-time", "duration"):
+        return True
+    parts = [(sub, True) for sub in (schema.get("properties") or {}).values()]
+    parts += [(schema[k], below) for k in ("items", "additionalProperties") if isinstance(schema.get(k), dict)]
+    return any(_has_times(sub, inside) for sub, inside in parts)
+
+
 def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError], part: str = "") -> None:
     if value is None and node.schema.get("nullable"):
         return
@@ -150,7 +191,7 @@ def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError]
             continue
         if unchanged and not rule.transition:
             continue
-        error = _evaluate(rule, node.schema, value, old, path)
+        error = _evaluate(rule, value, old, path)
         if error is not None:
             errors.append(error)
     if isinstance(value, dict):
@@ -167,16 +208,17 @@ def _walk(node: _Node, value: Any, old: Any, path: str, errors: list[FieldError]
             _walk(node.items, entry, find(entry), f"{path}[{i}]", errors)
 
 
-def _evaluate(rule: Rule, schema: dict[str, Any], value: Any, old: Any, path: str) -> FieldError | None:
-    bindings = {"self": to_cel(value, schema)}
-    if rule.transition:
-        bindings["oldSelf"] = to_cel(old, schema)
-    elif rule.optional_old:
-        bindings["oldSelfGiven"] = old is not MISSING
-        bindings["oldSelf"] = bindings["self"] if old is MISSING else to_cel(old, schema)
+def _evaluate(rule: Rule, value: Any, old: Any, path: str) -> FieldError | None:
     shown = value if not isinstance(value, dict | list) else type_name(value)
     field = path or "<nil>"
+    bindings: dict[str, Any] = {}
     try:
+        bindings["self"] = rule.convert(value)
+        if rule.transition:
+            bindings["oldSelf"] = rule.convert(old)
+        elif rule.optional_old:
+            bindings["oldSelfGiven"] = old is not MISSING
+            bindings["oldSelf"] = bindings["self"] if old is MISSING else rule.convert(old)
         if rule.program.evaluate(bindings) is True:
             return None
     except CelRuntimeError as error:
