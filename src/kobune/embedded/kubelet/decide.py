@@ -192,7 +192,8 @@ def _run(seen: PodObserved, pod: Pod, draft: _Draft) -> None:
     if not _pod_problem_passed(seen, draft):
         return
     if not seen.memory.volumes_ready:
-        draft.actions.append(PrepareVolumes())
+        if not seen.memory.preparing:
+            draft.actions.append(PrepareVolumes())
         return
     sandbox = _sandbox(seen, pod, draft)
     if sandbox is None:

@@ -20,6 +20,7 @@ class Memory:
     """Lost when the kubelet ends; everything in it is found again."""
 
     volumes_ready: bool = False
+    preparing: bool = False
     torn_down: bool = False
     volumes: dict[str, MountedVolume] = field(default_factory=dict)
     images: dict[str, ImageView] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Memory:
         """A copy for the decision."""
         return PodMemory(
             volumes_ready=self.volumes_ready,
+            preparing=self.preparing,
             torn_down=self.torn_down,
             images=dict(self.images),
             probes={name: probes.view for name, probes in self.probes.items()},

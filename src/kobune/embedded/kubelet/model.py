@@ -82,6 +82,8 @@ class PodMemory:
     """What is known only while this process runs; losing it costs time, never correctness."""
 
     volumes_ready: bool = False
+    preparing: bool = False
+    """Volumes are being made; that can take as long as pulling an image."""
     torn_down: bool = False
     images: Mapping[str, ImageView] = field(default_factory=dict)
     probes: Mapping[str, ProbeView] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class PodObserved:
 
 @dataclass(frozen=True, slots=True)
 class PrepareVolumes:
-    """Make the pod's directories and mount its volumes."""
+    """Make the pod's directories and mount its volumes; in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class RemoveSandbox:
 
 @dataclass(frozen=True, slots=True)
 class TearDownVolumes:
-    """Unmount the pod's volumes and remove its directory and cgroups."""
+    """Stop preparing, unmount the pod's volumes and remove its directory and cgroups."""
 
 
 @dataclass(frozen=True, slots=True)

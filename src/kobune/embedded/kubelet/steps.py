@@ -74,14 +74,17 @@ class PodSteps:
         self._wake = wake
         self._report = report
         self._background: set[asyncio.Task[None]] = set()
-        self._sandbox_configs: dict[str, pb.PodSandboxConfig] = {}
+        self._preparing: asyncio.Task[None] | None = None
         self.forgotten = False
 
     async def execute(self, seen: PodObserved, action: PodAction) -> bool:
         """Do one step; False stops the plan: the step failed, or the rest needs a new look."""
         match action:
             case PrepareVolumes():
-                return await self._prepare_volumes(seen)
+                assert seen.pod is not None
+                self._memory.preparing = True
+                self._preparing = self._spawn(self._prepare_volumes(seen.pod), f"volumes of {self._uid}")
+                return True
             case RunSandbox():
                 return await self._run_sandbox(seen, action)
             case PullImage():
@@ -116,22 +119,21 @@ class PodSteps:
 
     # ---- steps ----
 
-    async def _prepare_volumes(self, seen: PodObserved) -> bool:
-        assert seen.pod is not None
-        pod, context = seen.pod, self._context
+    async def _prepare_volumes(self, pod: Pod) -> None:
+        context = self._context
         try:
             given = await context.objects.dependencies(pod)
             tokens = await context.objects.tokens(pod)
             self._memory.volumes = await context.volumes.prepare(pod, given, tokens)
-        except (VolumeError, ApiError) as error:
-            self._failed("", "FailedMount", str(error), pod, event="FailedMount")
-            return False
         except (KobuneError, OSError) as error:
-            self._failed("", "FailedMount", f"MountVolume.SetUp failed: {error}", pod, event="FailedMount")
-            return False
-        self._memory.solved("")
-        self._memory.volumes_ready = True
-        return True
+            known = isinstance(error, VolumeError | ApiError)
+            message = str(error) if known else f"MountVolume.SetUp failed: {error}"
+            self._failed("", "FailedMount", message, pod, event="FailedMount")
+        else:
+            self._memory.solved("")
+            self._memory.volumes_ready = True
+        finally:
+            self._memory.preparing = False
 
     async def _run_sandbox(self, seen: PodObserved, action: RunSandbox) -> bool:
         assert seen.pod is not None
@@ -273,6 +275,11 @@ class PodSteps:
 
     async def _tear_down(self) -> bool:
         context = self._context
+        if self._preparing is not None and not self._preparing.done():
+            # It must not mount anything behind our back.
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
+            self._memory.preparing = False
         try:
             await context.volumes.tear_down(self._uid)
         except (KobuneError, OSError) as error:
@@ -347,7 +354,7 @@ class PodSteps:
             target.write_text(text)
             target.chmod(0o644)
 
-    def _spawn(self, work: Awaitable[None], name: str) -> None:
+    def _spawn(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         async def guarded() -> None:
             try:
                 await work
@@ -359,6 +366,7 @@ class PodSteps:
         task = asyncio.create_task(guarded(), name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _guard(self, what: str, work: Awaitable[None]) -> bool:
         try:

@@ -88,6 +88,7 @@ def steps(plan: PodPlan) -> list[str]:
 CASES: list[tuple[str, PodPlan, list[str]]] = [
     ("everything is good; do nothing", look(pod("c"), [sandbox()], [container("c")]), []),
     ("a new pod gets its volumes first", look(pod("c"), memory=PodMemory()), ["PrepareVolumes"]),
+    ("which are waited for", look(pod("c"), memory=PodMemory(preparing=True)), []),
     ("then its sandbox", look(pod("c")), ["sandbox 0"]),
     ("then its image", look(pod("c"), [sandbox()]), ["pull c"]),
     ("then its container", look(pod("c"), [sandbox()], memory=with_images("c")), ["start c 0 backoff 0"]),
@@ -98,7 +99,9 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     ),
     (
         "a pull under way is waited for",
-        look(pod("c"), [sandbox()], memory=PodMemory(True, images={"c": ImageView(ImageViewState.PULLING)})),
+        look(
+            pod("c"), [sandbox()], memory=PodMemory(volumes_ready=True, images={"c": ImageView(ImageViewState.PULLING)})
+        ),
         [],
     ),
     (
@@ -313,12 +316,12 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     ),
     (
         "a shorter grace replaces a longer one",
-        look(pod("c", **DELETED), [sandbox()], [container("c")], PodMemory(True, stopping={"c-0": 30})),
+        look(pod("c", **DELETED), [sandbox()], [container("c")], PodMemory(volumes_ready=True, stopping={"c-0": 30})),
         ["kill c-0 7"],
     ),
     (
         "a longer one does not",
-        look(pod("c", **DELETED), [sandbox()], [container("c")], PodMemory(True, stopping={"c-0": 7})),
+        look(pod("c", **DELETED), [sandbox()], [container("c")], PodMemory(volumes_ready=True, stopping={"c-0": 7})),
         [],
     ),
     (
@@ -372,7 +375,8 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
             pod("c"),
             [sandbox()],
             memory=PodMemory(
-                True, images={"c": ImageView(ImageViewState.FAILED, "ErrImagePull", "no", NOW + timedelta(seconds=9))}
+                volumes_ready=True,
+                images={"c": ImageView(ImageViewState.FAILED, "ErrImagePull", "no", NOW + timedelta(seconds=9))},
             ),
         ),
         [],
@@ -380,7 +384,9 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     (
         "and is tried again",
         look(
-            pod("c"), [sandbox()], memory=PodMemory(True, images={"c": ImageView(ImageViewState.FAILED, retry_at=NOW)})
+            pod("c"),
+            [sandbox()],
+            memory=PodMemory(volumes_ready=True, images={"c": ImageView(ImageViewState.FAILED, retry_at=NOW)}),
         ),
         ["pull c"],
     ),

@@ -271,3 +271,21 @@ async def test_a_volume_of_another_claim_is_never_shown(world: World, tmp_path: 
 
     await eventually_true(told, "FailedMount")
     assert world.cri.running() == []
+
+
+async def test_a_deletion_does_not_wait_for_an_image_volume(world: World) -> None:
+    never = asyncio.Event()
+
+    async def pull(*_: object) -> str:
+        await never.wait()
+        return ""
+
+    world.cri.pull_image = pull  # type: ignore[assignment, method-assign]
+    volume = {"name": "disk", "image": {"reference": "example.com/slow:1"}}
+    worker = await world.start(ONE | {"volumes": [volume]})
+    pod = await world.pod()
+    await eventually(lambda: world.paths.pod(pod.metadata.uid).exists(), "preparing has begun")
+    worker.removed(pod)
+    await asyncio.wait_for(world.tasks[-1], 5)
+    assert not world.paths.pod(pod.metadata.uid).exists()
+    assert world.mounter.mounts == []
