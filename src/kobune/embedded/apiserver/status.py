@@ -137,9 +137,9 @@ def modified(group: str, resource: str, name: str) -> StatusError:
     )
 
 
-def invalid_patch(detail: str) -> StatusError:
-    """422 for a patch whose result is no object of its kind."""
-    cause = FieldError("FieldValueInvalid", "patch", f"Invalid value: {detail}")
+def invalid_patch(patch: str, detail: str) -> StatusError:
+    """422 for a patch (its text) whose result is no object of its kind."""
+    cause = FieldError.invalid("patch", patch, detail)
     message = f' "" is invalid: patch: {cause.message}'
     return StatusError(422, "Invalid", message, {"causes": causes([cause])})
 

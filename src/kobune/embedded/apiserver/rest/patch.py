@@ -76,10 +76,16 @@ def _patched(
         new["metadata"] = {}
     if new.get("kind") != info.kind or new.get("apiVersion") != info.group_version:
         shown = f"{new.get('apiVersion')}, Kind={new.get('kind')}"
-        raise invalid_patch(f"the result is {shown}, not {info.group_version}, Kind={info.kind}")
+        raise invalid_patch(_text(call), f"the result is {shown}, not {info.group_version}, Kind={info.kind}")
     try:
         return conform(call, info, new, options.field_validation, duplicates)
     except StatusError as error:
         if error.code != 400:
             raise
-        raise invalid_patch(error.message) from error
+        detail = error.message.partition(f" cannot be handled as a {info.kind}: ")[2] or error.message
+        raise invalid_patch(_text(call), detail) from error
+
+
+def _text(call: Call) -> str:
+    """The patch as it was sent, for the message about it."""
+    return call.request.body.decode("utf-8", "replace")
