@@ -60,7 +60,9 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "virt-controller": (
         _rule("kubevirt.io", ("*",), (*_READ, "create", "update", "patch", "delete")),
         _rule(_GROUPS[1:], ("*",), (*_READ, "create", "update", "patch", "delete")),
-        _rule("cdi.kubevirt.io", ("datavolumes",), (*_READ, "create", "update", "patch", "delete")),
+        _rule(
+            "cdi.kubevirt.io", ("datavolumes", "datavolumes/status"), (*_READ, "create", "update", "patch", "delete")
+        ),
         _rule("", ("pods",), (*_READ, "create", "patch", "delete")),
         _rule("", ("pods/status",), ("patch",)),
         _rule("", ("nodes", "persistentvolumeclaims", "namespaces"), _READ),

@@ -28,6 +28,7 @@ LEAST = {
     "instancetypes": 100,
     "simulated": 100,
     "launcher-pod": 100,
+    "lifecycle": 100,
 }
 
 

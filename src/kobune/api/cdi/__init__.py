@@ -1,8 +1,10 @@
 """cdi.kubevirt.io: disks and where their content comes from."""
 
 from kobune.api.cdi.datavolume import (
+    DataVolume,
     DataVolumeBlankImage,
     DataVolumeCheckpoint,
+    DataVolumeCondition,
     DataVolumeSource,
     DataVolumeSourceGCS,
     DataVolumeSourceHTTP,
@@ -15,13 +17,16 @@ from kobune.api.cdi.datavolume import (
     DataVolumeSourceUpload,
     DataVolumeSourceVDDK,
     DataVolumeSpec,
+    DataVolumeStatus,
     PlatformOptions,
     StorageSpec,
 )
 
 __all__ = [
+    "DataVolume",
     "DataVolumeBlankImage",
     "DataVolumeCheckpoint",
+    "DataVolumeCondition",
     "DataVolumeSource",
     "DataVolumeSourceGCS",
     "DataVolumeSourceHTTP",
@@ -34,6 +39,7 @@ __all__ = [
     "DataVolumeSourceUpload",
     "DataVolumeSourceVDDK",
     "DataVolumeSpec",
+    "DataVolumeStatus",
     "PlatformOptions",
     "StorageSpec",
 ]

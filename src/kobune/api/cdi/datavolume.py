@@ -4,11 +4,13 @@ from msgspec import field
 
 from kobune.api.core import PersistentVolumeClaimSpec, TypedLocalObjectReference, TypedObjectReference
 from kobune.api.core import ResourceRequirements as CoreResourceRequirements
-from kobune.api.meta import LabelSelector, Object
+from kobune.api.meta import Int32, LabelSelector, Object, ObjectMeta, Time
 
 __all__ = [
+    "DataVolume",
     "DataVolumeBlankImage",
     "DataVolumeCheckpoint",
+    "DataVolumeCondition",
     "DataVolumeSource",
     "DataVolumeSourceGCS",
     "DataVolumeSourceHTTP",
@@ -21,6 +23,7 @@ __all__ = [
     "DataVolumeSourceUpload",
     "DataVolumeSourceVDDK",
     "DataVolumeSpec",
+    "DataVolumeStatus",
     "PlatformOptions",
     "StorageSpec",
 ]
@@ -41,6 +44,8 @@ class DataVolumeSourceHTTP(Object, frozen=True, kw_only=True):
     """A disk image by HTTP(S)."""
 
     url: str
+    checksum: str | None = None
+    insecure_skip_verify: bool | None = None
     cert_config_map: str | None = None
     extra_headers: list[str] = []
     secret_extra_headers: list[str] = []
@@ -110,6 +115,7 @@ class DataVolumeSourceVDDK(Object, frozen=True, kw_only=True):
     thumbprint: str | None = None
     url: str | None = None
     uuid: str | None = None
+    cert_config_map: str | None = None
 
 
 class DataVolumeSource(Object, frozen=True, kw_only=True):
@@ -163,7 +169,37 @@ class DataVolumeSpec(Object, frozen=True, kw_only=True):
     final_checkpoint: bool | None = None
     preallocation: bool | None = None
     priority_class_name: str | None = None
+    service_account_name: str | None = None
     pvc: PersistentVolumeClaimSpec | None = None
     source: DataVolumeSource | None = None
     source_ref: DataVolumeSourceRef | None = None
     storage: StorageSpec | None = None
+
+
+class DataVolumeCondition(Object, frozen=True, kw_only=True):
+    """Bound, Running or Ready."""
+
+    type: str
+    status: str
+    last_heartbeat_time: Time | None = None
+    last_transition_time: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+
+
+class DataVolumeStatus(Object, frozen=True, kw_only=True):
+    """`phase` such as Pending, ImportInProgress, Succeeded or Failed; `progress` as text with a percent sign."""
+
+    claim_name: str | None = None
+    conditions: list[DataVolumeCondition] = []
+    phase: str | None = None
+    progress: str | None = None
+    restart_count: Int32 | None = None
+
+
+class DataVolume(Object, frozen=True, kw_only=True):
+    """A claim, and what it is to be filled with."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DataVolumeSpec
+    status: DataVolumeStatus = DataVolumeStatus()

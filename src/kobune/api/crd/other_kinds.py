@@ -1,6 +1,7 @@
 """The kinds of the groups beside kubevirt.io. Source: the names and columns that KubeVirt's clients know."""
 
 from kobune.api.backup import VirtualMachineBackup
+from kobune.api.cdi import DataVolume
 from kobune.api.clone import VirtualMachineClone
 from kobune.api.crd.kubevirt_kinds import AGE, PHASE, SCALED
 from kobune.api.crd.model import Column, Definition
@@ -36,6 +37,15 @@ _OLD_EXPORTS = tuple(
 )
 
 OTHERS = (
+    Definition(
+        "cdi.kubevirt.io", ("v1beta1",), "DataVolume", DataVolume, "datavolumes", ("dv", "dvs"),
+        (
+            PHASE,
+            Column("Progress", "string", ".status.progress"),
+            Column("Restarts", "integer", ".status.restartCount"),
+            AGE,
+        ),
+    ),
     Definition(
         "instancetype.kubevirt.io", ("v1beta1",), "VirtualMachineInstancetype", VirtualMachineInstancetype,
         "virtualmachineinstancetypes", ("vminstancetype", "vminstancetypes", "vmf", "vmfs"), (AGE,), status=False,

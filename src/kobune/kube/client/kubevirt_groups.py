@@ -1,5 +1,6 @@
 """How the kinds of the groups beside kubevirt.io are addressed."""
 
+from kobune.api.cdi import DataVolume
 from kobune.api.clone import VirtualMachineClone
 from kobune.api.export import VirtualMachineExport
 from kobune.api.instancetype import (
@@ -15,6 +16,7 @@ from kobune.kube.client.resource import Resource
 __all__ = [
     "CLUSTER_INSTANCETYPES",
     "CLUSTER_PREFERENCES",
+    "DATA_VOLUMES",
     "INSTANCETYPES",
     "PREFERENCES",
     "VIRTUAL_MACHINE_CLONES",
@@ -23,6 +25,8 @@ __all__ = [
     "VIRTUAL_MACHINE_RESTORES",
     "VIRTUAL_MACHINE_SNAPSHOTS",
 ]
+
+DATA_VOLUMES = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, DataVolume)
 
 _TYPES = "instancetype.kubevirt.io"
 

@@ -30,6 +30,20 @@ def _condition(kind: str, value: str, message: str, moment: str) -> Status:
 
 
 NOT_YET: Final[dict[str, Callable[[str, str], Status]]] = {
+    "DataVolume": lambda message, moment: {
+        "phase": "Pending",
+        "progress": "N/A",
+        "conditions": [
+            {
+                "type": kind,
+                "status": "False",
+                "reason": "NotSupported",
+                "message": message,
+                "lastTransitionTime": moment,
+            }
+            for kind in ("Bound", "Running", "Ready")
+        ],
+    },
     "VirtualMachineSnapshot": lambda message, moment: {
         "phase": "Failed",
         "readyToUse": False,

@@ -4,6 +4,7 @@ from typing import Any
 
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS
 from kobune.kube.client.kubevirt_groups import (
+    DATA_VOLUMES,
     VIRTUAL_MACHINE_CLONES,
     VIRTUAL_MACHINE_EXPORTS,
     VIRTUAL_MACHINE_RESTORES,
@@ -19,6 +20,7 @@ __all__ = ["wire"]
 def wire(process: ControllerProcess) -> None:
     """Add the controllers to the process."""
     for typed in (
+        DATA_VOLUMES,
         VIRTUAL_MACHINE_SNAPSHOTS,
         VIRTUAL_MACHINE_RESTORES,
         VIRTUAL_MACHINE_CLONES,

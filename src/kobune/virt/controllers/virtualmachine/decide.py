@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kobune.api.cdi import DataVolume
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.resource import Key
@@ -14,6 +15,7 @@ from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
+from kobune.virt.controllers.virtualmachine.datavolumes import is_provisioning, missing_data_volumes
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
@@ -47,6 +49,8 @@ class Observed:
     """The ControllerRevision that `vmi` was made from."""
     now: datetime
     sizing: Sizing = field(default_factory=Sizing)
+    data_volumes: dict[str, DataVolume] = field(default_factory=dict)
+    """Those that the machine's templates name, by name, whoever made them."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -62,6 +66,7 @@ def decide(seen: Observed) -> Decision[Action]:
     wait_s = seconds_to_wait(failure, seen.now)
     wanted = want(vm, seen.vmi)
     actions += _keep_sizing(seen)
+    actions += missing_data_volumes(vm, seen.data_volumes)
     if seen.vmi is not None:
         actions += _release_ended(seen.vmi)
     if wanted is Want.START and seen.foreign_instance:
@@ -154,7 +159,9 @@ def _status(seen: Observed, failure: Any) -> Status:
     status: Status = msgspec.to_builtins(vm.status)
     _set(status, "created", True if vmi is not None else None)
     _set(status, "startFailure", msgspec.to_builtins(failure) if failure is not None else None)
-    status["printableStatus"] = printable_status(vm, vmi, failure, seen.now)
+    status["printableStatus"] = printable_status(
+        vm, vmi, failure, seen.now, provisioning=is_provisioning(vm, seen.data_volumes)
+    )
     status["runStrategy"] = run_strategy(vm)
     requests = [msgspec.to_builtins(request) for request in open_requests(vm, vmi)]
     _set(status, "stateChangeRequests", requests or None)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from kobune.api.cdi import DataVolume
 from kobune.api.kubevirt import (
     InstancetypeMatcher,
     InstancetypeStatusRef,
@@ -32,6 +33,7 @@ def observer(
     instances: Informer[VirtualMachineInstance],
     revisions: Informer[dict[str, Any]],
     sizes: Mapping[str, Informer[dict[str, Any]]],
+    data_volumes: Informer[DataVolume],
     clock: Clock,
 ) -> Callable[[Key], Awaitable[Observed | None]]:
     """The observe step over these caches; `sizes` has the instancetypes and preferences by kind."""
@@ -61,6 +63,11 @@ def observer(
             return Sizing(missing=preference, missing_reason="FailedFindPreference")
         return Sizing(instancetype, preference)
 
+    def volumes(vm: VirtualMachine) -> dict[str, DataVolume]:
+        names = [template.metadata.name for template in vm.spec.data_volume_templates]
+        found = {name: data_volumes.get(Key(vm.metadata.namespace, name)) for name in names}
+        return {name: volume for name, volume in found.items() if volume is not None}
+
     async def observe(key: Key) -> Observed | None:
         vm = machines.get(key)
         if vm is None:
@@ -71,6 +78,6 @@ def observer(
         revision = None
         if vmi is not None and vmi.status.virtual_machine_revision_name:
             revision = revisions.get(Key(key.namespace, vmi.status.virtual_machine_revision_name))
-        return Observed(vm, vmi, found is not None and vmi is None, revision, clock.now(), sizing(vm))
+        return Observed(vm, vmi, found is not None and vmi is None, revision, clock.now(), sizing(vm), volumes(vm))
 
     return observe

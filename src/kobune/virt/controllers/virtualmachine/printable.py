@@ -17,19 +17,21 @@ def printable_status(
     vmi: VirtualMachineInstance | None,
     failure: VirtualMachineStartFailure | None,
     now: datetime,
+    *,
+    provisioning: bool = False,
 ) -> str:
     """The first that fits, in KubeVirt's order and words."""
     if vm.metadata.deletion_timestamp is not None:
         return "Terminating"
     if vmi is not None and vmi.status.phase not in FINAL_PHASES:
-        return _alive(vm, vmi)
+        return _alive(vm, vmi, provisioning=provisioning)
     crashed = failure is not None and run_strategy(vm) in _RESTARTING
     if crashed and (vmi is None or vmi.status.phase == "Failed" or seconds_to_wait(failure, now) > 0):
         return "CrashLoopBackOff"
     return "Stopped"
 
 
-def _alive(vm: VirtualMachine, vmi: VirtualMachineInstance) -> str:
+def _alive(vm: VirtualMachine, vmi: VirtualMachineInstance, *, provisioning: bool) -> str:
     if vmi.metadata.deletion_timestamp is not None:
         return "Stopping"
     conditions = {item.type: item for item in vmi.status.conditions}
@@ -41,6 +43,8 @@ def _alive(vm: VirtualMachine, vmi: VirtualMachineInstance) -> str:
         return "Paused"
     if vmi.status.phase == "Running":
         return "Running"
+    if provisioning:
+        return "Provisioning"
     synchronized = conditions.get("Synchronized")
     reason = synchronized.reason or "" if synchronized is not None and synchronized.status == "False" else ""
     if reason == "FailedPvcNotFound":

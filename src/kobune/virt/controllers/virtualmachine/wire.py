@@ -4,12 +4,13 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHI
 from kobune.kube.client.kubevirt_groups import (
     CLUSTER_INSTANCETYPES,
     CLUSTER_PREFERENCES,
+    DATA_VOLUMES,
     INSTANCETYPES,
     PREFERENCES,
 )
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key, Resource
-from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from kobune.virt.controllers.virtualmachine.observe import observer
@@ -35,15 +36,18 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         matchers = ((vm, (vm.spec.instancetype, vm.spec.preference)) for vm in machines.list(key_of(obj).namespace))
         return [key_of(vm) for vm, pair in matchers if any(item is not None and item.name == name for item in pair)]
 
+    data_volumes = process.informers.of(DATA_VOLUMES)
+
     return process.add(
         "virtualmachine",
         primary=machines,
-        observe=observer(machines, instances, revisions, sizes, process.clock),
+        observe=observer(machines, instances, revisions, sizes, data_volumes, process.clock),
         decide=decide,
         execute=process.writer.execute,
         # By name, not by owner: an instance in the way matters as well.
         watches=(
             Watch(instances, lambda vmi: (key_of(vmi),)),
+            Watch(data_volumes, controller_key("VirtualMachine")),
             *(Watch(informer, users) for informer in sizes.values()),
         ),
         reads=(revisions,),
