@@ -109,6 +109,7 @@ class Instance:
             f"--data-dir={self.data_dir}",
             f"--image-cache={self.image_cache}",
             f"--listen=127.0.0.1:{self.listen_port}",
+            "--pod-subnet=10.142.0.0/24",
         )
 
     def down(self, *arguments: str) -> str:

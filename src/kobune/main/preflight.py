@@ -1,10 +1,12 @@
 """What must be there before anything is started: rights, programs, a free port. Changes nothing."""
 
 import errno
+import ipaddress
 import json
 import os
 import shutil
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from kobune.base.errors import TerminalError
 from kobune.main.files import write_file
 from kobune.main.settings import Settings
 
-__all__ = ["PreflightError", "check_node", "check_port", "choose_ports"]
+__all__ = ["PreflightError", "check_node", "check_port", "check_subnet", "choose_ports"]
 
 PACKAGES = {
     "containerd": "containerd",
@@ -24,6 +26,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "mount": "mount",
 }
+ROUTES = Path("/proc/net/route")
 CNI_BIN_DIR = Path("/usr/lib/cni")
 
 
@@ -83,6 +86,27 @@ def choose_ports(settings: Settings) -> Settings:
         virt_handler_port=chosen["virt_handler_port"],
         kubelet_port=chosen["kubelet_port"],
     )
+
+
+def check_subnet(subnet: str, bridge: str) -> None:
+    """Raise PreflightError when `subnet` is none, or when another interface than our bridge routes a part of it."""
+    try:
+        wanted = ipaddress.IPv4Network(subnet)
+    except ValueError as error:
+        raise PreflightError(f"--pod-subnet {subnet}: {error}; give a network such as 10.42.0.0/24") from None
+    for line in ROUTES.read_text().splitlines()[1:]:
+        interface, destination, _, _, _, _, _, mask, *_ = line.split()
+        # The kernel prints the addresses' bytes as a number of this machine's byte order.
+        network = ipaddress.IPv4Network((_address(destination), str(_address(mask))))
+        if network.prefixlen and interface != bridge and network.overlaps(wanted):
+            raise PreflightError(
+                f"--pod-subnet {subnet} overlaps {network} of interface {interface}: choose another, "
+                "for example --pod-subnet 10.143.0.0/24"
+            )
+
+
+def _address(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))
 
 
 def check_node() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from kobune.base.errors import KobuneError
+from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import ApiError, Unavailable
@@ -30,7 +31,7 @@ from kobune.main.credentials import (
 from kobune.main.images import launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.node import bring_up_node
-from kobune.main.preflight import check_node, check_port, choose_ports
+from kobune.main.preflight import check_node, check_port, check_subnet, choose_ports
 from kobune.main.progress import Progress
 from kobune.main.settings import Settings, default_data_dir, parse_listen
 from kobune.main.supervisor import ComponentSpec, Supervisor, kill_left_components
@@ -102,6 +103,7 @@ def _check(settings: Settings) -> None:
         raise InstanceRunning(settings.data_dir, pid)
     if not settings.control_plane_only:
         check_node()
+        check_subnet(settings.pod_subnet, NodeInstance.of(settings.data_dir, settings.pod_subnet).network.bridge)
     check_port(settings.listen_host, settings.listen_port)
 
 
