@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from kobune.api.core import ConfigMap, Secret
+from kobune.base.errors import RetryableError
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import CONFIG_MAPS, SECRETS
 from kobune.kube.client.http import HttpClient
@@ -37,6 +38,13 @@ FRONT_PROXY_CONFIG_MAP: Final = "extension-apiserver-authentication"
 BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """An AdmissionReview carries an object of at most 3 MiB twice."""
 START_TIMEOUT_S: Final = 120.0
+
+
+class PortInUse(RetryableError):
+    """The address cannot be listened on; somebody else has it."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"virt-api cannot listen on {host}:{port}: {error.strerror or error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +112,16 @@ async def run(config: VirtApiConfig, *, ready: asyncio.Event | None = None) -> N
                 await trust.certificate_loaded.wait()
             await runner.setup()
             site = web.TCPSite(runner, config.listen_host, config.listen_port, ssl_context=trust.server.context)
-            await site.start()
+            try:
+                await site.start()
+            except OSError as error:
+                raise PortInUse(config.listen_host, config.listen_port, error) from error
             log.info("virt-api listens on %s", site.name)
             if ready is not None:
                 ready.set()
+    except ExceptionGroup as group_error:
+        # One cause is told as itself; its traceback alone says more than the group's.
+        raise group_error.exceptions[0] from None
     finally:
         await runner.cleanup()
         await handlers.close()
