@@ -50,7 +50,9 @@ async def control_plane(folder: Path) -> AsyncIterator[ControlPlane]:
             await install(client)
             api_config = VirtApiConfig("127.0.0.1", port, await _kubeconfig(server, client, folder, "virt-api"))
             controller_config = VirtControllerConfig(
-                "registry.example/launcher:1", await _kubeconfig(server, client, folder, "virt-controller")
+                "registry.example/launcher:1",
+                await _kubeconfig(server, client, folder, "virt-controller"),
+                identity="test",
             )
             ready = asyncio.Event(), asyncio.Event()
             tasks = [

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kobune.kube.client.config import load_config
 from kobune.kube.client.http import HttpClient
-from kobune.kube.runtime import ControllerProcess
+from kobune.kube.client.resource import Key
+from kobune.kube.runtime import ControllerProcess, LeaderElection
 from kobune.virt.controllers.installation.wire import wire as wire_installation
 from kobune.virt.controllers.pending.wire import wire as wire_pending
 from kobune.virt.controllers.pool.wire import wire as wire_pool
@@ -16,6 +18,8 @@ from kobune.virt.controllers.virtualmachineinstance.wire import wire as wire_ins
 
 __all__ = ["VirtControllerConfig", "run"]
 
+LEASE: Final = "kobune-virt-controller"
+
 
 @dataclass(frozen=True, slots=True)
 class VirtControllerConfig:
@@ -24,6 +28,9 @@ class VirtControllerConfig:
     launcher_image: str
     kubeconfig: Path | None = None
     image_pull_policy: str = "IfNotPresent"
+    identity: str = ""
+    """Names this replica in the election of a leader; empty where there is only one, which then works at once."""
+    namespace: str = "kobune"
 
 
 async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = None) -> None:
@@ -37,6 +44,10 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         wire_pool(process)
         wire_pending(process)
         wire_installation(process)
-        await process.run(ready=ready)
+        if config.identity:
+            lease = Key(config.namespace, LEASE)
+            await LeaderElection(client, lease, config.identity).run(lambda: process.run(ready=ready))
+        else:
+            await process.run(ready=ready)
     finally:
         await client.close()
