@@ -61,6 +61,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         kubeconfig=settings.component_kubeconfig("network"),
         table=instance.service_table,
         dns=DnsConfig(settings.dns_dir, instance.network.bridge, instance.network.gateway_address),
+        api_gateway=instance.network.gateway,
     )
     # A supervisor of an earlier version has not made it.
     has_network = network.kubeconfig.exists()

@@ -1,13 +1,16 @@
 """Keeps a node's Services and names as the API has them, until cancelled. Rules and names stay when it ends."""
 
 import asyncio
+import ipaddress
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kobune.api.core import EndpointSlice, Service
 from kobune.base.errors import KobuneError
+from kobune.embedded.network.apiproxy import ApiProxy
 from kobune.embedded.network.dns import ClusterDns, DnsConfig
 from kobune.embedded.network.names import hosts_file, srv_lines
 from kobune.embedded.network.services import Seen, service_table
@@ -26,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 SETTLE_S = 0.03
 """Changes come in groups: a Service, its slice, its pods."""
 VERIFY_S = 10.0
-RETRY_S = 0.5
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,42 @@ class NetworkConfig:
     kubeconfig: Path
     table: str = "kobune-services"
     dns: DnsConfig | None = None
+    api_gateway: str = ""
+    """The bridge's address; with it, pods reach an API server of the loopback address through that."""
 
 
 async def run(config: NetworkConfig, *, ready: asyncio.Event | None = None) -> None:
     """Run until cancelled; `ready` is set once the first rules are in place."""
-    client = HttpClient(load_config(config.kubeconfig), user_agent="kobune-network")
+    connection = load_config(config.kubeconfig)
+    client = HttpClient(connection, user_agent="kobune-network")
     runner = HostRunner()
+    proxy = _api_proxy(config, connection.server)
     try:
-        await run_with_client(config, client, NftCommand(runner), runner, ready=ready)
+        await run_with_client(config, client, NftCommand(runner), runner, ready=ready, proxy=proxy)
     finally:
+        if proxy is not None:
+            await proxy.close()
         await client.close()
 
 
+def _api_proxy(config: NetworkConfig, server: str) -> ApiProxy | None:
+    parts = urlsplit(server)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    return ApiProxy(config.api_gateway, port, host, port) if loopback and config.api_gateway else None
+
+
 async def run_with_client(
-    config: NetworkConfig, client: Client, nftables: Nftables, runner: Runner, *, ready: asyncio.Event | None = None
+    config: NetworkConfig,
+    client: Client,
+    nftables: Nftables,
+    runner: Runner,
+    *,
+    ready: asyncio.Event | None = None,
+    proxy: ApiProxy | None = None,
 ) -> None:
     """As `run`, with what the caller made."""
     services: Informer[Service] = Informer(client, SERVICES)
@@ -68,14 +93,14 @@ async def run_with_client(
         await services.wait_synced()
         await slices.wait_synced()
         while True:
-            delay_s = VERIFY_S
             try:
-                await _apply(config, services, slices, nftables, dns)
+                complete = await _apply(config, services, slices, nftables, dns, proxy)
                 if ready is not None:
                     ready.set()
             except KobuneError as error:
                 _LOG.warning("Services are not as they should be, trying again: %s", error)
-                delay_s = RETRY_S
+                complete = False
+            delay_s = VERIFY_S if complete else RETRY_S
             try:
                 async with asyncio.timeout(delay_s):
                     await changed.wait()
@@ -91,10 +116,36 @@ async def _apply(
     slices: Informer[EndpointSlice],
     nftables: Nftables,
     dns: ClusterDns | None,
-) -> None:
-    table = service_table(Seen(services.list(), slices.list(), config.table))
+    proxy: ApiProxy | None,
+) -> bool:
+    """One pass; False when something that the others do without has failed. Raises KobuneError."""
+    complete = True
+    if dns is not None:
+        # First, because it makes the bridge when no pod has.
+        complete = await _serve_names(config, services, slices, dns)
+    backend = None
+    if proxy is not None:
+        try:
+            await proxy.start()
+            backend = (proxy.host, proxy.port)
+        except OSError as error:
+            _LOG.warning("pods cannot reach the API, trying again: %s", error)
+            complete = False
+    table = service_table(Seen(services.list(), slices.list(), config.table, backend))
     if await nftables.digest(HOST, table.family, table.name) != table.digest:
         await nftables.replace(HOST, table)
-    if dns is not None and config.dns is not None:
-        domain = config.dns.domain
+    return complete
+
+
+async def _serve_names(
+    config: NetworkConfig, services: Informer[Service], slices: Informer[EndpointSlice], dns: ClusterDns
+) -> bool:
+    assert config.dns is not None
+    domain = config.dns.domain
+    try:
         await dns.update(hosts_file(services.list(), slices.list(), domain), srv_lines(services.list(), domain))
+    except KobuneError as error:
+        # Services work without names; both are tried again.
+        _LOG.warning("names are not served, trying again: %s", error)
+        return False
+    return True

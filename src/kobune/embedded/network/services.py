@@ -14,6 +14,7 @@ from kobune.host.nftables import Chain, Table
 __all__ = ["Seen", "service_table"]
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
+API_SERVICE = ("default", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Seen:
     services: Sequence[Service]
     slices: Sequence[EndpointSlice]
     table: str = "kobune-services"
+    api_backend: tuple[str, int] | None = None
+    """Where pods reach the API when its own endpoints are not for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ def _fronts(seen: Seen) -> list[_Front]:
         meta = service.metadata
         found = slices.get((meta.namespace, meta.name), [])
         for port in spec.ports:
+            backends = _backends(service, port, found)
+            if not backends and seen.api_backend is not None and (meta.namespace, meta.name) == API_SERVICE:
+                backends = (seen.api_backend,)
             fronts.append(
                 _Front(
                     chain=f"svc-{meta.uid[:23]}-{port.protocol.lower()}-{port.port}",
@@ -104,7 +110,7 @@ def _fronts(seen: Seen) -> list[_Front]:
                     port=port.port,
                     node_port=port.node_port,
                     sticky=spec.session_affinity == "ClientIP",
-                    backends=_backends(service, port, found),
+                    backends=backends,
                 )
             )
     return fronts

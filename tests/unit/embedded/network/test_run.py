@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kobune.embedded.network.apiproxy import ApiProxy
 from kobune.embedded.network.dns import ClusterDns, DnsConfig
 from kobune.embedded.network.run import NetworkConfig, run_with_client
 from kobune.host.netns import HOST
@@ -36,12 +37,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_rules_and_names_follow_the_services(world: World, tmp_path: Path) -> None:
-    await eventually(lambda: (tmp_path / "hosts").exists(), "the first names")
+    await eventually(lambda: world.nftables.writes == 1, "the first rules")
     first = await world.nftables.digest(HOST, "ip", "test")
     assert first
     spec = {"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}
     await world.api.create(SERVICES, {"metadata": {"name": "web"}, "spec": spec}, "default")
     await eventually(lambda: "web.default.svc" in (tmp_path / "hosts").read_text(), "the new name")
+    await eventually(lambda: world.nftables.writes == 2, "the new rules")
     assert await world.nftables.digest(HOST, "ip", "test") != first
     # Only names have changed: the server reads them again and goes on.
     assert len(world.runner.processes) == 1
@@ -68,3 +70,25 @@ async def test_settings_restart_the_server(tmp_path: Path) -> None:
     assert "srv-host=_a._tcp.b,b,1" in settings
     assert "interface=br0" in settings
     assert "local=/cluster.local/" in settings
+
+
+async def test_bytes_pass_both_ways_and_ends_are_passed_on() -> None:
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read()).upper())
+        writer.close()
+
+    target = await asyncio.start_server(shout, "127.0.0.1", 0)
+    port = target.sockets[0].getsockname()[1]
+    proxy = ApiProxy("127.0.0.1", 0, "127.0.0.1", port)
+    await proxy.start()
+    await proxy.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(b"x" * 300_000)
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 5) == b"X" * 300_000
+    writer.close()
+    target.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    await proxy.close()

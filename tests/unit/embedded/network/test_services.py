@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from kobune.api.core import EndpointSlice, Service
+from kobune.api.meta import ObjectMeta
 from kobune.embedded.network.names import hosts_file, srv_lines
 from kobune.embedded.network.services import Seen, service_table
 from kobune.host.nftables import Table
@@ -91,6 +92,17 @@ def test_the_order_of_objects_does_not_matter() -> None:
         for others in itertools.permutations(slices)
     }
     assert len(tables) == 1
+
+
+def test_the_api_is_reached_through_the_bridge_when_it_listens_on_loopback() -> None:
+    api = msgspec.structs.replace(
+        service("kubernetes", {"name": "https", "port": 443}),
+        metadata=ObjectMeta(name="kubernetes", namespace="default", uid="uid-api"),
+    )
+    seen = Seen([api, service("web", clusterIP="10.96.0.8")], [], api_backend=("10.42.0.1", 6443))
+    found = {chain.name: chain.rules for chain in service_table(seen).chains}
+    assert found["svc-uid-api-tcp-443"] == ("meta l4proto tcp dnat to 10.42.0.1:6443",)
+    assert CHAIN not in found
 
 
 def test_a_slice_without_anything_is_written_with_null() -> None:
