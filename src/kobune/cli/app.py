@@ -1,33 +1,49 @@
 """The `kobune` command: what it can do to virtual machines. main/ adds the commands that run the platform."""
 
-from importlib.metadata import version as package_version
+from typing import Final
 
 import click
 
-from kobune.cli import power
-from kobune.cli.console import console
-from kobune.cli.version import version
+from kobune.cli.lazy import LazyCommand
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "app"]
+
+# Name, where it is, and its line in the list of commands (a test keeps that equal to the command's own first line).
+COMMANDS: Final = (
+    ("addvolume", "kobune.cli.volumes:addvolume", "Plug a volume into a virtual machine."),
+    ("console", "kobune.cli.console:console", "Connect this terminal to the serial console of a guest."),
+    ("create", "kobune.cli.create.command:create", "Print a manifest: VirtualMachine, instancetype or preference."),
+    ("expose", "kobune.cli.expose:expose", "Create a Service that leads to a virtual machine."),
+    ("freeze", "kobune.cli.guest:freeze", "Freeze the file systems of a guest, for a consistent snapshot."),
+    ("fslist", "kobune.cli.guest:fslist", "Show the file systems that a guest has mounted."),
+    ("guestosinfo", "kobune.cli.guest:guestosinfo", "Show what the guest agent tells about the operating system."),
+    ("pause", "kobune.cli.power:pause", "Stop the vCPUs of a running guest; its memory stays."),
+    ("port-forward", "kobune.cli.portforward:port_forward", "Forward local ports to a guest."),
+    ("removevolume", "kobune.cli.volumes:removevolume", "Unplug a volume from a virtual machine."),
+    ("reset", "kobune.cli.power:reset", "Reset a guest as its reset button would; the pod stays."),
+    ("restart", "kobune.cli.power:restart", "Restart a virtual machine: a new pod, a new boot."),
+    ("scp", "kobune.cli.ssh:scp", "Copy files to or from a guest."),
+    ("soft-reboot", "kobune.cli.power:soft_reboot", "Ask a guest to reboot, by its agent or by ACPI."),
+    ("ssh", "kobune.cli.ssh:ssh", "Log in to a guest, or run a command in it."),
+    ("start", "kobune.cli.power:start", "Start a virtual machine."),
+    ("stop", "kobune.cli.power:stop", "Stop a virtual machine."),
+    ("unfreeze", "kobune.cli.guest:unfreeze", "Thaw the file systems of a guest."),
+    ("unpause", "kobune.cli.power:unpause", "Let a paused guest run again."),
+    ("userlist", "kobune.cli.guest:userlist", "Show who is logged in to a guest."),
+    ("version", "kobune.cli.version:version", "Show the versions of client and server."),
+    ("vnc", "kobune.cli.vnc:vnc", "Open the screen of a guest in a VNC viewer."),
+    ("why", "kobune.cli.why.command:why", "Say what state a virtual machine is in, and why."),
+)
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: kobune up; then kubectl apply -f a VirtualMachine, and kobune console NAME.",
 )
-@click.version_option(package_version("kobune"), "--version", message="kobune %(version)s")
+@click.version_option(package_name="kobune", message="kobune %(version)s")
 def app() -> None:
     """Run and manage virtual machines as Kubernetes resources."""
 
 
-for verb in (
-    console,
-    power.start,
-    power.stop,
-    power.restart,
-    power.pause,
-    power.unpause,
-    power.soft_reboot,
-    version,
-):
-    app.add_command(verb)
+for _name, _target, _summary in COMMANDS:
+    app.add_command(LazyCommand(_name, _target, _summary))

@@ -1,70 +1,85 @@
 """`kobune console`: the guest's serial console in this terminal."""
 
 import asyncio
+import json
 import sys
-from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 import aiohttp
 import click
 
-from kobune.cli.power import GROUP
+from kobune.base.errors import KobuneError
 from kobune.cli.session import Session, command
+from kobune.cli.sockets import chunks, connect_when_ready
+from kobune.cli.targets import kind_and_name, subresource
 from kobune.cli.terminal import raw_mode, read_chunks, write_all
-from kobune.kube.client.errors import Conflict, Invalid, NotFound, Unavailable
-from kobune.kube.client.http import HttpClient
+from kobune.cli.verb import verb
 
-__all__ = ["console"]
+if TYPE_CHECKING:
+    from kobune.kube.client.http import HttpClient
 
-ESCAPE = b"\x1d"  # Ctrl-]
+__all__ = ["console", "why_it_ended"]
+
+ESCAPE = b"\x1d"  # Ctrl-], and Ctrl-5 on most terminals
 NUDGE_S = 2.0
-PROTOCOL = "plain.kubevirt.io"
+REPLACED = aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
-@click.command(epilog="Examples: kobune console demo; kobune console demo --timeout 60")
-@click.argument("name")
+@verb(
+    "console",
+    ("Connect to demo; wait up to 5 minutes until it runs", "kobune console demo"),
+    ("Wait for an hour", "kobune console demo --timeout 60"),
+    ("In a script: show the boot until the login appears", "kobune console demo --until 'login:'"),
+)
+@click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
 @click.option("--timeout", default=5.0, show_default=True, help="Minutes to wait for the guest to run.")
 @click.option("--until", metavar="TEXT", help="Only show the console, and leave when the guest prints TEXT.")
 @command
-async def console(session: Session, name: str, timeout: float, until: str | None) -> int:
-    """Connect this terminal to the serial console of NAME; Ctrl-] leaves."""
+async def console(session: Session, target: tuple[str, ...], timeout: float, until: str | None) -> int:
+    """Connect this terminal to the serial console of a guest.
+
+    Ctrl-] or Ctrl-5 leaves. One client has the console at a time: a new one takes it over.
+    """
+    name = kind_and_name(target)
     async with session.open() as (client, namespace):
-        path = f"{GROUP}/namespaces/{namespace}/virtualmachineinstances/{name}/console"
-        socket = await _connect(client, path, name, timeout * 60)
+        path = subresource(namespace, "virtualmachineinstances", name, "console")
+        socket = await connect_when_ready(client, path, name, timeout * 60)
         try:
             if until is not None:
                 return await _show_until(socket, until.encode(), name, timeout * 60)
-            click.echo(f"Successfully connected to {name} console. Press Ctrl+] to leave it.", err=True)
-            return await _attach(socket)
+            click.echo(f"Successfully connected to {name} console. Press Ctrl+] or Ctrl+5 to exit console.", err=True)
+            broken = await _attach(socket)
+            if broken is None:
+                click.echo(f"\r\nLeft the console of {name}; the guest goes on.\r", err=True)
+                return 0
+            phase = await _phase(client, namespace, name)
+            click.echo(f"\r\n{why_it_ended(name, broken, socket.close_code, phase)}\r", err=True)
+            return 1 if broken else 0
         finally:
             await socket.close()
 
 
-async def _connect(client: HttpClient, path: str, name: str, timeout_s: float) -> aiohttp.ClientWebSocketResponse:
-    """Connect, waiting while there is no running guest yet; what is waited for is said once.
-
-    Raises the server's last answer when `timeout_s` is over.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    said = ""
-    while True:
-        try:
-            return await client.connect_websocket(path, protocols=(PROTOCOL,))
-        except (NotFound, Conflict, Invalid, Unavailable) as error:
-            if loop.time() >= deadline:
-                raise
-            if str(error) != said:
-                said = str(error)
-                click.echo(f"Waiting for {name}: {said}", err=True)
-            await asyncio.sleep(1.0)
+def why_it_ended(name: str, broken: str, close_code: int | None, phase: str) -> str:
+    """What to tell when the console ended by itself; `phase` is the instance's now, empty when it is gone. Pure."""
+    again = f"`kobune console {name}` connects again"
+    if close_code == REPLACED:
+        return f"Another client took the console of {name} over; {again} and takes it back."
+    if not phase or phase in ("Succeeded", "Failed"):
+        how = {"": "is gone", "Failed": "failed"}.get(phase, "has shut down")
+        return f"The guest of {name} {how}; `kobune why vm {name}` says more, {again} once it runs."
+    if broken:
+        return f"Connection lost: {broken}. The guest is {phase}; {again}."
+    return f"The console was closed though {name} is {phase}: another client took it, or the server restarts; {again}."
 
 
-async def _chunks(socket: aiohttp.ClientWebSocketResponse) -> AsyncGenerator[bytes, None]:
-    """What the guest says, as it comes; ends when the server closes."""
-    async for message in socket:
-        if message.type is aiohttp.WSMsgType.ERROR:
-            raise aiohttp.ClientError(str(message.data))
-        yield message.data if isinstance(message.data, bytes) else str(message.data).encode()
+async def _phase(client: "HttpClient", namespace: str, name: str) -> str:
+    """The instance's phase; empty when it is gone, Unknown when nobody answers."""
+    path = f"/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances/{name}"
+    try:
+        found = json.loads(await client.raw("GET", path, timeout_s=5.0))
+    except KobuneError as error:
+        return "" if getattr(error, "code", 0) == 404 else "Unknown"
+    return str((found.get("status") or {}).get("phase") or "Pending")
 
 
 async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name: str, timeout_s: float) -> int:
@@ -73,8 +88,8 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
     A silent guest gets an Enter now and then, because its prompt may be older than this connection.
     """
     seen = b""
-    chunks = _chunks(socket)
-    waiting = asyncio.ensure_future(anext(chunks))
+    said = chunks(socket)
+    waiting = asyncio.ensure_future(anext(said))
     try:
         async with asyncio.timeout(timeout_s):
             while text not in seen:
@@ -85,7 +100,7 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
                 chunk = waiting.result()
                 write_all(chunk)
                 seen = (seen + chunk)[-(len(text) + len(chunk)) :]
-                waiting = asyncio.ensure_future(anext(chunks))
+                waiting = asyncio.ensure_future(anext(said))
             return 0
     except TimeoutError:
         click.echo(f"\n{name} did not print {text.decode()!r} within {timeout_s:.0f} s", err=True)
@@ -97,29 +112,27 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
     return 1
 
 
-async def _attach(socket: aiohttp.ClientWebSocketResponse) -> int:
-    """Copy both ways until the guest, the server or the user ends it; 1 when the connection broke."""
+async def _attach(socket: aiohttp.ClientWebSocketResponse) -> str | None:
+    """Copy both ways until it ends: None when the user left, else what broke, empty when the server closed it."""
 
-    async def to_screen() -> int:
+    async def to_screen() -> str | None:
         try:
-            async for chunk in _chunks(socket):
+            async for chunk in chunks(socket):
                 write_all(chunk)
         except aiohttp.ClientError as error:
-            click.echo(f"\r\nConnection lost: {error}\r", err=True)
-            return 1
-        click.echo("\r\nThe console was closed by the server: the guest ended, or another client took it.\r", err=True)
-        return 0
+            return str(error) or type(error).__name__
+        return ""
 
-    async def from_keyboard(keys: "asyncio.Queue[bytes]") -> int:
+    async def from_keyboard(keys: "asyncio.Queue[bytes]") -> str | None:
         while chunk := await keys.get():
             before, escape, _ = chunk.partition(ESCAPE)
             if before:
                 await socket.send_bytes(before)
             if escape:
-                return 0
+                return None
         # Standard input ended, as in a pipe: keep showing what the guest says.
         await asyncio.Event().wait()
-        return 0
+        return None
 
     descriptor = sys.stdin.fileno()
     with raw_mode(descriptor):

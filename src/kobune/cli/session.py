@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
 from kobune.base.errors import KobuneError
-from kobune.kube.client.config import load_config
-from kobune.kube.client.http import HttpClient
+from kobune.cli.hints import explained
+
+if TYPE_CHECKING:
+    from kobune.kube.client.http import HttpClient
 
 __all__ = ["Session", "command", "global_options"]
 
@@ -34,14 +36,23 @@ class Session:
     namespace: str | None
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[HttpClient, str]]:
+    async def open(self) -> AsyncIterator[tuple["HttpClient", str]]:
         """A client, and the namespace that the command works in."""
+        # Here and not above: the HTTP library takes longer to import than everything else together.
+        from kobune.kube.client.config import load_config
+        from kobune.kube.client.http import HttpClient
+
         config = load_config(self._path(), context=self.context)
         client = HttpClient(config)
         try:
             yield client, self.namespace or config.namespace or "default"
         finally:
             await client.close()
+
+    def options(self) -> list[str]:
+        """The options that make another `kobune` use the same API and namespace."""
+        named = (("--kubeconfig", self.kubeconfig), ("--context", self.context), ("--namespace", self.namespace))
+        return [word for option, value in named if value for word in (option, value)]
 
     def _path(self) -> Path | None:
         """As kubectl finds it; after that the one that `kobune up` writes."""
@@ -79,7 +90,7 @@ def command(
         try:
             status = asyncio.run(_awaited(function(session, *args, **names)))
         except KobuneError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(explained(error)) from error
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         if status:

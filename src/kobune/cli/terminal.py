@@ -28,7 +28,7 @@ def raw_mode(descriptor: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def read_chunks(descriptor: int) -> AsyncIterator[asyncio.Queue[bytes]]:
+async def read_chunks(descriptor: int, size: int = CHUNK_BYTES) -> AsyncIterator[asyncio.Queue[bytes]]:
     """What is typed, as a bounded queue of chunks; an empty chunk is the end of input."""
     queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=64)
     loop = asyncio.get_running_loop()
@@ -36,7 +36,7 @@ async def read_chunks(descriptor: int) -> AsyncIterator[asyncio.Queue[bytes]]:
     async def pump() -> None:
         while True:
             # A thread, because epoll refuses regular files and standard input may be one.
-            chunk = await loop.run_in_executor(None, _read_if_ready, descriptor)
+            chunk = await loop.run_in_executor(None, _read_if_ready, descriptor, size)
             if chunk is not None:
                 await queue.put(chunk)
                 if not chunk:
@@ -49,12 +49,12 @@ async def read_chunks(descriptor: int) -> AsyncIterator[asyncio.Queue[bytes]]:
         task.cancel()
 
 
-def _read_if_ready(descriptor: int) -> bytes | None:
+def _read_if_ready(descriptor: int, size: int) -> bytes | None:
     """Wait at most 0.2 s, so that the thread never outlives the program by more than that."""
     import select
 
     ready, _, _ = select.select([descriptor], [], [], 0.2)
-    return os.read(descriptor, CHUNK_BYTES) if ready else None
+    return os.read(descriptor, size) if ready else None
 
 
 def write_all(data: bytes) -> None:

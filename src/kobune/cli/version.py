@@ -1,21 +1,23 @@
 """`kobune version`: of the client and of what it speaks to."""
 
 import json
-from importlib.metadata import version as package_version
 
 import click
 
-from kobune.cli.power import GROUP
 from kobune.cli.session import Session, command
+from kobune.cli.targets import GROUP
+from kobune.cli.verb import verb
 
 __all__ = ["version"]
 
 
-@click.command(epilog="Examples: kobune version; kobune version --client")
+@verb("version", ("Of client and server", "kobune version"), ("Without a server", "kobune version --client"))
 @click.option("--client", "client_only", is_flag=True, help="Only the client's version; no server is asked.")
 @command
 async def version(session: Session, client_only: bool) -> None:
     """Show the versions of client and server."""
+    from importlib.metadata import version as package_version
+
     click.echo(f"Client Version: {package_version('kobune')}")
     if client_only:
         return

@@ -6,24 +6,24 @@ import click
 
 from kobune.base.errors import KobuneError
 from kobune.cli.app import app
-from kobune.main.lazy import LazyCommand
+from kobune.cli.lazy import LazyCommand
 
 __all__ = ["main"]
 
-# Each is imported when it is called: `kobune console` must not load a Kubernetes.
-_COMMANDS = {
-    "up": "kobune.main.up:up",
-    "down": "kobune.main.down:down",
-    "status": "kobune.main.status:status",
-    "kubeconfig": "kobune.main.status:kubeconfig",
-    "component": "kobune.main.components:component",
-}
+# Each is imported when it is called: `kobune console` must not load a Kubernetes. The last one is not for people.
+_COMMANDS = (
+    ("up", "kobune.main.up:up", "Run Kubernetes and the virtualization components on this machine."),
+    ("down", "kobune.main.down:down", "Stop an instance and everything that it runs; its data stays."),
+    ("status", "kobune.main.status:status", "Show what runs of an instance and whether it is well."),
+    ("kubeconfig", "kobune.main.status:kubeconfig", "Print the administrator's kubeconfig of an instance."),
+    ("component", "kobune.main.components:component", ""),
+)
 
 
 def main() -> None:
     """Entry point; expected errors become one line and exit status 1."""
-    for name, target in _COMMANDS.items():
-        app.add_command(LazyCommand(name, target))
+    for name, target, summary in _COMMANDS:
+        app.add_command(LazyCommand(name, target, summary))
     try:
         app.main(prog_name="kobune", standalone_mode=False)
     except click.exceptions.Abort:

@@ -11,7 +11,7 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from kobune.cli.app import app
-from kobune.cli.power import kind_and_name
+from kobune.cli.targets import kind_and_name
 
 
 @pytest.mark.parametrize(("words", "name"), [(("demo",), "demo"), (("vmi", "demo"), "demo"), (("VM/demo",), "demo")])

@@ -1,0 +1,1 @@
+"""`kobune create`: manifests from a few flags. Nothing is sent anywhere."""

@@ -1,0 +1,205 @@
+"""`kobune create vm|instancetype|preference`: prints YAML for kubectl.
+
+Owns: flags, reading files that flags name, printing. Must not: speak to a server.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from kobune.cli.create.machine import MachineRequest, machine_manifest
+from kobune.cli.create.sizes import instancetype_manifest, preference_manifest
+from kobune.cli.verb import CONTEXT, examples, verb
+
+__all__ = ["create"]
+
+RUN_STRATEGIES = ("Always", "Halted", "Manual", "RerunOnFailure", "Once", "WaitAsReceiver")
+
+
+@click.group(
+    "create",
+    context_settings=CONTEXT,
+    epilog=examples(("Make a machine and start it", "kobune create vm --name demo | kubectl apply -f -")),
+)
+def create() -> None:
+    """Print a manifest: VirtualMachine, instancetype or preference."""
+
+
+def _print(manifest: dict[str, Any]) -> None:
+    click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
+
+
+def _name(given: str, word: str) -> str:
+    return given or f"{word}-{secrets.token_hex(3)}"
+
+
+def _text_of(option: str, value: str) -> str:
+    """`@FILE` is the file's content, anything else is meant as it is."""
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{option}: cannot read {value[1:]}: {error}") from error
+
+
+@verb(
+    "vm",
+    (
+        "From a container disk, with a login",
+        "kobune create vm --name demo --memory 128Mi --volume-containerdisk src:kobune/demo --user kobune "
+        '--ssh-key "$(cat ~/.ssh/id_ed25519.pub)" | kubectl apply -f -',
+    ),
+    (
+        "Sized by name, with a disk of its own that is filled over HTTP",
+        "kobune create vm --instancetype u1.medium --preference fedora "
+        "--volume-import type:http,url:https://example.com/disk.qcow2,size:10Gi",
+    ),
+    ("With a whole cloud-config", "kobune create vm --name demo --cloud-init-user-data @user-data.yaml"),
+)
+@click.option("--name", default="", help="Name of the VM; default: a random one.")
+@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest.")
+@click.option(
+    "--run-strategy",
+    type=click.Choice(RUN_STRATEGIES, case_sensitive=False),
+    default="Always",
+    show_default=True,
+    help="When it runs.",
+)
+@click.option(
+    "--termination-grace-period",
+    type=click.IntRange(min=0),
+    default=180,
+    show_default=True,
+    help="Seconds that the guest has to shut down.",
+)
+@click.option("--memory", default="", help="Memory of the guest; default: 512Mi without an instancetype.")
+@click.option("--instancetype", default="", metavar="[KIND/]NAME", help="Instancetype; default kind: the cluster's.")
+@click.option(
+    "--infer-instancetype/--no-infer-instancetype", default=None, help="Take it from the boot volume's labels."
+)
+@click.option("--infer-instancetype-from", default="", metavar="VOLUME", help="Take it from this volume's labels.")
+@click.option("--preference", default="", metavar="[KIND/]NAME", help="Preference; default kind: the cluster's.")
+@click.option("--infer-preference/--no-infer-preference", default=None, help="Take it from the boot volume's labels.")
+@click.option("--infer-preference-from", default="", metavar="VOLUME", help="Take it from this volume's labels.")
+@click.option(
+    "--volume-containerdisk", multiple=True, metavar="FIELDS", help="src:IMAGE[,name:NAME][,bootorder:N]; repeatable."
+)
+@click.option(
+    "--volume-import",
+    multiple=True,
+    metavar="FIELDS",
+    help="type:blank|http|s3|gcs|registry|imageio|vddk|pvc|snapshot|ds[,url:URL][,src:NAMESPACE/NAME][,size:SIZE]"
+    "[,name:NAME][,bootorder:N][,storageclass:NAME][,secretref:NAME]; repeatable.",
+)
+@click.option("--volume-pvc", multiple=True, metavar="FIELDS", help="src:NAME[,name:NAME][,bootorder:N]; repeatable.")
+@click.option("--volume-sysprep", default="", metavar="FIELDS", help="src:NAME[,type:configMap|secret].")
+@click.option(
+    "--cloud-init",
+    type=click.Choice(["noCloud", "configDrive", "none"], case_sensitive=False),
+    default="noCloud",
+    show_default=True,
+    help="How the guest gets user data.",
+)
+@click.option("--cloud-init-user-data", default="", metavar="DATA", help="Base64, text beginning with #, or @FILE.")
+@click.option("--cloud-init-network-data", default="", metavar="DATA", help="Base64, YAML text, or @FILE.")
+@click.option("--user", default="", help="User that cloud-init sets up.")
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False), help="File with that user's password.")
+@click.option("--ssh-key", multiple=True, metavar="KEY", help="Public key that may log in; repeatable.")
+def vm(**options: Any) -> None:
+    """Print the manifest of a VirtualMachine."""
+    request = MachineRequest(
+        name=_name(options["name"], "vm"),
+        namespace=options["namespace"],
+        run_strategy=options["run_strategy"],
+        grace_period_s=options["termination_grace_period"],
+        memory=options["memory"],
+        instancetype=options["instancetype"],
+        infer_instancetype=options["infer_instancetype"],
+        infer_instancetype_from=options["infer_instancetype_from"],
+        preference=options["preference"],
+        infer_preference=options["infer_preference"],
+        infer_preference_from=options["infer_preference_from"],
+        container_disks=options["volume_containerdisk"],
+        claims=options["volume_pvc"],
+        imports=options["volume_import"],
+        sysprep=options["volume_sysprep"],
+        cloud_init=options["cloud_init"],
+        user_data=_text_of("--cloud-init-user-data", options["cloud_init_user_data"]),
+        network_data=_text_of("--cloud-init-network-data", options["cloud_init_network_data"]),
+        user=options["user"],
+        password=_text_of("--password-file", f"@{options['password_file']}").strip()
+        if options["password_file"]
+        else "",
+        ssh_keys=options["ssh_key"],
+    )
+    _print(machine_manifest(request))
+
+
+@verb(
+    "instancetype",
+    ("Two vCPUs and 4 GiB, for the whole cluster", "kobune create instancetype --name small --cpu 2 --memory 4Gi"),
+    ("For one namespace", "kobune create instancetype --namespaced --name small --cpu 2 --memory 4Gi"),
+)
+@click.option("--name", default="", help="Name; default: a random one.")
+@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest, with --namespaced.")
+@click.option("--cpu", type=int, required=True, help="Number of vCPUs.")
+@click.option("--memory", required=True, help="Memory of the guest, such as 4Gi.")
+@click.option("--namespaced", is_flag=True, help="A VirtualMachineInstancetype instead of the cluster's kind.")
+@click.option("--gpu", multiple=True, metavar="FIELDS", help="name:NAME,devicename:RESOURCE; repeatable.")
+@click.option("--hostdevice", multiple=True, metavar="FIELDS", help="name:NAME,devicename:RESOURCE; repeatable.")
+@click.option(
+    "--iothreadspolicy", type=click.Choice(["auto", "shared", "supplementalPool"]), help="Threads of the disks."
+)
+def instancetype(**options: Any) -> None:
+    """Print the manifest of an instancetype."""
+    _print(
+        instancetype_manifest(
+            _name(options["name"], "instancetype"),
+            options["cpu"],
+            options["memory"],
+            namespaced=options["namespaced"],
+            gpus=options["gpu"],
+            host_devices=options["hostdevice"],
+            io_threads_policy=options["iothreadspolicy"] or "",
+            namespace=options["namespace"],
+        )
+    )
+
+
+@verb(
+    "preference",
+    (
+        "Spread vCPUs over cores and use a storage class",
+        "kobune create preference --name fast --cpu-topology cores --volume-storage-class local",
+    ),
+)
+@click.option("--name", default="", help="Name; default: a random one.")
+@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest, with --namespaced.")
+@click.option("--namespaced", is_flag=True, help="A VirtualMachinePreference instead of the cluster's kind.")
+@click.option("--volume-storage-class", default="", help="Storage class of volumes that name none.")
+@click.option("--machine-type", default="", help="Machine type, such as q35.")
+@click.option(
+    "--cpu-topology",
+    type=click.Choice(["sockets", "cores", "threads", "spread", "any"]),
+    help="Where the vCPUs of an instancetype go.",
+)
+def preference(**options: Any) -> None:
+    """Print the manifest of a preference."""
+    _print(
+        preference_manifest(
+            _name(options["name"], "preference"),
+            namespaced=options["namespaced"],
+            storage_class=options["volume_storage_class"],
+            machine_type=options["machine_type"],
+            cpu_topology=options["cpu_topology"] or "",
+            namespace=options["namespace"],
+        )
+    )
+
+
+for _command in (vm, instancetype, preference):
+    create.add_command(_command)

@@ -1,0 +1,147 @@
+"""The manifest of a VirtualMachine from the flags of `create vm`. Pure: files are read by the caller."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import yaml
+
+from kobune.cli.create.disks import Disks, add_claim, add_container_disk, add_import, add_sysprep
+
+__all__ = ["MachineRequest", "machine_manifest"]
+
+Document = dict[str, Any]
+
+_MATCHER_KINDS = {
+    "instancetype": ("VirtualMachineInstancetype", "VirtualMachineClusterInstancetype"),
+    "preference": ("VirtualMachinePreference", "VirtualMachineClusterPreference"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRequest:
+    """What was asked for; an empty field was not. `memory` is a quantity; `grace_period_s` is the guest's to shut
+    down."""
+
+    name: str
+    run_strategy: str = "Always"
+    grace_period_s: int = 180
+    memory: str = ""
+    instancetype: str = ""
+    infer_instancetype: bool | None = None
+    infer_instancetype_from: str = ""
+    preference: str = ""
+    infer_preference: bool | None = None
+    infer_preference_from: str = ""
+    container_disks: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    sysprep: str = ""
+    cloud_init: str = "noCloud"
+    user_data: str = ""
+    network_data: str = ""
+    user: str = ""
+    password: str = ""
+    ssh_keys: tuple[str, ...] = ()
+    namespace: str = ""
+
+
+def machine_manifest(request: MachineRequest) -> Document:
+    """The VirtualMachine. Raises UsageError for flags that contradict each other."""
+    if request.instancetype and request.memory:
+        raise click.UsageError("--memory and --instancetype exclude each other: the instancetype says how much memory")
+    disks = Disks(request.name)
+    for text in request.container_disks:
+        add_container_disk(disks, text)
+    for text in request.imports:
+        add_import(disks, text)
+    for text in request.claims:
+        add_claim(disks, text)
+    if request.sysprep:
+        add_sysprep(disks, request.sysprep)
+    _cloud_init(disks, request)
+    spec: Document = {"runStrategy": request.run_strategy}
+    instancetype = _matcher("instancetype", request.instancetype, request.infer_instancetype_from)
+    preference = _matcher("preference", request.preference, request.infer_preference_from)
+    # Of a volume with a system on it both are guessed; guessing wrong is no failure unless it was asked for.
+    if instancetype is None and not request.memory and request.infer_instancetype is not False:
+        instancetype = _inferred("instancetype", disks, asked=request.infer_instancetype is True)
+    if preference is None and request.infer_preference is not False:
+        preference = _inferred("preference", disks, asked=request.infer_preference is True)
+    if instancetype is not None:
+        spec["instancetype"] = instancetype
+    if preference is not None:
+        spec["preference"] = preference
+    if disks.templates:
+        spec["dataVolumeTemplates"] = disks.templates
+    domain: Document = {"devices": {"disks": disks.disks} if disks.disks else {}, "resources": {}}
+    sized_by_name = instancetype is not None and "inferFromVolumeFailurePolicy" not in instancetype
+    if not sized_by_name:
+        # An ignored inference leaves the machine to this.
+        domain["memory"] = {"guest": request.memory or "512Mi"}
+    template: Document = {"domain": domain, "terminationGracePeriodSeconds": request.grace_period_s}
+    if disks.volumes:
+        template["volumes"] = disks.volumes
+    spec["template"] = {"metadata": {}, "spec": template}
+    metadata = {"name": request.name, **({"namespace": request.namespace} if request.namespace else {})}
+    return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata, "spec": spec}
+
+
+def _matcher(what: str, text: str, volume: str) -> Document | None:
+    """`NAME` or `KIND/NAME`; a bare name is one of the cluster's."""
+    if text and volume:
+        raise click.UsageError(f"--{what} and --infer-{what}-from exclude each other")
+    if volume:
+        return {"inferFromVolume": volume}
+    if not text:
+        return None
+    kind, slash, name = text.rpartition("/")
+    if not slash:
+        return {"name": name}
+    for full in _MATCHER_KINDS[what]:
+        if kind.lower() == full.lower():
+            return {"kind": full, "name": name}
+    raise click.UsageError(f"--{what} {text!r}: the kind is {' or '.join(_MATCHER_KINDS[what])}")
+
+
+def _inferred(what: str, disks: Disks, *, asked: bool) -> Document | None:
+    volume = disks.bootable
+    if not volume:
+        if asked:
+            raise click.UsageError(f"--infer-{what} needs a volume to infer from: add --volume-import or --volume-pvc")
+        return None
+    return {"inferFromVolume": volume, **({} if asked else {"inferFromVolumeFailurePolicy": "Ignore"})}
+
+
+def _cloud_init(disks: Disks, request: MachineRequest) -> None:
+    login = bool(request.user or request.password or request.ssh_keys)
+    if request.cloud_init.lower() == "none" or not (login or request.user_data or request.network_data):
+        if login or request.user_data or request.network_data:
+            raise click.UsageError("--cloud-init none leaves no place for user data, users and keys: leave one out")
+        return
+    if login and request.user_data:
+        raise click.UsageError(
+            "--cloud-init-user-data excludes --user, --password-file and --ssh-key: put them into it"
+        )
+    source: Document = {}
+    if request.user_data:
+        # Base64 as virtctl wants it, or the text itself.
+        source["userData" if request.user_data.startswith("#") else "userDataBase64"] = request.user_data
+    elif login:
+        source["userData"] = _cloud_config(request)
+    if request.network_data:
+        readable = any(sign in request.network_data for sign in (":", "\n"))
+        source["networkData" if readable else "networkDataBase64"] = request.network_data
+    kind = {"nocloud": "cloudInitNoCloud", "configdrive": "cloudInitConfigDrive"}[request.cloud_init.lower()]
+    disks.add("--cloud-init", "cloudinitdisk", {kind: source}, None)
+
+
+def _cloud_config(request: MachineRequest) -> str:
+    config: Document = {}
+    if request.user:
+        config["user"] = request.user
+    if request.password:
+        config |= {"password": request.password, "chpasswd": {"expire": False}}
+    if request.ssh_keys:
+        config["ssh_authorized_keys"] = list(request.ssh_keys)
+    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)

@@ -1,0 +1,139 @@
+"""`kobune port-forward`: local TCP ports, or standard input and output, joined with a port of a guest."""
+
+import asyncio
+import contextlib
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+import click
+
+from kobune.base.errors import KobuneError
+from kobune.cli.hints import explained
+from kobune.cli.session import Session, command
+from kobune.cli.sockets import CHUNK_BYTES, PROTOCOL, join_stream
+from kobune.cli.targets import Target, parse_target, subresource
+from kobune.cli.terminal import read_chunks, write_all
+from kobune.cli.verb import verb
+
+if TYPE_CHECKING:
+    from kobune.kube.client.http import HttpClient
+
+__all__ = ["PortPair", "parse_ports", "port_forward"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortPair:
+    """A local port (0: any free one) and the guest's."""
+
+    local: int
+    remote: int
+
+
+def parse_ports(text: str) -> PortPair:
+    """`[tcp/]LOCAL[:GUEST]`. Raises UsageError."""
+    if text.startswith("udp/"):
+        raise click.UsageError("udp is not forwarded: inside the cluster a Service reaches it (kobune expose)")
+    match = re.fullmatch(r"(?:tcp/)?(\d{1,5})(?::(\d{1,5}))?", text)
+    if match is None:
+        raise click.UsageError(f"{text!r} is no port: write PORT or LOCAL:GUEST, such as 8080:80")
+    local, remote = int(match[1]), int(match[2] or match[1])
+    if local > 65535 or not 0 < remote < 65536:
+        raise click.UsageError(f"{text!r}: ports are 1 to 65535")
+    return PortPair(local, remote)
+
+
+@verb(
+    "port-forward",
+    ("Local port 8080 to port 80 of demo", "kobune port-forward vm/demo 8080:80"),
+    ("The same port on both sides, open to the network", "kobune port-forward --address 0.0.0.0 vm/demo 8080"),
+    ("As ssh's ProxyCommand", "ssh -o 'ProxyCommand=kobune port-forward --stdio=true vm/demo 22' kobune@demo"),
+)
+@click.argument("target", metavar="[vm|vmi]/NAME[/NAMESPACE]")
+@click.argument("ports", nargs=-1, required=True, metavar="[LOCAL:]GUEST...")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")
+@click.option("--stdio", is_flag=True, help="Join standard input and output with one port instead of listening.")
+@command
+async def port_forward(session: Session, target: str, ports: tuple[str, ...], address: str, stdio: bool) -> None:
+    """Forward local ports to a guest.
+
+    Runs until Ctrl-C. The guest must serve the port on its pod network; its firewall counts.
+    """
+    where, pairs = parse_target(target), [parse_ports(text) for text in ports]
+    if stdio and len(pairs) != 1:
+        raise click.UsageError("--stdio takes one port")
+    async with session.open() as (client, namespace):
+        forward = _Forward(client, where, where.namespace or namespace)
+        if stdio:
+            await forward.standard_streams(pairs[0].remote)
+        else:
+            await forward.listen(address, pairs)
+
+
+class _Forward:
+    def __init__(self, client: "HttpClient", target: Target, namespace: str) -> None:
+        self._client = client
+        self._target = target
+        self._namespace = namespace
+
+    async def connect(self, port: int) -> aiohttp.ClientWebSocketResponse:
+        path = subresource(self._namespace, self._target.plural, self._target.name, f"portforward/{port}/tcp")
+        return await self._client.connect_websocket(path, protocols=(PROTOCOL,))
+
+    async def standard_streams(self, port: int) -> None:
+        socket = await self.connect(port)
+        loop = asyncio.get_running_loop()
+
+        async def write(chunk: bytes) -> None:
+            # In a thread: standard output may be a pipe that nobody empties, or a file that epoll refuses.
+            await loop.run_in_executor(None, write_all, chunk)
+
+        async with read_chunks(sys.stdin.fileno(), CHUNK_BYTES) as keys:
+            await join_stream(socket, keys.get, write)
+
+    async def listen(self, address: str, pairs: list[PortPair]) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for pair in pairs:
+                server = await self._serve(address, pair)
+                stack.push_async_callback(_close, server)
+                host, local = server.sockets[0].getsockname()[:2]
+                click.echo(f"forwarding tcp {host}:{local} to {pair.remote}")
+            await asyncio.Event().wait()
+
+    async def _serve(self, address: str, pair: PortPair) -> asyncio.Server:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            click.echo(f"opening new tcp tunnel to {pair.remote}", err=True)
+            try:
+                await self._tunnel(reader, writer, pair.remote)
+            except KobuneError as error:
+                click.echo(f"error opening tcp tunnel to {pair.remote}: {explained(error)}", err=True)
+            except (aiohttp.ClientError, OSError) as error:
+                click.echo(f"tcp tunnel to {pair.remote} broke: {error}", err=True)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+
+        try:
+            return await asyncio.start_server(serve, address, pair.local, limit=CHUNK_BYTES)
+        except OSError as error:
+            raise click.ClickException(
+                f"cannot listen on {address}:{pair.local}: {error.strerror or error}; "
+                f"choose another local port, such as {pair.local + 1 if pair.local < 65535 else 8080}:{pair.remote}"
+            ) from error
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+        async def read() -> bytes:
+            return await reader.read(CHUNK_BYTES)
+
+        async def write(chunk: bytes) -> None:
+            writer.write(chunk)
+            await writer.drain()
+
+        await join_stream(await self.connect(port), read, write)
+
+
+async def _close(server: asyncio.Server) -> None:
+    server.close()

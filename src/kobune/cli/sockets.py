@@ -1,0 +1,93 @@
+"""Websockets to a guest: waiting for them, and copying bytes between them and local streams."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import aiohttp
+import click
+
+from kobune.kube.client.errors import Conflict, Invalid, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from kobune.kube.client.http import HttpClient
+
+__all__ = ["CHUNK_BYTES", "PROTOCOL", "chunks", "connect_when_ready", "join_stream"]
+
+PROTOCOL = "plain.kubevirt.io"
+CHUNK_BYTES = 64 * 1024
+
+
+async def connect_when_ready(
+    client: "HttpClient", path: str, name: str, timeout_s: float
+) -> aiohttp.ClientWebSocketResponse:
+    """Connect, waiting while there is no running guest yet; what is waited for is said whenever it changes.
+
+    Raises the server's last answer when `timeout_s` is over.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    said = ""
+    while True:
+        try:
+            return await client.connect_websocket(path, protocols=(PROTOCOL,))
+        except (NotFound, Conflict, Invalid, Unavailable) as error:
+            if loop.time() >= deadline:
+                raise
+            if str(error) != said:
+                said = str(error)
+                left_s = deadline - loop.time()
+                click.echo(f"Waiting for {name} (at most {_span(left_s)} more): {said}", err=True)
+            await asyncio.sleep(min(1.0, max(0.05, deadline - loop.time())))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+async def chunks(socket: aiohttp.ClientWebSocketResponse) -> AsyncGenerator[bytes, None]:
+    """What the guest says, as it comes; ends when the server closes. Raises aiohttp.ClientError when it breaks."""
+    async for message in socket:
+        if message.type is aiohttp.WSMsgType.ERROR:
+            raise aiohttp.ClientError(str(message.data))
+        yield message.data if isinstance(message.data, bytes) else str(message.data).encode()
+
+
+async def join_stream(
+    socket: aiohttp.ClientWebSocketResponse,
+    read: Callable[[], Awaitable[bytes]],
+    write: Callable[[bytes], Awaitable[None]],
+    *,
+    linger_s: float = 5.0,
+) -> None:
+    """Copy both ways until the guest's side ends; closes the socket.
+
+    When the local side ends first, the guest's last words are awaited: a websocket has no half-close, so what the
+    guest says for `linger_s` without a pause is all that can come.
+    """
+    heard = asyncio.Event()
+
+    async def up() -> None:
+        while chunk := await read():
+            await socket.send_bytes(chunk)
+
+    async def down() -> None:
+        async for chunk in chunks(socket):
+            heard.set()
+            await write(chunk)
+
+    sending, receiving = asyncio.create_task(up()), asyncio.create_task(down())
+    try:
+        await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+        while not receiving.done() and not sending.cancelled() and sending.exception() is None:
+            heard.clear()
+            await asyncio.wait((receiving,), timeout=linger_s)
+            if not heard.is_set():
+                break
+    finally:
+        for task in (sending, receiving):
+            task.cancel()
+        await asyncio.gather(sending, receiving, return_exceptions=True)
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            await socket.close()

@@ -1,0 +1,154 @@
+"""`kobune vnc`: a guest's screen through a TCP port of this machine, for any VNC viewer.
+
+Owns: the port, and starting a viewer that is installed. Must not: speak RFB.
+"""
+
+import asyncio
+import contextlib
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import aiohttp
+import click
+
+from kobune.cli.session import Session, command
+from kobune.cli.sockets import CHUNK_BYTES, connect_when_ready, join_stream
+from kobune.cli.targets import kind_and_name, subresource
+from kobune.cli.verb import verb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["VIEWERS", "viewer_command", "vnc"]
+
+LISTEN_TIMEOUT_S = 60.0
+
+# The arguments with which each viewer takes host and port.
+VIEWERS: "Mapping[str, tuple[str, ...]]" = {
+    "remote-viewer": ("vnc://{host}:{port}",),
+    "vncviewer": ("{host}::{port}",),
+    "xtigervncviewer": ("{host}::{port}",),
+    "xvnc4viewer": ("{host}::{port}",),
+}
+
+
+def viewer_command(installed: "Mapping[str, str]", host: str, port: int, vnc_path: str = "") -> list[str] | None:
+    """The command line of the first viewer in `installed` (name to path), or of `vnc_path`; None without one. Pure."""
+    if vnc_path:
+        name = next((name for name in VIEWERS if vnc_path.endswith(name)), "vncviewer")
+        return [vnc_path, *(part.format(host=host, port=port) for part in VIEWERS[name])]
+    for name, arguments in VIEWERS.items():
+        if name in installed:
+            return [installed[name], *(part.format(host=host, port=port) for part in arguments)]
+    return None
+
+
+@verb(
+    "vnc",
+    ("Open demo's screen", "kobune vnc demo"),
+    ("Only the port, for a viewer of your own; prints it as JSON", "kobune vnc demo --proxy-only --port 5900"),
+)
+@click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Local port; 0: a free one.")
+@click.option("--proxy-only", is_flag=True, help="Start no viewer: print the port and wait for one.")
+@click.option("--vnc-path", default="", metavar="PATH", help="The viewer's program; default: one that is installed.")
+@click.option("--timeout", default=0.0, show_default=True, help="Minutes to wait for the guest to run.")
+@command
+async def vnc(
+    session: Session,
+    target: tuple[str, ...],
+    address: str,
+    port: int,
+    proxy_only: bool,
+    vnc_path: str,
+    timeout: float,
+) -> int:
+    """Open the screen of a guest in a VNC viewer.
+
+    The screen is served on a local port to one viewer; the command ends with it.
+    """
+    name = kind_and_name(target)
+    async with session.open() as (client, namespace):
+        path = subresource(namespace, "virtualmachineinstances", name, "vnc")
+        # First the guest: an error there is told before any viewer opens.
+        socket = await connect_when_ready(client, path, name, timeout * 60)
+        try:
+            return await _serve(socket, name, address, port, proxy_only, vnc_path)
+        finally:
+            await socket.close()
+
+
+async def _serve(
+    socket: aiohttp.ClientWebSocketResponse, name: str, address: str, port: int, proxy_only: bool, vnc_path: str
+) -> int:
+    taken: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if taken.done():
+            writer.close()
+        else:
+            taken.set_result((reader, writer))
+
+    try:
+        server = await asyncio.start_server(accept, address, port, limit=CHUNK_BYTES)
+    except OSError as error:
+        message = f"cannot listen on {address}:{port}: {error.strerror or error}; without --port a free one is taken"
+        raise click.ClickException(message) from error
+    host, local = server.sockets[0].getsockname()[:2]
+    viewer: asyncio.subprocess.Process | None = None
+    try:
+        if proxy_only:
+            click.echo(json.dumps({"port": local}))
+        else:
+            viewer = await _start_viewer(host, local, vnc_path)
+        click.echo(f"Screen of {name} on {host}:{local}; waiting {LISTEN_TIMEOUT_S:.0f} s for a viewer", err=True)
+        try:
+            reader, writer = await asyncio.wait_for(taken, LISTEN_TIMEOUT_S)
+        except TimeoutError:
+            raise click.ClickException(
+                f"no viewer connected to {host}:{local} within {LISTEN_TIMEOUT_S:.0f} s"
+            ) from None
+        server.close()
+        await _copy(socket, reader, writer)
+        return await viewer.wait() if viewer is not None else 0
+    finally:
+        server.close()
+        if viewer is not None and viewer.returncode is None:
+            viewer.terminate()
+            await viewer.wait()
+
+
+async def _start_viewer(host: str, port: int, vnc_path: str) -> asyncio.subprocess.Process:
+    installed = {name: path for name in VIEWERS if (path := shutil.which(name))}
+    words = viewer_command(installed, host, port, vnc_path)
+    if words is None:
+        raise click.ClickException(
+            "no VNC viewer is installed here: install virt-viewer or tigervnc-viewer, or use --proxy-only with yours"
+        )
+    try:
+        return await asyncio.create_subprocess_exec(*words)
+    except OSError as error:
+        raise click.ClickException(f"cannot start {words[0]}: {error.strerror or error}") from error
+
+
+async def _copy(
+    socket: aiohttp.ClientWebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    async def read() -> bytes:
+        return await reader.read(CHUNK_BYTES)
+
+    async def write(chunk: bytes) -> None:
+        writer.write(chunk)
+        await writer.drain()
+
+    try:
+        # Nothing to linger for: a viewer that has closed wants no more pictures.
+        await join_stream(socket, read, write, linger_s=0.0)
+    except (aiohttp.ClientError, OSError) as error:
+        click.echo(f"The connection to the screen broke: {error}", err=True)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -1,0 +1,348 @@
+"""From what is seen of a machine to what a person has to know. Pure: `explain(seen)`, the first rule that fits counts.
+
+Source of states and reasons: KubeVirt's printable status and conditions.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.base.clock import parse_time
+from kobune.cli.why.pod import launcher_trouble
+from kobune.cli.why.seen import Explanation, Seen
+from kobune.cli.why.storage import storage_trouble
+
+__all__ = ["explain"]
+
+FINAL_PHASES: Final = ("Succeeded", "Failed")
+PATIENCE: Final = timedelta(seconds=60)
+"""What a controller does at once on a healthy cluster; after this it deserves a look."""
+
+Rule = Callable[[Seen], Explanation | None]
+
+
+def explain(seen: Seen) -> Explanation:
+    """What state the machine is in and why."""
+    rules = _RULES_OF_INSTANCE if _is_alive(seen.vmi) else _RULES_WITHOUT_INSTANCE
+    for rule in rules:
+        found = rule(seen)
+        if found is not None:
+            return replace(found, notes=(*found.notes, *_notes(seen)))
+    raise AssertionError("the last rule fits always")
+
+
+def _is_alive(vmi: VirtualMachineInstance | None) -> bool:
+    return vmi is not None and vmi.status.phase not in FINAL_PHASES
+
+
+def _vmi(seen: Seen) -> VirtualMachineInstance:
+    assert seen.vmi is not None
+    return seen.vmi
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _phase_since(vmi: VirtualMachineInstance) -> datetime | None:
+    for entry in reversed(vmi.status.phase_transition_timestamps):
+        if entry.phase == vmi.status.phase:
+            return _time(entry.phase_transition_timestamp)
+    return _time(vmi.metadata.creation_timestamp)
+
+
+def _strategy(vm: VirtualMachine) -> str:
+    return vm.spec.run_strategy or ("Always" if vm.spec.running else "Halted")
+
+
+def _is_late(seen: Seen, since: datetime | None) -> bool:
+    return since is not None and seen.now - since > PATIENCE
+
+
+# While there is an instance
+
+
+def _stopping(seen: Seen) -> Explanation | None:
+    vmi = _vmi(seen)
+    asked = _time(vmi.metadata.deletion_timestamp)
+    if asked is None:
+        return None
+    grace_s = vmi.spec.termination_grace_period_seconds
+    grace_s = 30 if grace_s is None else grace_s
+    late = seen.now > asked + timedelta(seconds=grace_s) + PATIENCE
+    advice: tuple[str, ...] = (f"End it without waiting: kobune stop {seen.name} --force --grace-period 0",)
+    if late:
+        advice = (*advice, "virt-handler should have ended it by now; `kobune status` shows whether it is well")
+    return Explanation(
+        "Stopping",
+        f"The guest was asked to shut down; it has {grace_s} s before it is switched off.",
+        asked,
+        "the guest to shut down",
+        advice,
+    )
+
+
+def _paused(seen: Seen) -> Explanation | None:
+    found = next((item for item in _vmi(seen).status.conditions if item.type == "Paused"), None)
+    if found is None or found.status != "True":
+        return None
+    since = _time(found.last_transition_time)
+    if found.reason == "PausedIOError":
+        return Explanation(
+            "Paused",
+            f"QEMU stopped the guest because a disk failed: {found.message or 'I/O error'}",
+            since,
+            "the disk to work again",
+            ("Make room on the volume's storage, or expand the claim", f"Then: kobune unpause vm {seen.name}"),
+        )
+    return Explanation(
+        "Paused",
+        f"The guest's vCPUs are stopped: {found.message or 'somebody paused it'}.",
+        since,
+        "somebody to let it run again",
+        (f"kobune unpause vm {seen.name}",),
+    )
+
+
+def _running(seen: Seen) -> Explanation | None:
+    vmi = _vmi(seen)
+    if vmi.status.phase != "Running":
+        return None
+    addresses = [item.ip_address for item in vmi.status.interfaces if item.ip_address]
+    where = f"on node {vmi.status.node_name or '?'}" + (f", at {addresses[0]}" if addresses else ", without an address")
+    since = _phase_since(vmi)
+    ready = next((item for item in vmi.status.conditions if item.type == "Ready"), None)
+    if ready is not None and ready.status == "False":
+        return Explanation(
+            "Running",
+            f"The guest runs {where}, but is not ready: {ready.message or ready.reason}.",
+            _time(ready.last_transition_time) or since,
+            "its readiness probe to succeed" if vmi.spec.readiness_probe is not None else "its pod to be ready",
+            (f"Look into the guest: kobune console {seen.name}",),
+        )
+    return Explanation(
+        "Running",
+        f"The guest runs {where}.",
+        since,
+        advice=(f"Look into it: kobune console {seen.name}, or kobune ssh USER@vmi/{seen.name}",),
+    )
+
+
+def _unsynchronized(seen: Seen) -> Explanation | None:
+    """virt-handler tried and tells what went wrong."""
+    vmi = _vmi(seen)
+    found = next((item for item in vmi.status.conditions if item.type == "Synchronized"), None)
+    if found is None or found.status != "False":
+        return None
+    return Explanation(
+        "Starting",
+        f"Starting the guest fails and is tried again: {found.message or found.reason}",
+        _time(found.last_transition_time) or _phase_since(vmi),
+        "the next attempt of virt-handler",
+        (
+            "Change what the message names in the VM, then: kobune restart " + seen.name,
+            *_log_advice(seen),
+        ),
+    )
+
+
+def _log_advice(seen: Seen) -> tuple[str, ...]:
+    return tuple(
+        f"Read the launcher's log: kubectl logs -n {seen.namespace} {pod.metadata.name} -c compute"
+        for pod in seen.pods[:1]
+    )
+
+
+def _starting(seen: Seen) -> Explanation | None:
+    vmi = _vmi(seen)
+    since = _phase_since(vmi)
+    late = _is_late(seen, since)
+    if not seen.pods:
+        advice = ("virt-controller should have made one by now: `kobune status` shows whether it is well",)
+        return Explanation(
+            "Starting",
+            "The instance has no launcher pod yet.",
+            since,
+            "virt-controller to create the pod",
+            advice if late else (),
+        )
+    if vmi.status.phase == "Scheduled":
+        return Explanation(
+            "Starting",
+            f"The launcher pod runs on node {vmi.status.node_name or '?'}; the guest is being defined and started.",
+            since,
+            "virt-handler to start the guest",
+            ("It should take seconds; `kobune status` shows whether virt-handler is well", *_log_advice(seen))
+            if late
+            else (),
+        )
+    return Explanation(
+        "Starting",
+        f"The launcher pod {seen.pods[0].metadata.name} is {seen.pods[0].status.phase or 'Pending'}.",
+        since,
+        "the pod's containers to start",
+        (f"kubectl describe pod -n {seen.namespace} {seen.pods[0].metadata.name}",) if late else (),
+    )
+
+
+# Without an instance, or with one that is over
+
+
+def _terminating(seen: Seen) -> Explanation | None:
+    if seen.vm is None or seen.vm.metadata.deletion_timestamp is None:
+        return None
+    left = ", ".join(seen.vm.metadata.finalizers) or "none"
+    return Explanation(
+        "Terminating",
+        "The machine was deleted and is being cleaned up.",
+        _time(seen.vm.metadata.deletion_timestamp),
+        f"its finalizers to be worked off: {left}",
+    )
+
+
+def _standing_alone(seen: Seen) -> Explanation | None:
+    """An instance that is over and belongs to no machine."""
+    if seen.vm is not None:
+        return None
+    vmi = _vmi(seen)
+    failed = vmi.status.phase == "Failed"
+    return Explanation(
+        vmi.status.phase or "Pending",
+        ("The guest failed" if failed else "The guest shut down")
+        + (f": {reason}." if (reason := _reason_of_end(seen)) else "."),
+        _phase_since(vmi),
+        advice=(f"An instance does not start twice: kubectl delete vmi -n {seen.namespace} {seen.name}, then make it "
+                "again; a VirtualMachine would start it anew by itself",),
+    )  # fmt: skip
+
+
+def _reason_of_end(seen: Seen) -> str:
+    ends = [item for item in seen.events if item.reason in ("Stopped", "SyncFailed", "PodDisappeared")]
+    if ends:
+        return ends[-1].message.rstrip(".")
+    return (seen.vmi.status.reason or "") if seen.vmi is not None else ""
+
+
+def _failed_to_create(seen: Seen) -> Explanation | None:
+    assert seen.vm is not None
+    found = next((item for item in seen.vm.status.conditions if item.type == "Failure"), None)
+    if found is None or found.status != "True" or _strategy(seen.vm) == "Halted":
+        return None
+    return Explanation(
+        "Stopped",
+        f"Its instance cannot be made: {found.message or found.reason}",
+        _time(found.last_transition_time),
+        "what the message names",
+        (f"Change the machine: kubectl edit vm -n {seen.namespace} {seen.name}; it is tried again by itself",),
+    )
+
+
+def _crash_loop(seen: Seen) -> Explanation | None:
+    assert seen.vm is not None
+    failure = seen.vm.status.start_failure
+    if failure is None or _strategy(seen.vm) not in ("Always", "RerunOnFailure", "Once"):
+        return None
+    count = failure.consecutive_fail_count or 1
+    retry = _time(failure.retry_after_timestamp)
+    wait_s = max(0, round((retry - seen.now).total_seconds())) if retry is not None else 0
+    reason = _reason_of_end(seen)
+    times = "once" if count == 1 else f"{count} times in a row"
+    return Explanation(
+        "CrashLoopBackOff",
+        f"The guest ended {times} soon after its start" + (f"; last: {reason}." if reason else "."),
+        _phase_since(seen.vmi) if seen.vmi is not None else None,
+        f"the next attempt, in {wait_s} s" if wait_s else "the next attempt, now",
+        (
+            f"Watch it fail: kobune console {seen.name} --timeout 10",
+            f"Stop trying: kobune stop {seen.name}",
+            *_log_advice(seen),
+        ),
+    )
+
+
+def _halted(seen: Seen) -> Explanation | None:
+    assert seen.vm is not None
+    strategy = _strategy(seen.vm)
+    over = seen.vmi is not None and seen.vmi.status.phase in FINAL_PHASES
+    requested = any(item.action == "Start" for item in seen.vm.status.state_change_requests)
+    ready = next((item for item in seen.vm.status.conditions if item.type == "Ready"), None)
+    since = _time(ready.last_transition_time) if ready is not None else _time(seen.vm.metadata.creation_timestamp)
+    start = (f"kobune start {seen.name}",)
+    if strategy == "Halted":
+        return Explanation("Stopped", "The machine is switched off (runStrategy Halted).", since, advice=start)
+    if strategy == "Manual" and not requested:
+        return Explanation("Stopped", "The machine starts only on request (runStrategy Manual).", since, advice=start)
+    if over and strategy == "Once":
+        return Explanation(
+            "Stopped",
+            "The guest has run and ended; runStrategy Once does not start it again.",
+            since,
+            advice=(
+                f"To run it again: kubectl patch vm -n {seen.namespace} {seen.name} --type merge "
+                '-p \'{"spec":{"runStrategy":"Always"}}\'',
+            ),
+        )
+    if over and strategy == "RerunOnFailure" and seen.vmi is not None and seen.vmi.status.phase == "Succeeded":
+        summary = "The guest shut itself down; runStrategy RerunOnFailure starts it again only after a failure."
+        return Explanation("Stopped", summary, since, advice=start)
+    return None
+
+
+def _about_to_start(seen: Seen) -> Explanation | None:
+    assert seen.vm is not None
+    since = _time(seen.vm.metadata.creation_timestamp)
+    advice = ("virt-controller should have made it by now: `kobune status` shows whether it is well",)
+    return Explanation(
+        "Starting",
+        "The machine is to run; its instance is not there yet.",
+        since,
+        "virt-controller to create the instance",
+        advice if _is_late(seen, since) else (),
+    )
+
+
+# What is worth knowing in any state
+
+
+def _notes(seen: Seen) -> tuple[str, ...]:
+    notes = []
+    vmi = seen.vmi
+    if any(item.reason == "SoftwareEmulation" for item in seen.events) and _is_alive(vmi):
+        notes.append(
+            "It runs in software emulation (TCG), which is slow: the node has no working KVM. "
+            "Enable virtualization in the firmware, or nested virtualization of the machine that the node runs in."
+        )
+    if vmi is not None and vmi.status.phase == "Running":
+        connected = next((item for item in vmi.status.conditions if item.type == "AgentConnected"), None)
+        if connected is None or connected.status != "True":
+            notes.append(
+                "No guest agent answers: guestosinfo, users, file systems and freeze are not available. "
+                "Install and start qemu-guest-agent in the guest."
+            )
+    for condition in seen.vm.status.conditions if seen.vm is not None else ():
+        if condition.type == "RestartRequired" and condition.status == "True":
+            what = condition.message or "its specification was changed"
+            notes.append(f"Changes wait for a restart ({what}): kobune restart {seen.name}")
+    return tuple(notes)
+
+
+_RULES_OF_INSTANCE: Final[tuple[Rule, ...]] = (
+    _stopping,
+    _paused,
+    _running,
+    storage_trouble,
+    launcher_trouble,
+    _unsynchronized,
+    _starting,
+)
+_RULES_WITHOUT_INSTANCE: Final[tuple[Rule, ...]] = (
+    _terminating,
+    _standing_alone,
+    _failed_to_create,
+    _crash_loop,
+    _halted,
+    storage_trouble,
+    _about_to_start,
+)
