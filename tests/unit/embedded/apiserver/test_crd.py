@@ -170,3 +170,41 @@ def test_resources_of_served_versions_preferred_first() -> None:
 def test_version_order() -> None:
     names = ["foo1", "v1alpha1", "v1", "v10", "v2beta2", "v2beta10", "v2"]
     assert sorted(names, key=version_priority) == ["v10", "v2", "v1", "v2beta10", "v2beta2", "v1alpha1", "foo1"]
+
+
+TEXTS = {"type": "array", "items": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "schema", "message"),
+    [
+        ("self.all(x, x.startsWith('a'))", TEXTS, None),
+        (
+            "self.all(x, self.exists(y, x == y))",
+            TEXTS,
+            "Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding"
+            " maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
+        ),
+        (
+            "self.all(x, self.exists(y, x == y))",
+            {"type": "array", "maxItems": 50, "items": {"type": "string", "maxLength": 20}},
+            None,
+        ),
+        ("self.contains(self)", {"type": "string", "maxLength": 100}, None),
+    ],
+)
+def test_rules_that_could_cost_too_much_are_refused(rule: str, schema: dict[str, Any], message: str | None) -> None:
+    found = validate_crd(definition({**schema, "x-kubernetes-validations": [{"rule": rule}]}))
+    assert [e.message for e in found] == ([] if message is None else [message])
+
+
+def test_a_rule_in_an_unbounded_list_is_counted_as_often_as_it_could_run() -> None:
+    entry = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+        "x-kubernetes-validations": [{"rule": "self.a == self.b"}],
+    }
+    unbounded = definition({"type": "array", "items": entry})
+    assert fields(unbounded) == [f"{SCHEMA}.items.x-kubernetes-validations[0].rule"]
+    bounded = {**entry, "properties": {n: {"type": "string", "maxLength": 63} for n in "ab"}}
+    assert fields(definition({"type": "array", "items": bounded, "maxItems": 100})) == []

@@ -19,6 +19,7 @@ from google.protobuf import (
     timestamp_pb2,
 )
 
+from kobune.embedded.apiserver.cel.cost import estimate
 from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program, compile_in_pool
 from kobune.embedded.apiserver.cel.types import escape_name, to_cel
 
@@ -37,7 +38,7 @@ _FORMATS = {"date-time": ".google.protobuf.Timestamp", "duration": ".google.prot
 _WELL_KNOWN = (struct_pb2, timestamp_pb2, duration_pb2)
 _METADATA: dict[str, Any] = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "generateName": {"type": "string"}},
+    "properties": {"name": {"type": "string", "maxLength": 253}, "generateName": {"type": "string", "maxLength": 253}},
 }
 _IDENTITY: dict[str, Any] = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _METADATA}
 
@@ -214,8 +215,11 @@ def _escaped(value: Any, schema: dict[str, Any]) -> Any:
     return value
 
 
-def check_rule(text: str, schema: dict[str, Any], *, root: bool = False, optional_old: bool = False) -> None:
-    """Check an expression over `self` and `oldSelf` of a schema node. Raises CelCompileError."""
+def check_rule(text: str, schema: dict[str, Any], *, root: bool = False, optional_old: bool = False) -> int:
+    """Check an expression over `self` and `oldSelf` of a schema node; its estimated cost. Raises CelCompileError."""
     own = SchemaType(schema, root=root)
-    if own.usable:
-        own.compile(text, optional_old=optional_old)
+    if not own.usable:
+        return 0
+    program = own.compile(text, optional_old=optional_old)
+    known = {**schema, "properties": {**(schema.get("properties") or {}), **_IDENTITY}} if root else schema
+    return estimate(program.serialized(), known)

@@ -41,6 +41,11 @@ class Program:
         self._expression = expression
         self.result = result
 
+    def serialized(self) -> bytes:
+        """The checked form, as the compiler writes it."""
+        data: bytes = self._expression.serialize()
+        return data
+
     def evaluate(self, bindings: dict[str, Any]) -> Any:
         """The plain value. Raises CelRuntimeError."""
         try:

@@ -4,10 +4,18 @@ Source: the documentation of structural schemas; messages from recordings of a k
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from kobune.embedded.apiserver.cel import CelCompileError
 from kobune.embedded.apiserver.cel.checking import check_rule
+from kobune.embedded.apiserver.cel.cost import (
+    EXPRESSION_LIMIT,
+    TOTAL_LIMIT,
+    cardinality_below,
+    excess,
+    worst_cardinality,
+)
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.rules import compile_rule, rule_type
 from kobune.embedded.apiserver.schema.structural_validation import compile_validation, go_pattern
@@ -39,11 +47,34 @@ def validate_schema(schema: dict[str, Any], path: str) -> list[FieldError]:
             errors.append(FieldError.invalid(f"{path}.type", kind, "must be object at the root"))
             return errors
         errors.append(FieldError.required(f"{path}.type", "must not be empty at the root"))
-    _node(schema, path, errors, root=True)
+    costs: list[tuple[int, str]] = []
+    _node(schema, path, _Seen(errors, costs), root=True)
+    total = sum(cost for cost, _ in costs)
+    if total > TOTAL_LIMIT and not errors:
+        text = (
+            "contributed to estimated rule & messageExpression cost total exceeding cost limit for entire OpenAPIv3 "
+            "schema"
+        )
+        for _, at in sorted(costs, reverse=True)[:_SHOWN_COSTS]:
+            errors.append(FieldError.forbidden(at, text))
+        what = "x-kubernetes-validations estimated rule & messageExpression cost total for entire OpenAPIv3 schema"
+        errors.append(FieldError.forbidden(path, excess(what, total, TOTAL_LIMIT)))
     return errors
 
 
-def _node(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: bool = False) -> None:
+_SHOWN_COSTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a walk has found: errors, and the cost of each rule with its path."""
+
+    errors: list[FieldError]
+    costs: list[tuple[int, str]]
+
+
+def _node(schema: dict[str, Any], path: str, seen: _Seen, *, root: bool = False, cardinality: int | None = 1) -> None:
+    errors = seen.errors
     for keyword, text in _FORBIDDEN.items():
         if schema.get(keyword):
             errors.append(FieldError.forbidden(f"{path}.{keyword}", text))
@@ -54,8 +85,8 @@ def _node(schema: dict[str, Any], path: str, errors: list[FieldError], *, root: 
     _pattern(schema, path, errors)
     _list_type(schema, path, errors)
     _default(schema, path, errors)
-    _rules(schema, path, errors, root)
-    _children(schema, path, errors, root)
+    _rules(schema, path, seen, root, cardinality)
+    _children(schema, path, seen, root, cardinality)
 
 
 def _type(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
@@ -156,7 +187,8 @@ def _default(schema: dict[str, Any], path: str, errors: list[FieldError]) -> Non
         errors.append(FieldError(error.reason, at, error.message))
 
 
-def _rules(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
+def _rules(schema: dict[str, Any], path: str, seen: _Seen, root: bool, cardinality: int | None) -> None:
+    errors = seen.errors
     for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
         at = f"{path}.x-kubernetes-validations[{i}]"
         text = rule.get("rule", "")
@@ -174,14 +206,18 @@ def _rules(schema: dict[str, Any], path: str, errors: list[FieldError], root: bo
         reason = rule.get("reason")
         if reason and reason not in _REASONS:
             errors.append(FieldError.not_supported(f"{at}.reason", reason, _REASONS))
-        _compile(schema, rule, at, errors, root)
+        _compile(schema, rule, at, seen, root, cardinality)
 
 
-def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list[FieldError], root: bool) -> None:
-    own = rule_type(schema)
+def _compile(
+    schema: dict[str, Any], rule: dict[str, Any], at: str, seen: _Seen, root: bool, cardinality: int | None
+) -> None:
+    errors, own = seen.errors, rule_type(schema)
+    optional = bool(rule.get("optionalOldSelf"))
+    times = worst_cardinality(schema) if cardinality is None else cardinality
     try:
         program = compile_rule(rule, own)
-        check_rule(rule["rule"], schema, root=root, optional_old=bool(rule.get("optionalOldSelf")))
+        cost = times * check_rule(rule["rule"], schema, root=root, optional_old=optional)
     except CelCompileError as error:
         detail = f"compilation failed: {error}"
         errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
@@ -189,11 +225,12 @@ def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list
     if program.result not in ("BOOL", "DYN"):
         detail = "compilation failed: must evaluate to a bool"
         errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
+    _afford(cost, "estimated rule cost", f"{at}.rule", seen)
     expression = rule.get("messageExpression")
     if expression:
         try:
             message = compile_rule(rule, own, text=expression)
-            check_rule(expression, schema, root=root, optional_old=bool(rule.get("optionalOldSelf")))
+            cost = times * check_rule(expression, schema, root=root, optional_old=optional)
         except CelCompileError as error:
             detail = f"messageExpression compilation failed: {error}"
             errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
@@ -201,9 +238,16 @@ def _compile(schema: dict[str, Any], rule: dict[str, Any], at: str, errors: list
         if message.result not in ("STRING", "DYN"):
             detail = "messageExpression compilation failed: must evaluate to a string"
             errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
+        _afford(cost, "estimated messageExpression cost", f"{at}.messageExpression", seen)
 
 
-def _children(schema: dict[str, Any], path: str, errors: list[FieldError], root: bool) -> None:
+def _afford(cost: int, what: str, at: str, seen: _Seen) -> None:
+    seen.costs.append((cost, at))
+    if cost > EXPRESSION_LIMIT:
+        seen.errors.append(FieldError.forbidden(at, excess(what, cost, EXPRESSION_LIMIT)))
+
+
+def _children(schema: dict[str, Any], path: str, seen: _Seen, root: bool, cardinality: int | None) -> None:
     for name, sub in (schema.get("properties") or {}).items():
         at = f"{path}.properties[{name}]"
         if root and name == "metadata":
@@ -212,11 +256,16 @@ def _children(schema: dict[str, Any], path: str, errors: list[FieldError], root:
                 detail = (
                     "must not specify anything other than name and generateName, but metadata is implicitly specified"
                 )
-                errors.append(FieldError.forbidden(at, detail))
+                seen.errors.append(FieldError.forbidden(at, detail))
             continue
         if isinstance(sub, dict):
-            _node(sub, at, errors)
+            _node(sub, at, seen, cardinality=cardinality)
     if isinstance(schema.get("items"), dict):
-        _node(schema["items"], f"{path}.items", errors)
+        _node(schema["items"], f"{path}.items", seen, cardinality=cardinality_below(schema, cardinality))
     if isinstance(schema.get("additionalProperties"), dict):
-        _node(schema["additionalProperties"], f"{path}.additionalProperties", errors)
+        _node(
+            schema["additionalProperties"],
+            f"{path}.additionalProperties",
+            seen,
+            cardinality=cardinality_below(schema, cardinality),
+        )
