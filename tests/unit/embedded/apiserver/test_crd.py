@@ -182,8 +182,8 @@ TEXTS = {"type": "array", "items": {"type": "string"}}
         (
             "self.all(x, self.exists(y, x == y))",
             TEXTS,
-            "Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding"
-            " maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
+            "Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or "
+            "adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
         ),
         (
             "self.all(x, self.exists(y, x == y))",
