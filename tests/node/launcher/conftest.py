@@ -16,7 +16,7 @@ from kobune.main.images import DEMO, LAUNCHER, BuiltImage, ensure_images
 def built_images() -> dict[str, BuiltImage]:
     if os.geteuid() != 0:
         pytest.fail("node tests need root")
-    cache = Path(os.environ.get("KOBUNE_TEST_IMAGES", "/var/tmp/kobune-test-images"))
+    cache = Path(os.environ.get("KOBUNE_TEST_IMAGES", "/var/cache/kobune/images"))
     return asyncio.run(ensure_images(cache, (LAUNCHER, DEMO), print))
 
 
