@@ -197,6 +197,7 @@ def test_a_deleted_object_takes_no_new_finalizers() -> None:
     old = stored("ConfigMap", metadata={"deletionTimestamp": "2024-01-01T00:00:00Z", "finalizers": ["x.io/a"]})
     messages = {m for _, m in changed(old, metadata={"finalizers": ["x.io/a", "x.io/b"]})}
     assert messages == {
-        'Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"x.io/b"}'
+        "Forbidden: no new finalizers can be added if the object is being deleted, "
+        'found new finalizers []string{"x.io/b"}'
     }
     assert changed(old, metadata={"finalizers": []}) == []
