@@ -112,12 +112,34 @@ def test_the_guest_survives_a_killed_process_of_its_pod(
     assert guest_boot(instance) == survivor
 
 
+def containerd_pid(instance: Instance) -> int:
+    return int((instance.data_dir / "run/containerd.pid").read_text())
+
+
+def test_the_guest_survives_a_killed_containerd(instance: Instance, survivor: str) -> None:
+    pid = containerd_pid(instance)
+    os.kill(pid, signal.SIGKILL)
+    instance.eventually("it is started again", lambda: containerd_pid(instance) != pid)
+    instance.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    pause_and_unpause(instance)
+    assert guest_boot(instance) == survivor
+
+
 def test_the_guest_survives_a_killed_supervisor(instance: Instance, survivor: str) -> None:
     os.kill(int((instance.data_dir / "run/kobune.lock").read_text()), signal.SIGKILL)
     instance.eventually("the API is gone", lambda: instance.kubectl("get", "--raw", "/readyz", check=False) == "")
     instance.up()
     pause_and_unpause(instance)
     assert guest_boot(instance) == survivor
+
+
+def test_a_killed_qemu_is_a_crash_that_the_run_strategy_answers(instance: Instance, survivor: str) -> None:
+    before = instance.get("vmi", "survivor")["metadata"]["uid"]
+    for pid in processes_of_pod(instance, "qemu-system"):
+        os.kill(pid, signal.SIGKILL)
+    instance.eventually("a new instance is made", lambda: instance.get("vmi", "survivor")["metadata"]["uid"] != before)
+    instance.wait_phase("survivor", "Running")
+    assert guest_boot(instance) != survivor
 
 
 def test_a_shutdown_after_all_that_is_clean(instance: Instance, survivor: str) -> None:

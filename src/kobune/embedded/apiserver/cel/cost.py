@@ -114,6 +114,9 @@ def _constant(constant: Message) -> _Value:
 
 def _select(select: Message, scope: _Scope) -> _Value:
     operand = _walk(_decode(select[1][0]), scope)
+    if any(select.get(3, ())):
+        # has(): a truth about the field, whatever the size of what is in it, and free.
+        return _Value(operand.cost, 1)
     name = select[2][0].decode()
     schema = None
     if operand.schema is not None:
