@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kobune.embedded.apiserver.cel import CelCompileError
-from kobune.embedded.apiserver.cel.checking import check_rule
 from kobune.embedded.apiserver.cel.cost import (
     EXPRESSION_LIMIT,
     TOTAL_LIMIT,
@@ -212,6 +211,9 @@ def _rules(schema: dict[str, Any], path: str, seen: _Seen, root: bool, cardinali
 def _compile(
     schema: dict[str, Any], rule: dict[str, Any], at: str, seen: _Seen, root: bool, cardinality: int | None
 ) -> None:
+    # Loads the protobuf library, which a server without rules does not need.
+    from kobune.embedded.apiserver.cel.checking import check_rule
+
     errors, own = seen.errors, rule_type(schema)
     optional = bool(rule.get("optionalOldSelf"))
     times = worst_cardinality(schema) if cardinality is None else cardinality
