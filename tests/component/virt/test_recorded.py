@@ -23,7 +23,7 @@ LEAST = {
     "tables": 100,
     "subresources": 100,
     "discovery": 100,
-    "kinds": 94,
+    "kinds": 98,
     "replicasets": 100,
     "instancetypes": 100,
     "simulated": 100,

@@ -43,7 +43,7 @@ _DETAILS: dict[tuple[str, str], Schema] = {
     },
     ("VirtualMachineInstanceStatus", "qosClass"): {"enum": ["BestEffort", "Burstable", "Guaranteed"]},
     ("DataVolumeTemplateSpec", "status"): {"nullable": True},
-    ("VirtualMachineInstanceSpec", "resourceClaims"): _NAMED,
+    ("VirtualMachineInstanceSpec", "resourceClaims"): {**_NAMED, "maxItems": 16},
     ("VirtualMachineInstanceSpec", "utilityVolumes"): _NAMED,
     ("VirtualMachineInstanceSpec", "topologySpreadConstraints"): {
         "x-kubernetes-list-type": "map",
@@ -60,6 +60,17 @@ _DETAILS: dict[tuple[str, str], Schema] = {
     ("VirtualMachineRestoreSpec", "targetReadinessPolicy"): {"default": "WaitGracePeriod"},
     ("MemoryInstancetype", "overcommitPercent"): {"minimum": 0, "maximum": 100},
 }
+
+
+_RULES: dict[str, list[Schema]] = {
+    "VirtualMachineInstanceResourceClaim": [
+        {
+            "rule": "has(self.resourceClaimName) != has(self.resourceClaimTemplateName)",
+            "message": "exactly one of resourceClaimName and resourceClaimTemplateName must be set",
+        }
+    ],
+}
+"""CEL rules per type: what one field says about another."""
 
 
 @cache
@@ -89,6 +100,8 @@ def _object(info: mi.Type, *, top_level: bool = False) -> Schema:
     schema = {"type": "object", "properties": properties}
     if text := (info.cls.__doc__ or "").strip():
         schema["description"] = text
+    if rules := _RULES.get(info.cls.__name__):
+        schema["x-kubernetes-validations"] = rules
     required = [item.encode_name for item in info.fields if item.required]
     if required:
         schema["required"] = required
