@@ -89,7 +89,7 @@ async def tear_down_node(settings: Settings, grace_s: float) -> None:
 
     await cleanup_handler(settings.handler_state_dir)
     failures = await cleanup(settings.data_dir, grace_s=grace_s)
-    await VolumeData(settings.volumes_dir, LoopDevices(HostRunner())).detach_all()
+    failures += await VolumeData(settings.volumes_dir, LoopDevices(HostRunner())).detach_all()
     failures += await cleanup_network(NodeInstance.of(settings.data_dir).service_table, settings.dns_dir)
     for failure in failures:
         print(f"         {failure}")

@@ -1,10 +1,12 @@
 """What a claim or a volume of the class `local` needs now. Pure.
 
 A claim is served by the node that was selected for it: the volume's data is made, then the PersistentVolume, held for
-the claim; binding is the binder's. A released volume is erased with its data when its policy says Delete.
+the claim; binding is the binder's. A released volume is erased with its data when its policy says Delete; a finalizer
+keeps the PersistentVolume until that is done.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, StorageClass
@@ -16,6 +18,7 @@ from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 
 __all__ = [
+    "FINALIZER",
     "PROVISIONED_BY",
     "PROVISIONER",
     "SELECTED_NODE",
@@ -30,10 +33,15 @@ __all__ = [
     "volume_name",
 ]
 
-PROVISIONER = "kobune.io/local"
+PROVISIONER = "local.kobune.io"
+FINALIZER = f"{PROVISIONER}/data"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 BLOCK = "Block"
+ALIGNMENT_BYTES = 4096
+"""Sizes are rounded up to it: a loop device shows whole sectors of any size up to this one."""
+LOOK_AGAIN = timedelta(seconds=60)
+"""Nothing tells that a file system has room again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +73,27 @@ StorageAction: TypeAlias = Action | MakeData | GrowData | EraseData
 
 @dataclass(frozen=True, slots=True)
 class ClaimSeen:
-    """A claim of our class; its volume as far as it exists; where volumes of this node live."""
+    """A claim of our class; its volume as far as it exists; where volumes of this node live, and the room there."""
 
     claim: PersistentVolumeClaim
     storage_class: StorageClass
     volume: PersistentVolume | None
     node: str
     directory: str
+    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeSeen:
-    """A volume that says it was made by us, and this node's name."""
+    """A volume that says it was made by us; this node, where its volumes live.
+
+    `claim_exists`: the API, not a cache, still has the claim that the volume is held for.
+    """
 
     volume: PersistentVolume
     node: str
+    directory: str
+    claim_exists: bool
 
 
 def volume_name(claim: PersistentVolumeClaim) -> str:
@@ -98,7 +112,13 @@ def decide_claim(seen: ClaimSeen) -> Decision[StorageAction]:
         return Decision()
     if claim.spec.data_source is not None or claim.spec.data_source_ref is not None:
         return Decision()
-    size = to_bytes(claim.spec.resources.requests.get("storage", 0))
+    if claim.spec.selector is not None:
+        return _refuse(
+            "ProvisioningFailed", "spec.selector is not supported by class local: remove it, or name a volume"
+        )
+    size = _size(claim)
+    if size > seen.free_bytes:
+        return _refuse("ProvisioningFailed", _no_room(seen, size), LOOK_AGAIN)
     block = claim.spec.volume_mode == BLOCK
     message = f"Successfully provisioned volume {volume_name(claim)}"
     return Decision(
@@ -107,6 +127,22 @@ def decide_claim(seen: ClaimSeen) -> Decision[StorageAction]:
             Create(PERSISTENT_VOLUMES, "", _volume(seen, size), None),
         ),
         events=(Event(EventType.NORMAL, "ProvisioningSucceeded", message),),
+    )
+
+
+def _size(claim: PersistentVolumeClaim) -> int:
+    asked = to_bytes(claim.spec.resources.requests.get("storage", 0))
+    return -(-asked // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+def _refuse(reason: str, message: str, again: timedelta | None = None) -> Decision[StorageAction]:
+    return Decision(events=(Event(EventType.WARNING, reason, message),), requeue_after=again)
+
+
+def _no_room(seen: ClaimSeen, needed: int) -> str:
+    return (
+        f"node {seen.node} has {seen.free_bytes >> 20} MiB free in {seen.directory}, {-(-needed >> 20)} MiB more are "
+        "needed: delete volumes or images there, or ask for less"
     )
 
 
@@ -123,7 +159,7 @@ def _volume(seen: ClaimSeen, size: int) -> dict[str, Any]:
     name = volume_name(claim)
     on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [seen.node]}
     return {
-        "metadata": {"name": name, "annotations": {PROVISIONED_BY: PROVISIONER}},
+        "metadata": {"name": name, "annotations": {PROVISIONED_BY: PROVISIONER}, "finalizers": [FINALIZER]},
         "spec": {
             "capacity": {"storage": format_quantity(size, binary=True)},
             "accessModes": claim.spec.access_modes,
@@ -145,13 +181,16 @@ def _volume(seen: ClaimSeen, size: int) -> dict[str, Any]:
 
 def _grow(seen: ClaimSeen, volume: PersistentVolume) -> Decision[StorageAction]:
     claim = seen.claim
-    wanted = to_bytes(claim.spec.resources.requests.get("storage", 0))
+    wanted = _size(claim)
     ours = volume.metadata.annotations.get(PROVISIONED_BY) == PROVISIONER
     if not ours or claim.status.phase != "Bound" or seen.storage_class.allow_volume_expansion is not True:
         return Decision()
     actions: list[StorageAction] = []
     text = format_quantity(wanted, binary=True)
-    if wanted > to_bytes(volume.spec.capacity.get("storage", 0)):
+    known = to_bytes(volume.spec.capacity.get("storage", 0))
+    if wanted - known > seen.free_bytes:
+        return _refuse("VolumeResizeFailed", _no_room(seen, wanted - known), LOOK_AGAIN)
+    if wanted > known:
         if volume.spec.volume_mode == BLOCK:
             actions.append(GrowData(volume.metadata.name, wanted))
         patch = Patch.merge({"spec": {"capacity": {"storage": text}}})
@@ -165,14 +204,29 @@ def _grow(seen: ClaimSeen, volume: PersistentVolume) -> Decision[StorageAction]:
 
 
 def decide_volume(seen: VolumeSeen) -> Decision[StorageAction]:
-    """Erase a released volume of this node when its policy says so."""
-    volume = seen.volume
-    if volume.metadata.annotations.get(PROVISIONED_BY) != PROVISIONER or volume.status.phase != "Released":
+    """Erase a volume of this node that nobody can use any more, when its policy says so; else only let it go."""
+    volume, meta = seen.volume, seen.volume.metadata
+    path = volume.spec.local.path if volume.spec.local else ""
+    ours = meta.annotations.get(PROVISIONED_BY) == PROVISIONER and path == f"{seen.directory}/{meta.name}"
+    if not ours or not _on_node(volume, seen.node) or seen.claim_exists:
         return Decision()
-    if volume.spec.persistent_volume_reclaim_policy != "Delete" or not _on_node(volume, seen.node):
+    leaves = meta.deletion_timestamp is not None
+    # A free volume may be bound again: only who deletes it wants its data gone.
+    if volume.status.phase not in (("Released", "Failed", "Available") if leaves else ("Released", "Failed")):
         return Decision()
-    name = volume.metadata.name
-    return Decision(actions=(EraseData(name), Delete(PERSISTENT_VOLUMES, Key("", name), volume.metadata.uid)))
+    if volume.spec.persistent_volume_reclaim_policy != "Delete":
+        return Decision(_let_go(volume) if leaves else ())
+    gone: tuple[StorageAction, ...] = () if leaves else (Delete(PERSISTENT_VOLUMES, Key("", meta.name), meta.uid),)
+    return Decision((EraseData(meta.name), *_let_go(volume), *gone))
+
+
+def _let_go(volume: PersistentVolume) -> tuple[StorageAction, ...]:
+    meta = volume.metadata
+    if FINALIZER not in meta.finalizers:
+        return ()
+    rest = [name for name in meta.finalizers if name != FINALIZER]
+    body = {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": rest}}
+    return (PatchObject(PERSISTENT_VOLUMES, Key("", meta.name), Patch.merge(body)),)
 
 
 def _on_node(volume: PersistentVolume, node: str) -> bool:

@@ -1,6 +1,7 @@
 """Composes the provisioner of one node; and what must exist in the cluster for it."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from kobune.embedded.storage.data import VolumeData
 from kobune.embedded.storage.decide import PROVISIONER
 from kobune.embedded.storage.wire import add_storage
-from kobune.host.loop import LoopDevices
+from kobune.host.loop import LoopDevices, Loops
 from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
-from kobune.kube.client.core import STORAGE_CLASSES
+from kobune.kube.client.core import PERSISTENT_VOLUMES, STORAGE_CLASSES
+from kobune.kube.client.errors import AlreadyExists
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
@@ -19,6 +21,7 @@ from kobune.kube.runtime import ControllerProcess
 
 __all__ = ["CLASS_NAME", "USER", "StorageConfig", "install", "run", "run_with_client"]
 
+_LOG = logging.getLogger(__name__)
 CLASS_NAME = "local"
 USER = "system:kobune:local-storage"
 _FIELD_MANAGER = "kobune-local-storage"
@@ -48,16 +51,23 @@ async def run(config: StorageConfig, *, ready: asyncio.Event | None = None) -> N
         await client.close()
 
 
-async def run_with_client(config: StorageConfig, client: Client, *, ready: asyncio.Event | None = None) -> None:
-    """As `run`, with a client that the caller made."""
+async def run_with_client(
+    config: StorageConfig, client: Client, *, loops: Loops | None = None, ready: asyncio.Event | None = None
+) -> None:
+    """As `run`, with a client and loop devices that the caller made."""
     process = ControllerProcess(client, component="local-storage", instance=config.node_name)
-    data = VolumeData(config.directory, LoopDevices(HostRunner()))
+    data = VolumeData(config.directory, loops or LoopDevices(HostRunner()))
+    volumes = await client.list(PERSISTENT_VOLUMES)
+    await data.sweep(frozenset(volume.metadata.name for volume in volumes.items))
     add_storage(process, config.node_name, config.directory, data)
     await process.run(ready=ready)
 
 
 async def install(client: Client) -> None:
-    """The StorageClass `local`, the cluster's default, and the rights of `USER`. Idempotent."""
+    """The StorageClass `local`, the cluster's default, and the rights of `USER`. Idempotent.
+
+    A class that exists stays as it is: which one is the default is its owner's choice.
+    """
     read, write = ["get", "list", "watch"], ["create", "delete", "patch", "update"]
     rules = [
         {"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": [*read, *write]},
@@ -82,7 +92,12 @@ async def install(client: Client) -> None:
     objects: list[tuple[Resource[Any], dict[str, Any]]] = [
         (_ROLES, {"metadata": name, "rules": rules}),
         (_BINDINGS, {"metadata": name, "roleRef": reference, "subjects": [subject]}),
-        (STORAGE_CLASSES, storage_class),
     ]
     for resource, obj in objects:
         await client.apply(resource, obj, field_manager=_FIELD_MANAGER, force=True)
+    try:
+        await client.create(STORAGE_CLASSES, storage_class)
+    except AlreadyExists:
+        found = await client.get(STORAGE_CLASSES, CLASS_NAME)
+        if found.provisioner != PROVISIONER:
+            _LOG.warning("StorageClass %s is of %s: this node makes no volumes for it", CLASS_NAME, found.provisioner)

@@ -7,6 +7,7 @@ from typing import assert_never
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, StorageClass
 from kobune.embedded.storage.data import VolumeData
 from kobune.embedded.storage.decide import (
+    PROVISIONED_BY,
     PROVISIONER,
     ClaimSeen,
     EraseData,
@@ -19,6 +20,7 @@ from kobune.embedded.storage.decide import (
     volume_name,
 )
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
+from kobune.kube.client.errors import NotFound
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
@@ -79,11 +81,26 @@ class _Storage:
         if storage_class is None or storage_class.provisioner != PROVISIONER:
             return None
         volume = self.volumes.get(Key("", claim.spec.volume_name or volume_name(claim)))
-        return ClaimSeen(claim, storage_class, volume, self.node, str(self.directory))
+        return ClaimSeen(claim, storage_class, volume, self.node, str(self.directory), self.data.free_bytes())
 
     async def observe_volume(self, key: Key) -> VolumeSeen | None:
         volume = self.volumes.get(key)
-        return VolumeSeen(volume, self.node) if volume is not None else None
+        if volume is None or volume.metadata.annotations.get(PROVISIONED_BY) != PROVISIONER:
+            return None
+        if volume.status.phase == "Bound":
+            return None
+        return VolumeSeen(volume, self.node, str(self.directory), await self._claim_exists(volume))
+
+    async def _claim_exists(self, volume: PersistentVolume) -> bool:
+        """By the API: data is not erased on the word of a cache, this one's or the phase's writer's."""
+        reference = volume.spec.claim_ref
+        if reference is None:
+            return False
+        try:
+            claim = await self.process.client.get(PERSISTENT_VOLUME_CLAIMS, reference.name, reference.namespace)
+        except NotFound:
+            return False
+        return claim.metadata.uid == reference.uid
 
     async def execute(self, action: StorageAction) -> Written | None:
         match action:

@@ -1,6 +1,6 @@
-"""Local volumes: decisions as tables, data on disk, loop devices by their commands."""
+"""Local volumes: decisions as tables, data on disk."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, StorageClass
-from kobune.base.errors import TerminalError
+from kobune.base.errors import RetryableError, TerminalError
 from kobune.embedded.storage.data import VolumeData
 from kobune.embedded.storage.decide import (
+    FINALIZER,
     PROVISIONED_BY,
     PROVISIONER,
     ClaimSeen,
@@ -22,8 +23,8 @@ from kobune.embedded.storage.decide import (
     decide_claim,
     decide_volume,
 )
-from kobune.host.loop import LoopDevices
-from kobune.host.run.fake import FakeRunner
+from kobune.host.loop import FakeLoopDevices
+from kobune.host.mount import FakeMounter
 from kobune.kube.runtime.decision import Create, Decision, Delete, PatchObject
 
 UID = "0f7d7a52-1111-4222-8333-444444444444"
@@ -50,6 +51,7 @@ def volume(size: str = "1Gi", *, mode: str = "Filesystem", phase: str = "Bound",
         "volumeMode": mode,
         "persistentVolumeReclaimPolicy": "Delete",
         "nodeAffinity": {"required": {"nodeSelectorTerms": terms}},
+        "local": {"path": f"/volumes/{NAME}"},
     }
     metadata = {"name": NAME, "uid": "pv", "annotations": {PROVISIONED_BY: PROVISIONER}} | more.pop("metadata", {})
     return msgspec.convert({"metadata": metadata, "spec": spec | more, "status": {"phase": phase}}, PersistentVolume)
@@ -60,9 +62,20 @@ SOON = StorageClass(provisioner=PROVISIONER)
 
 
 def look(
-    the_claim: PersistentVolumeClaim, the_volume: PersistentVolume | None = None, kind: StorageClass = LATE
+    the_claim: PersistentVolumeClaim,
+    the_volume: PersistentVolume | None = None,
+    kind: StorageClass = LATE,
+    free_bytes: int = 1 << 40,
 ) -> Decision[StorageAction]:
-    return decide_claim(ClaimSeen(the_claim, kind, the_volume, "node1", "/volumes"))
+    return decide_claim(ClaimSeen(the_claim, kind, the_volume, "node1", "/volumes", free_bytes))
+
+
+def end(the_volume: PersistentVolume, node: str = "node1", *, claim_exists: bool = False) -> Decision[StorageAction]:
+    return decide_volume(VolumeSeen(the_volume, node, "/volumes", claim_exists))
+
+
+HELD = {"annotations": {PROVISIONED_BY: PROVISIONER}, "finalizers": ["other/one", FINALIZER]}
+DELETED = HELD | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
 
 def steps(decision: Decision[StorageAction]) -> list[str]:
@@ -114,22 +127,55 @@ CASES: list[tuple[str, Decision[StorageAction], list[str]]] = [
     ),
     ("claims from other volumes are not ours", look(claim(spec={"dataSource": {"kind": "X", "name": "x"}})), []),
     (
-        "a released volume is erased",
-        decide_volume(VolumeSeen(volume(phase="Released"), "node1")),
-        [f"erase {NAME}", "Delete"],
+        "a claim that selects volumes by labels gets none",
+        look(claim(spec={"selector": {"matchLabels": {"a": "b"}}})),
+        [],
     ),
-    ("a bound one is not", decide_volume(VolumeSeen(volume(), "node1")), []),
-    ("one of another node is not", decide_volume(VolumeSeen(volume(phase="Released"), "node2")), []),
+    ("nothing is promised that does not fit", look(claim(), free_bytes=(1 << 30) - 1), []),
     (
-        "one to be kept is not",
-        decide_volume(VolumeSeen(volume(phase="Released", persistentVolumeReclaimPolicy="Retain"), "node1")),
+        "nor in addition",
+        look(claim("2Gi", phase="Bound", capacity={"storage": "1Gi"}), volume(), free_bytes=(1 << 30) - 1),
         [],
     ),
     (
-        "one that somebody else made is not",
-        decide_volume(VolumeSeen(volume(phase="Released", metadata={"annotations": {}}), "node1")),
+        "what is there already needs no room",
+        look(claim("2Gi", phase="Bound", capacity={"storage": "1Gi"}), volume(), free_bytes=1 << 30),
+        ["PatchObject"],
+    ),
+    ("sizes are whole pages", look(claim("5k", mode="Block")), [f"make {NAME} file 8192", "Create"]),
+    ("a released volume is erased", end(volume(phase="Released")), [f"erase {NAME}", "Delete"]),
+    (
+        "its finalizer is removed once that is done",
+        end(volume(phase="Released", metadata=HELD)),
+        [f"erase {NAME}", "PatchObject", "Delete"],
+    ),
+    (
+        "and no second deletion is sent",
+        end(volume(phase="Released", metadata=DELETED)),
+        [f"erase {NAME}", "PatchObject"],
+    ),
+    ("a free volume stays", end(volume(phase="Available", metadata=HELD)), []),
+    (
+        "until somebody deletes it",
+        end(volume(phase="Available", metadata=DELETED)),
+        [f"erase {NAME}", "PatchObject"],
+    ),
+    ("a bound one is not erased", end(volume()), []),
+    ("nor when it is deleted", end(volume(metadata=DELETED)), []),
+    (
+        "nor when the claim is still there, whatever the phase says",
+        end(volume(phase="Released"), claim_exists=True),
         [],
     ),
+    ("nor one of another node", end(volume(phase="Released"), "node2"), []),
+    ("nor one to be kept", end(volume(phase="Released", persistentVolumeReclaimPolicy="Retain")), []),
+    (
+        "which loses but its finalizer when it is deleted",
+        end(volume(phase="Released", persistentVolumeReclaimPolicy="Retain", metadata=DELETED)),
+        ["PatchObject"],
+    ),
+    ("nor one that somebody else made", end(volume(phase="Released", metadata={"annotations": {}})), []),
+    ("nor one that lives elsewhere", end(volume(phase="Released", local={"path": f"/other/{NAME}"})), []),
 ]
 
 
@@ -155,18 +201,23 @@ def test_a_grown_claim_says_so() -> None:
     assert decision.status.status["capacity"] == {"storage": "2Gi"}
 
 
-def losetup(runner: FakeRunner, *devices: str) -> None:
-    listed = {"loopdevices": [{"name": name, "back-file": "x"} for name in devices]}
-    runner.on("losetup", "--json", stdout=json.dumps(listed).encode() if devices else b"")
-    runner.on("losetup", "--find", stdout=b"/dev/loop7\n")
-    runner.on("losetup", "--set-capacity")
-    runner.on("losetup", "--detach")
+def test_a_refusal_says_what_to_do_and_looks_again() -> None:
+    decision = look(claim(), free_bytes=5 << 20)
+    (event,) = decision.events
+    assert event.reason == "ProvisioningFailed"
+    assert "node1 has 5 MiB free in /volumes, 1024 MiB more are needed" in event.message
+    assert decision.requeue_after is not None
+
+
+def test_other_finalizers_stay() -> None:
+    patch = end(volume(phase="Released", metadata=HELD)).actions[1]
+    assert isinstance(patch, PatchObject)
+    assert patch.patch.body["metadata"]["finalizers"] == ["other/one"]
 
 
 async def test_data_is_made_grown_and_erased(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    losetup(runner, "/dev/loop3")
-    data = VolumeData(tmp_path / "volumes", LoopDevices(runner))
+    loops = FakeLoopDevices()
+    data = VolumeData(tmp_path / "volumes", loops, FakeMounter())
     await data.make(NAME, block=False, size_bytes=1)
     directory = tmp_path / "volumes" / NAME
     (directory / "kept").write_text("x")
@@ -176,27 +227,68 @@ async def test_data_is_made_grown_and_erased(tmp_path: Path) -> None:
     await data.erase(NAME)
     assert not directory.exists()
     await data.make(NAME, block=True, size_bytes=1 << 20)
-    assert directory.stat().st_size == 1 << 20
+    device = await loops.attach(directory)
     await data.grow(NAME, 2 << 20)
     await data.grow(NAME, 1)
-    assert directory.stat().st_size == 2 << 20
-    assert ("losetup", "--set-capacity", "/dev/loop3") in [call.args for call in runner.calls]
+    assert loops.sizes == {device: 2 << 20}
     await data.erase(NAME)
-    assert runner.calls[-1].args == ("losetup", "--detach", "/dev/loop3")
+    assert loops.sizes == {}
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("name", ["../etc", "pvc-", f"{NAME}/..", "/", ""])
+async def test_erasing_stays_inside_the_volume(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    mounter = FakeMounter()
+    data = VolumeData(tmp_path / "volumes", FakeLoopDevices(), mounter)
+    await data.make(NAME, block=False, size_bytes=1)
+    volume_path = tmp_path / "volumes" / NAME
+    (volume_path / "link").symlink_to(outside)
+    (volume_path / "point").mkdir()
+    await mounter.mount("bind", str(outside), volume_path / "point")
+    with pytest.raises(RetryableError, match="point is mounted in volume"):
+        await data.erase(NAME)
+    await mounter.unmount(volume_path / "point")
+    await data.erase(NAME)
+    assert not volume_path.exists()
+    volume_path.symlink_to(outside)
+    with pytest.raises(TerminalError, match="neither a directory nor a file"):
+        await data.erase(NAME)
+    with pytest.raises(OSError, match="symbolic links"):
+        await data.make(NAME, block=True, size_bytes=1)
+    assert (outside / "precious").read_text() == "x"
+
+
+async def test_only_unfinished_volumes_are_swept(tmp_path: Path) -> None:
+    loops = FakeLoopDevices()
+    data = VolumeData(tmp_path, loops, FakeMounter())
+    names = [f"{NAME[:-1]}{digit}" for digit in "abcdef"]
+    known, empty_file, empty_directory, written_file, written_directory, attached = names
+    for name in (known, empty_directory, written_directory):
+        await data.make(name, block=False, size_bytes=1)
+    for name in (empty_file, written_file, attached):
+        await data.make(name, block=True, size_bytes=1 << 20)
+    (tmp_path / written_file).write_bytes(b"x" * 8192)
+    (tmp_path / written_directory / "x").write_text("x")
+    (tmp_path / "somebody's").mkdir()
+    await loops.attach(tmp_path / attached)
+    await data.sweep(frozenset({known}))
+    assert set(os.listdir(tmp_path)) == {known, written_file, written_directory, attached, "somebody's"}
+
+
+async def test_devices_are_given_back_and_data_stays(tmp_path: Path) -> None:
+    loops = FakeLoopDevices()
+    data = VolumeData(tmp_path, loops, FakeMounter())
+    await data.make(NAME, block=True, size_bytes=1 << 20)
+    await loops.attach(tmp_path / NAME)
+    assert await data.detach_all() == []
+    assert loops.sizes == {}
+    assert (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize("name", ["../etc", "pvc-", f"{NAME}/..", "/", "", f"{NAME}\n"])
 async def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
-    data = VolumeData(tmp_path, LoopDevices(FakeRunner()))
+    data = VolumeData(tmp_path, FakeLoopDevices(), FakeMounter())
     with pytest.raises(TerminalError, match="no name of a local volume"):
         await data.erase(name)
-
-
-async def test_one_device_per_file(tmp_path: Path) -> None:
-    runner = FakeRunner()
-    losetup(runner)
-    loops = LoopDevices(runner)
-    assert await loops.attach(tmp_path / "f") == Path("/dev/loop7")
-    losetup(runner, "/dev/loop3")
-    assert await loops.attach(tmp_path / "f") == Path("/dev/loop3")

@@ -10,7 +10,7 @@ from pathlib import Path
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, Pod
 from kobune.embedded.kubelet.render import MountedVolume
 from kobune.embedded.kubelet.volumes.provision import VolumeError
-from kobune.host.loop import LoopDevices
+from kobune.host.loop import Loops
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.protocol import Client
@@ -21,7 +21,7 @@ __all__ = ["NodeClaims"]
 class NodeClaims:
     """Keeps `ClaimVolumes` for volumes with a `hostPath` or `local` source."""
 
-    def __init__(self, client: Client, loops: LoopDevices) -> None:
+    def __init__(self, client: Client, loops: Loops) -> None:
         self._client = client
         self._loops = loops
 
