@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -160,6 +161,11 @@ async def test_a_guest_boots_and_a_person_logs_in_and_shuts_it_down(
     assert info.hostname == "sekai"
     assert info.os.kernel_release == await console.run("uname -r")
     assert any(f.mountpoint == "/" for f in (await client.filesystems()).filesystems)
+    picture = (await client.screenshot()).png
+    assert picture.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width >= 640
+    assert height >= 400
     await client.guest_ping()
     result = await client.guest_exec(["/bin/sh", "-c", "hostname; exit 3"])
     assert (result.exit_status, result.stdout.strip()) == (3, "sekai")

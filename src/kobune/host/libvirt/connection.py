@@ -28,6 +28,7 @@ from kobune.host.libvirt.types import (
 __all__ = ["CALL_TIMEOUT_S", "LibvirtConnection", "open_connection"]
 
 CALL_TIMEOUT_S = 30.0
+MAX_SCREENSHOT_BYTES = 64 * 1024 * 1024
 POOL_THREADS = 3
 """One for what a user waits for, one for the agent, which may hang for its time limit, and one to spare."""
 
@@ -192,6 +193,28 @@ class LibvirtConnection:
     async def resume(self, name: str) -> None:
         """See types.Hypervisor."""
         await self._call("resume", lambda connection: connection.lookupByName(name).resume())
+
+    async def screenshot(self, name: str) -> bytes:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> bytes:
+            stream = connection.newStream(0)
+            parts: list[bytes] = []
+            size = 0
+            try:
+                connection.lookupByName(name).screenshot(stream, 0, 0)
+                while data := stream.recv(256 * 1024):
+                    parts.append(data)
+                    size += len(data)
+                    if size > MAX_SCREENSHOT_BYTES:
+                        raise LibvirtRefused(f"screenshot: the picture is over {MAX_SCREENSHOT_BYTES} bytes")
+                stream.finish()
+            except BaseException:
+                stream.abort()
+                raise
+            return b"".join(parts)
+
+        return await self._call("screenshot", ask)
 
     async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:
         """See types.Hypervisor."""

@@ -181,6 +181,11 @@ class FakeConnection:
         self._require_active(name, "resume")
         self._daemon.change(name, State.RUNNING, 1)
 
+    async def screenshot(self, name: str) -> bytes:
+        """See types.Hypervisor."""
+        self._require_active(name, "screenshot")
+        return b"P6\n2 1\n255\n" + bytes((255, 0, 0, 0, 0, 255))
+
     async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:
         """See types.Hypervisor."""
         del timeout_s

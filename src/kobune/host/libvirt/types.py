@@ -178,6 +178,10 @@ class Hypervisor(Protocol):
         """Continue the virtual CPUs."""
         ...
 
+    async def screenshot(self, name: str) -> bytes:
+        """What the first screen shows, as a binary portable pixmap (P6, 8 bits per colour)."""
+        ...
+
     async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:
         """Pass one JSON command to the guest agent and return its JSON answer.
 

@@ -40,6 +40,7 @@ from kobune.virt.launcher.guestwatch import GuestWatch
 from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
 from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
 from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing, started
+from kobune.virt.launcher.picture import InvalidPicture, png_from_pixmap
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
 from kobune.virt.launcherproto.messages import (
@@ -56,11 +57,13 @@ from kobune.virt.launcherproto.messages import (
     GuestExec,
     GuestPing,
     Hello,
+    Image,
     Kill,
     Pause,
     PauseReason,
     Reset,
     Result,
+    Screenshot,
     Shutdown,
     SoftReboot,
     Subscribe,
@@ -134,6 +137,8 @@ class LauncherService:
             raise Refusal(ErrorCode.INVALID_SPEC, str(error), field=error.field) from error
         except AgentAnswerInvalid as error:
             raise Refusal(ErrorCode.AGENT_REFUSED, str(error)) from error
+        except InvalidPicture as error:
+            raise Refusal(ErrorCode.LIBVIRT_REFUSED, str(error)) from error
         except InvalidImage as error:
             raise Refusal(ErrorCode.INVALID_DISK, str(error)) from error
         except LibvirtUnavailable as error:
@@ -197,6 +202,9 @@ class LauncherService:
                     raise Refusal(ErrorCode.BAD_REQUEST, "there is no program to run")
                 async with asyncio.timeout(limit_s):
                     return await run_in_guest(self._agent(), program)
+            case Screenshot():
+                self._require(S.RUNNING, S.PAUSED)
+                return Image(png=png_from_pixmap(await self._line.live().screenshot(self._domain)))
             case GetState() | Subscribe():
                 raise Refusal(ErrorCode.BAD_REQUEST, "the server answers this itself")
 

@@ -36,12 +36,14 @@ from kobune.virt.launcherproto.messages import (
     GuestInfo,
     GuestPing,
     Hello,
+    Image,
     Kill,
     Pause,
     Reply,
     Request,
     Reset,
     Result,
+    Screenshot,
     ServerMessage,
     Shutdown,
     SoftReboot,
@@ -208,6 +210,10 @@ class LauncherClient:
     async def guest_exec(self, program: list[str], *, timeout_s: float = 5.0) -> ExecResult:
         """See messages.GuestExec."""
         return await self._call(GuestExec(program=program, timeout_s=timeout_s), ExecResult, timeout_s + 5.0)
+
+    async def screenshot(self) -> Image:
+        """See messages.Screenshot."""
+        return await self._call(Screenshot(), Image)
 
     async def _call(self, command: Command, result_type: type[R], timeout_s: float = COMMAND_TIMEOUT_S) -> R:
         if self._closed:

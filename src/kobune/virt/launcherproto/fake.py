@@ -33,12 +33,14 @@ from kobune.virt.launcherproto.messages import (
     GuestInfo,
     GuestPing,
     Hello,
+    Image,
     InterfaceState,
     Kill,
     Pause,
     PauseReason,
     Reset,
     Result,
+    Screenshot,
     Shutdown,
     SoftReboot,
     SyncVirtualMachine,
@@ -174,6 +176,9 @@ class FakeLauncher:
             case GuestExec():
                 self._require_agent()
                 return ExecResult(exit_status=0)
+            case Screenshot():
+                self._require(S.RUNNING, S.PAUSED)
+                return Image(png=b"\x89PNG\r\n\x1a\n")
             case _:
                 raise Refusal(ErrorCode.BAD_REQUEST, f"{type(command).__name__} is no command for a launcher")
 

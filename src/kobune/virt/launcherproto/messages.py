@@ -41,6 +41,7 @@ __all__ = [
     "GuestPing",
     "GuestUser",
     "Hello",
+    "Image",
     "InterfaceState",
     "Kill",
     "Pause",
@@ -49,6 +50,7 @@ __all__ = [
     "Request",
     "Reset",
     "Result",
+    "Screenshot",
     "ServerMessage",
     "Shutdown",
     "SoftReboot",
@@ -279,6 +281,10 @@ class GuestExec(Message, frozen=True, kw_only=True, tag_field="command", tag="gu
     timeout_s: float = 5
 
 
+class Screenshot(Message, frozen=True, kw_only=True, tag_field="command", tag="screenshot"):
+    """What the guest's screen shows. Legal in RUNNING and PAUSED. -> Image."""
+
+
 Command: TypeAlias = (
     Subscribe
     | GetState
@@ -296,6 +302,7 @@ Command: TypeAlias = (
     | GetFilesystems
     | GuestPing
     | GuestExec
+    | Screenshot
 )
 
 
@@ -352,6 +359,12 @@ class ExecResult(Message, frozen=True, kw_only=True, tag_field="result", tag="ex
     stderr: str = ""
 
 
+class Image(Message, frozen=True, kw_only=True, tag_field="result", tag="image"):
+    """A picture in PNG format."""
+
+    png: bytes
+
+
 class GuestInfo(Message, frozen=True, kw_only=True, tag_field="result", tag="guestInfo"):
     """What the agent says of the guest. `supported_commands` are the agent's enabled commands."""
 
@@ -399,7 +412,7 @@ class Failure(Message, frozen=True, kw_only=True, tag_field="result", tag="failu
     field: str = ""
 
 
-Result: TypeAlias = DomainState | Done | GuestInfo | Users | Filesystems | ExecResult | Failure
+Result: TypeAlias = DomainState | Done | GuestInfo | Users | Filesystems | ExecResult | Image | Failure
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------

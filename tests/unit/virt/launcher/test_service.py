@@ -353,6 +353,15 @@ async def test_a_reboot_is_counted(pod: Pod) -> None:
     await states.wait_until(lambda state: state.resets == 2)
 
 
+async def test_a_screenshot_is_a_png(pod: Pod) -> None:
+    client = await pod.connect()
+    with pytest.raises(TerminalFailure) as failure:
+        await client.screenshot()
+    assert failure.value.code is ErrorCode.ILLEGAL_STATE
+    await client.sync_virtual_machine(VMI, Facts())
+    assert (await client.screenshot()).png.startswith(b"\x89PNG")
+
+
 async def test_a_vmi_of_somebody_else_is_refused(pod: Pod) -> None:
     client = await pod.connect()
     other = json.dumps(vmi_document("11111111-2222-3333-4444-555555555555")).encode()

@@ -82,10 +82,13 @@ class InstanceVerbs:
 
     async def _vnc(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
         _must_run(vmi)
-        if rest:
-            raise conflict(_KIND, vmi.metadata.name, f"vnc/{rest} is not supported yet")
+        if rest not in ("", "screenshot"):
+            raise Failure(404, "NotFound", f"there is no subresource vnc/{rest}")
         if vmi.spec.domain.devices.autoattach_graphics_device is False:
             raise bad_request("No graphics devices are present.")
+        if rest == "screenshot":
+            picture = await self._handlers.call("GET", vmi, "vnc/screenshot")
+            return web.Response(body=picture, content_type="image/png")
         return await self._stream(request, vmi, "vnc")
 
     async def _stream(self, request: web.Request, vmi: VirtualMachineInstance, verb: str) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """The HTTP interface: /v1/namespaces/NAMESPACE/virtualmachineinstances/NAME/VERB.
 
-GET console, vnc: websocket. GET guestosinfo, userlist, filesystemlist: JSON as in subresources.kubevirt.io.
+GET console, vnc: websocket. GET vnc/screenshot: PNG. GET guestosinfo, userlist, filesystemlist: JSON as in
+subresources.kubevirt.io.
 PUT pause, unpause, softreboot, reset, freeze, unfreeze. GET /healthz. Failures are metav1.Status objects.
 """
 
@@ -71,6 +72,7 @@ def make_app(launchers: Launchers, kubelet_root: Path, client_names: frozenset[s
         app.router.add_get(f"{root}/{verb}", verbs.stream)
     for verb in _COMMANDS:
         app.router.add_put(f"{root}/{verb}", verbs.command)
+    app.router.add_get(f"{root}/vnc/screenshot", verbs.screenshot)
     for verb in _QUESTIONS:
         app.router.add_get(f"{root}/{verb}", verbs.question)
     return app
@@ -168,6 +170,11 @@ class _Verbs:
         """Anything that the guest agent knows."""
         answer = await _QUESTIONS[_verb(request)](self._link(request).client)
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+    async def screenshot(self, request: web.Request) -> web.StreamResponse:
+        """What the guest's screen shows, as PNG."""
+        image = await self._link(request).client.screenshot()
+        return web.Response(body=image.png, content_type="image/png")
 
     def _link(self, request: web.Request) -> LauncherLink:
         return self._launchers.link(Key(request.match_info["namespace"], request.match_info["name"]))
