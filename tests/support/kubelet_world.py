@@ -92,8 +92,15 @@ class World:
 
     def begin(self, pod: Pod | None, uid: str = "") -> PodWorker:
         """Work on a pod, as a new kubelet does."""
-        worker = PodWorker(self.context, pod.metadata.uid if pod else uid, pod, lambda known, owner: None)
-        self.cri.on_change = lambda topic, container_id: worker.wake()
+        tracked: set[str] = set()
+        worker = PodWorker(self.context, pod.metadata.uid if pod else uid, pod, lambda known, _: tracked.add(known))
+
+        def changed(topic: str, container_id: str) -> None:
+            # As on a real node: an event about a container that nobody has told of reaches no pod.
+            if container_id in tracked:
+                worker.wake()
+
+        self.cri.on_change = changed
         self.worker = worker
         self.tasks.append(asyncio.create_task(worker.run()))
         return worker

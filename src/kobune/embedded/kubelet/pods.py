@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 RELIST_S = 30.0
 """A safety net only: containerd's events say what happens to containers."""
 REFRESH_S = 60.0
-LATE_LOOKS_S = (0.03, 0.15, 1.0)
+LATE_LOOKS_S = (0.03, 0.15, 1.0, 5.0)
 
 
 class NodePods:

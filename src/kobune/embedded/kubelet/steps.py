@@ -67,12 +67,14 @@ class PodSteps:
         memory: Memory,
         wake: Callable[[], None],
         report: Callable[[Pod | None, Event, str], None],
+        track: Callable[[str, str], None],
     ) -> None:
         self._context = context
         self._uid = uid
         self._memory = memory
         self._wake = wake
         self._report = report
+        self._track = track
         self._background: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
         self.forgotten = False
@@ -211,6 +213,8 @@ class PodSteps:
             created = await context.cri.create_container(
                 action.sandbox.id, config, self._sandbox_config(pod, action.sandbox.attempt)
             )
+            # Before it starts: its end may be told before it is looked at for the first time.
+            self._track(created, self._uid)
             self._report(pod, Event(EventType.NORMAL, "Created", f"Created container: {container.name}"), path)
             await context.cri.start_container(created)
         except (KobuneError, ConfigError, OSError) as error:

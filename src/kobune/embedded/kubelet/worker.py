@@ -70,7 +70,7 @@ class PodWorker:
         self._ended: dict[str, ContainerInfo] = {}
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._told: dict[tuple[str, str], float] = {}
-        self._steps = PodSteps(context, uid, self._memory, self.wake, self._report)
+        self._steps = PodSteps(context, uid, self._memory, self.wake, self._report, track)
 
     def wake(self) -> None:
         """Look at the pod again, soon."""

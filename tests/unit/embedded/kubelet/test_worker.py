@@ -289,3 +289,15 @@ async def test_a_deletion_does_not_wait_for_an_image_volume(world: World) -> Non
     await asyncio.wait_for(world.tasks[-1], 5)
     assert not world.paths.pod(pod.metadata.uid).exists()
     assert world.mounter.mounts == []
+
+
+async def test_an_end_that_is_told_during_the_start_is_not_missed(world: World) -> None:
+    start = world.cri.start_container
+
+    async def start_and_end(container_id: str) -> None:
+        await start(container_id)
+        world.cri.finish("c", 5)
+
+    world.cri.start_container = start_and_end  # type: ignore[method-assign]
+    await world.start(ONE | {"restartPolicy": "Never"})
+    await world.until_phase("Failed")
