@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
+from kobune.api.core import PersistentVolumeClaim
+from kobune.api.meta import ObjectMeta
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import UNPAUSED_GATE, PodSettings
@@ -157,6 +160,35 @@ def test_missing_claims_are_named_before_a_pod_is_made() -> None:
     assert decide(again).events == ()
     there = decide(seen(instance(status=status_of(decision)), launcher()))
     assert condition(status_of(there), "Synchronized") == {}
+
+
+def test_the_launcher_is_told_how_large_claims_are() -> None:
+    claim = msgspec.convert(
+        {
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+            "status": {"phase": "Bound", "capacity": {"storage": "2Gi"}},
+        },
+        PersistentVolumeClaim,
+    )
+    vmi = instance(spec_changes={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]})
+    there = structs.replace(claim, metadata=ObjectMeta(name="c"))
+    world = Observed(vmi, (launcher(),), NOW, PodSettings("launcher:1"), claims={"c": there})
+    (entry,) = status_of(decide(world))["volumeStatus"]
+    info = entry["persistentVolumeClaimInfo"]
+    assert (entry["name"], entry["target"]) == ("data", "")
+    assert (info["claimName"], info["volumeMode"]) == ("c", "Filesystem")
+    assert (info["requests"], info["capacity"]) == ({"storage": "1Gi"}, {"storage": "2Gi"})
+    # Later the list is virt-handler's.
+    running = Observed(
+        instance(
+            phase="Running", spec_changes={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]}
+        ),
+        (launcher(phase="Running", node="n", state=RUNNING),),
+        NOW,
+        PodSettings("launcher:1"),
+        claims={"c": there},
+    )
+    assert "volumeStatus" not in status_of(decide(running))
 
 
 def test_a_forced_end_shortens_the_pod_s_grace_even_while_it_terminates() -> None:

@@ -5,13 +5,14 @@ Scheduled, and to a final phase when the pod is gone; virt-handler does everythi
 PodScheduled and Synchronized are this controller's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from kobune.api.core import Pod
+from kobune.api.core import PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import format_time
 from kobune.kube.client.core import PODS
@@ -31,6 +32,7 @@ from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
 )
 from kobune.virt.controllers.virtualmachineinstance.podview import (
     CLAIM_MISSING,
+    claim_facts,
     current_pod,
     first_facts,
     is_over,
@@ -59,6 +61,8 @@ class Observed:
     settings: PodSettings
     missing_claims: tuple[str, ...] = ()
     """Claims that its volumes name and that do not exist."""
+    claims: Mapping[str, PersistentVolumeClaim] = field(default_factory=dict)
+    """Those that do, by name."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -118,6 +122,8 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     status = _status(vmi)
     first_facts(status, vmi)
     pod_facts(status, pod)
+    if phase in ("Pending", "Scheduling"):
+        claim_facts(status, vmi, seen.claims)
     actions: list[Action] = []
     requeue_after = None
     if phase == "Pending":

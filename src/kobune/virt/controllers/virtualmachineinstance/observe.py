@@ -11,6 +11,7 @@ from kobune.kube.informer import Informer
 from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
+from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
 
 __all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
 
@@ -43,22 +44,15 @@ def observer(
             ),
         )
         missing = tuple(name for name, claim in found.items() if claim is None)
-        return Observed(vmi, tuple(owned), clock.now(), settings, missing)
+        there = {name: claim for name, claim in found.items() if claim is not None}
+        return Observed(vmi, tuple(owned), clock.now(), settings, missing, there)
 
     return observe
 
 
 def claim_names(vmi: VirtualMachineInstance) -> list[str]:
     """The claims that the instance's volumes name; a DataVolume fills the claim of its own name."""
-    names = []
-    for volume in vmi.spec.volumes:
-        if volume.persistent_volume_claim is not None:
-            names.append(volume.persistent_volume_claim.claim_name)
-        elif volume.data_volume is not None:
-            names.append(volume.data_volume.name)
-        elif volume.ephemeral is not None and volume.ephemeral.persistent_volume_claim is not None:
-            names.append(volume.ephemeral.persistent_volume_claim.claim_name)
-    return names
+    return [claim for _, claim in claimed_volumes(vmi)]
 
 
 def by_claim(vmi: VirtualMachineInstance) -> list[str]:

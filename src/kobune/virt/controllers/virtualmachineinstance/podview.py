@@ -3,10 +3,11 @@
 Pure; works on the status as decoded JSON.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from kobune.api.core import Pod
+from kobune.api.core import PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.base.quantity import format_quantity
@@ -16,6 +17,8 @@ from kobune.virt.controllers.virtualmachineinstance.resources import guest_memor
 
 __all__ = [
     "CLAIM_MISSING",
+    "claim_facts",
+    "claimed_volumes",
     "current_pod",
     "first_facts",
     "is_over",
@@ -99,6 +102,42 @@ def pod_facts(status: Status, pod: Pod) -> None:
         status["launcherContainerImageVersion"] = compute.image
     if pod.spec.node_name:
         status["activePods"] = {**status.get("activePods", {}), pod.metadata.uid: pod.spec.node_name}
+
+
+def claim_facts(status: Status, vmi: VirtualMachineInstance, claims: Mapping[str, PersistentVolumeClaim]) -> None:
+    """What the launcher must know of the claims: a disk that it makes in one is as large as the claim, not as the node.
+
+    Only before virt-handler takes over, which then writes the same list.
+    """
+    known: dict[str, Status] = {entry["name"]: entry for entry in status.get("volumeStatus", ())}
+    for volume, name in claimed_volumes(vmi):
+        claim = claims.get(name)
+        if claim is None:
+            continue
+        info: Status = {
+            "claimName": name,
+            "accessModes": list(claim.status.access_modes or claim.spec.access_modes),
+            "volumeMode": claim.spec.volume_mode or "Filesystem",
+            "requests": {key: str(value) for key, value in claim.spec.resources.requests.items()},
+        }
+        if claim.status.capacity:
+            info["capacity"] = {key: str(value) for key, value in claim.status.capacity.items()}
+        known[volume] = {"target": "", **known.get(volume, {}), "name": volume, "persistentVolumeClaimInfo": info}
+    if known:
+        status["volumeStatus"] = [known[name] for name in sorted(known)]
+
+
+def claimed_volumes(vmi: VirtualMachineInstance) -> list[tuple[str, str]]:
+    """Volumes and the claims that they name; a DataVolume fills the claim of its own name."""
+    found = []
+    for volume in vmi.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            found.append((volume.name, volume.persistent_volume_claim.claim_name))
+        elif volume.data_volume is not None:
+            found.append((volume.name, volume.data_volume.name))
+        elif volume.ephemeral is not None and volume.ephemeral.persistent_volume_claim is not None:
+            found.append((volume.name, volume.ephemeral.persistent_volume_claim.claim_name))
+    return found
 
 
 def scheduling_conditions(status: Status, pod: Pod, now: datetime) -> None:
