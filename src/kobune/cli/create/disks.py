@@ -55,7 +55,7 @@ class Disks:
         if any(volume["name"] == name for volume in self.volumes):
             raise click.UsageError(f"{option}: there is already a volume named {name!r}; choose another name:...")
         if order is not None:
-            if any(disk["bootOrder"] == order for disk in self.disks):
+            if any(disk.get("bootOrder") == order for disk in self.disks):
                 raise click.UsageError(f"{option}: bootorder {order} is given twice")
             self.disks.append({"name": name, "bootOrder": order, "disk": {}})
         self.volumes.append({"name": name, **source})
@@ -93,6 +93,8 @@ def add_sysprep(disks: Disks, text: str) -> None:
         raise click.UsageError(f"{option}: type is configMap or secret, not {fields['type']!r}")
     source = {"configMap" if kind == "configmap" else "secret": {"name": fields["src"]}}
     disks.add(option, "sysprepdisk", {"sysprep": source}, None)
+    # Windows Setup looks for answers on a CD only.
+    disks.disks.append({"name": "sysprepdisk", "cdrom": {"bus": "sata"}})
 
 
 def add_import(disks: Disks, text: str) -> None:

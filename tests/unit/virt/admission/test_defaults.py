@@ -95,6 +95,14 @@ def test_hyperv_features_bring_what_they_are_built_on() -> None:
     }
 
 
+def test_a_volume_that_nothing_uses_becomes_a_disk() -> None:
+    volumes = [{"name": name, "emptyDisk": {"capacity": "1Gi"}} for name in ("root", "shared", "data")]
+    devices = {"disks": [{"name": "root", "disk": {"bus": "virtio"}}], "filesystems": [{"name": "shared"}]}
+    obj = defaulted(volumes=volumes, domain={"devices": devices})
+    disks = obj["spec"]["domain"]["devices"]["disks"]
+    assert disks == [{"name": "root", "disk": {"bus": "virtio"}}, {"name": "data", "disk": {"bus": "sata"}}]
+
+
 def test_setting_defaults_twice_changes_nothing() -> None:
     once = defaulted()
     twice = copy.deepcopy(once)

@@ -43,6 +43,7 @@ def default_instance(obj: Document, *, new_uuid: uuid.UUID) -> None:
     _cpu(domain)
     _memory(domain)
     _features(domain)
+    _attach_volumes(spec, domain["devices"])
     _disks(domain["devices"])
     _images(spec)
     for name in ("livenessProbe", "readinessProbe"):
@@ -134,6 +135,15 @@ def _features(domain: Document) -> None:
             if needed not in hyperv:
                 hyperv[needed] = {"enabled": True}
                 wanted.append(needed)
+
+
+def _attach_volumes(spec: Document, devices: Document) -> None:
+    """A volume that nothing uses becomes a disk: manifests from `create vm` list volumes only."""
+    used = {item.get("name") for key in ("disks", "filesystems") for item in devices.get(key) or ()}
+    named = [volume["name"] for volume in spec.get("volumes") or () if volume.get("name")]
+    unused = [name for name in named if name not in used]
+    if unused:
+        devices["disks"] = [*(devices.get("disks") or ()), *({"name": name} for name in unused)]
 
 
 def _disks(devices: Document) -> None:
