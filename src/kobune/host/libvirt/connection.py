@@ -28,7 +28,7 @@ from kobune.host.libvirt.types import (
 __all__ = ["CALL_TIMEOUT_S", "LibvirtConnection", "open_connection"]
 
 CALL_TIMEOUT_S = 30.0
-MAX_SCREENSHOT_BYTES = 64 * 1024 * 1024
+MAX_SCREENSHOT_BYTES = 2 * 1024 * 1024
 POOL_THREADS = 3
 """One for what a user waits for, one for the agent, which may hang for its time limit, and one to spare."""
 
@@ -202,7 +202,9 @@ class LibvirtConnection:
             parts: list[bytes] = []
             size = 0
             try:
-                connection.lookupByName(name).screenshot(stream, 0, 0)
+                kind = connection.lookupByName(name).screenshot(stream, 0, 0)
+                if kind != "image/png":
+                    raise LibvirtRefused(f"screenshot: the picture is {kind}, not PNG; QEMU is too old")
                 while data := stream.recv(256 * 1024):
                     parts.append(data)
                     size += len(data)

@@ -184,7 +184,7 @@ class FakeConnection:
     async def screenshot(self, name: str) -> bytes:
         """See types.Hypervisor."""
         self._require_active(name, "screenshot")
-        return b"P6\n2 1\n255\n" + bytes((255, 0, 0, 0, 0, 255))
+        return b"\x89PNG\r\n\x1a\n"
 
     async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:
         """See types.Hypervisor."""

@@ -179,7 +179,7 @@ class Hypervisor(Protocol):
         ...
 
     async def screenshot(self, name: str) -> bytes:
-        """What the first screen shows, as a binary portable pixmap (P6, 8 bits per colour)."""
+        """What the first screen shows, as PNG (QEMU makes it from 7.1 on)."""
         ...
 
     async def agent_command(self, name: str, command: str, *, timeout_s: int) -> str:

@@ -40,7 +40,6 @@ from kobune.virt.launcher.guestwatch import GuestWatch
 from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
 from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
 from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing, started
-from kobune.virt.launcher.picture import InvalidPicture, png_from_pixmap
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
 from kobune.virt.launcherproto.messages import (
@@ -137,8 +136,6 @@ class LauncherService:
             raise Refusal(ErrorCode.INVALID_SPEC, str(error), field=error.field) from error
         except AgentAnswerInvalid as error:
             raise Refusal(ErrorCode.AGENT_REFUSED, str(error)) from error
-        except InvalidPicture as error:
-            raise Refusal(ErrorCode.LIBVIRT_REFUSED, str(error)) from error
         except InvalidImage as error:
             raise Refusal(ErrorCode.INVALID_DISK, str(error)) from error
         except LibvirtUnavailable as error:
@@ -204,7 +201,7 @@ class LauncherService:
                     return await run_in_guest(self._agent(), program)
             case Screenshot():
                 self._require(S.RUNNING, S.PAUSED)
-                return Image(png=png_from_pixmap(await self._line.live().screenshot(self._domain)))
+                return Image(png=await self._line.live().screenshot(self._domain))
             case GetState() | Subscribe():
                 raise Refusal(ErrorCode.BAD_REQUEST, "the server answers this itself")
 

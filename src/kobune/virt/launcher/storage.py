@@ -39,6 +39,7 @@ class _Task:
     volume: Volume
     field: str
     cdrom: bool
+    sata_disk: bool
 
 
 async def prepare_disks(
@@ -49,8 +50,9 @@ async def prepare_disks(
     Raises InvalidSpec (with the field), InvalidImage, or what kobune.host.run raises.
     """
     cdroms = {d.name: d.cdrom is not None for d in vmi.spec.domain.devices.disks}
+    sata = {d.name for d in vmi.spec.domain.devices.disks if d.disk is not None and d.disk.bus == "sata"}
     tasks = [
-        _Task(vmi, facts, places, runner, volume, f"spec.volumes[{index}]", cdroms[volume.name])
+        _Task(vmi, facts, places, runner, volume, f"spec.volumes[{index}]", cdroms[volume.name], volume.name in sata)
         for index, volume in enumerate(vmi.spec.volumes)
         if volume.name in cdroms
     ]
@@ -196,7 +198,8 @@ async def _made_of_files(task: _Task) -> DiskSource:
     label, files = _files(task)
     path = task.places.ephemeral_disks / "cloud-init" / f"{task.volume.name}.iso"
     await write_iso(task.runner, path, label=label, files=files)
-    return DiskSource(str(path), "raw", read_only=True)
+    # QEMU's SATA disks cannot be read-only; the file is this instance's own and is made anew at every start.
+    return DiskSource(str(path), "raw", read_only=not task.sata_disk)
 
 
 def _files(task: _Task) -> tuple[str, dict[str, bytes]]:
