@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kobune.base.errors import TerminalError
 from kobune.main.files import write_file
-from kobune.main.settings import Settings
+from kobune.main.settings import Settings, default_data_dir
 
 __all__ = ["PreflightError", "check_node", "check_port", "check_subnet", "choose_ports"]
 
@@ -67,7 +67,8 @@ def _free_port() -> int:
 def choose_ports(settings: Settings) -> Settings:
     """Settings with the inner components' ports: those of the last start, else the usual ones, else any that is free.
 
-    They are written down so that a restart finds the clients where they are.
+    The usual ones belong to the default data directory alone, or instances that start side by side would all find them
+    free. They are written down so that a restart finds the clients where they are.
     """
     record = settings.data_dir / "ports.json"
     try:
@@ -76,7 +77,8 @@ def choose_ports(settings: Settings) -> Settings:
         known = {}
     chosen: dict[str, int] = {}
     for name in ("virt_api_port", "virt_handler_port", "kubelet_port"):
-        wanted = (known.get(name), getattr(settings, name))
+        usual = getattr(settings, name) if settings.data_dir == default_data_dir() else None
+        wanted = (known.get(name), usual)
         chosen[name] = next((port for port in wanted if port and _is_free(port)), None) or _free_port()
     if chosen != known:
         write_file(record, json.dumps(chosen).encode())

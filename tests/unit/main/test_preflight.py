@@ -18,7 +18,8 @@ def test_a_port_in_use_names_the_option() -> None:
             check_port("127.0.0.1", port)
 
 
-def test_inner_ports_give_way_and_are_remembered(tmp_path: Path) -> None:
+def test_the_usual_ports_give_way_and_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kobune.main.preflight.default_data_dir", lambda: tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -26,6 +27,11 @@ def test_inner_ports_give_way_and_are_remembered(tmp_path: Path) -> None:
         settings = choose_ports(Settings(tmp_path, virt_api_port=taken))
         assert settings.virt_api_port != taken
     assert choose_ports(Settings(tmp_path, virt_api_port=taken)).virt_api_port == settings.virt_api_port
+
+
+def test_another_instance_leaves_the_usual_ports_alone(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    assert choose_ports(settings).kubelet_port != settings.kubelet_port
 
 
 def test_an_unreadable_record_of_ports_is_made_anew(tmp_path: Path) -> None:

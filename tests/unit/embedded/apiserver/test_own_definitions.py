@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kobune.embedded.apiserver.crd.validate import default_crd, validate_crd
+from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
 from kobune.operator.manifests import base_manifests
 
 DEFINITIONS = [manifest for manifest in base_manifests() if manifest["kind"] == "CustomResourceDefinition"]
@@ -16,5 +16,6 @@ def test_there_are_definitions() -> None:
 
 @pytest.mark.parametrize("crd", DEFINITIONS, ids=lambda crd: str(crd["metadata"]["name"]))
 def test_a_definition_of_ours_is_accepted(crd: dict[str, Any]) -> None:
+    prepare_crd(crd, None)
     default_crd(crd)
     assert validate_crd(crd) == []
