@@ -18,4 +18,5 @@ def test_there_are_definitions() -> None:
 def test_a_definition_of_ours_is_accepted(crd: dict[str, Any]) -> None:
     prepare_crd(crd, None)
     default_crd(crd)
+    prepare_crd(crd, None)
     assert validate_crd(crd) == []
