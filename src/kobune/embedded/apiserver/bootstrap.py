@@ -9,6 +9,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rbac import bootstrap as rbac
+from kobune.embedded.apiserver.rbac.node import NODES
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.store import RevisionConflict
@@ -30,6 +31,7 @@ async def write_defaults(storage: Storage, pki: Pki) -> None:
     for write in waiting:
         await write
     await _refresh_front_proxy(storage, pki)
+    await _drop_node_grant(storage)
 
 
 async def _put(storage: Storage, resource: str, obj: dict[str, Any]) -> None:
@@ -98,6 +100,25 @@ async def _refresh_front_proxy(storage: Storage, pki: Pki) -> None:
     obj = item.object()
     if obj.get("data") != wanted:
         obj["data"] = wanted
+        try:
+            await storage.put(collection, obj, item.revision)
+        except RevisionConflict:
+            return
+
+
+async def _drop_node_grant(storage: Storage) -> None:
+    """Stores of before the node authorizer bind every node to the whole of system:node."""
+    collection = storage.collection("rbac.authorization.k8s.io/clusterrolebindings")
+    item = collection.get("", "system:node")
+    if item is None:
+        return
+    obj = item.object()
+    subjects = obj.get("subjects") or []
+    kept = [subject for subject in subjects if (subject.get("kind"), subject.get("name")) != ("Group", NODES)]
+    if len(kept) < len(subjects):
+        obj.pop("subjects")
+        if kept:
+            obj["subjects"] = kept
         try:
             await storage.put(collection, obj, item.revision)
         except RevisionConflict:

@@ -8,6 +8,7 @@ from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
 from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
+from kobune.embedded.apiserver.admission.nodes import NodeRestriction
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
 from kobune.embedded.apiserver.admission.policies import Policies
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
@@ -72,8 +73,10 @@ class Server:
         service_map = ServiceMap(storage, service_endpoints)
         webhook_client = WebhookClient(service_map)
         matcher = Matcher(storage, self.registry)
+        restriction = NodeRestriction(storage)
         steps: list[Step] = [
             NamespaceLifecycle(storage),
+            restriction,
             ServiceAccounts(storage),
             DefaultTolerations(),
             Priorities(storage),
@@ -109,7 +112,7 @@ class Server:
         admin = User("kobune-admin", (MASTERS, ALL_AUTHENTICATED))
         authenticator = Authenticator({token: admin}, tokens, authorizer)
         discovery = Discovery(self.registry, "127.0.0.1")
-        handlers = self._handlers(authenticator, tokens)
+        handlers = self._handlers(authenticator, tokens, restriction)
         streams = NodeStreams(pki, service_map)
         handlers |= {
             ("", "pods", "log"): streams.log,
@@ -143,7 +146,7 @@ class Server:
 
     @staticmethod
     def _handlers(
-        authenticator: Authenticator, tokens: ServiceAccountTokens
+        authenticator: Authenticator, tokens: ServiceAccountTokens, restriction: NodeRestriction
     ) -> dict[tuple[str, str, str], SpecialHandler]:
         reviews = Reviews(authenticator)
         return {
@@ -153,7 +156,7 @@ class Server:
             (_AUTHZ, "selfsubjectrulesreviews", ""): reviews.self_rules,
             (_AUTHN, "selfsubjectreviews", ""): reviews.self_subject,
             (_AUTHN, "tokenreviews", ""): reviews.token,
-            ("", "serviceaccounts", "token"): TokenRequests(tokens).create,
+            ("", "serviceaccounts", "token"): TokenRequests(tokens, restriction.check_token).create,
             ("", "pods", "binding"): bind,
             ("", "bindings", ""): bind,
             ("", "pods", "eviction"): evict,

@@ -64,7 +64,7 @@ class ApiServer:
         self._authenticator = authenticator
         self._nonresource = nonresource
         self._subresources = subresources
-        services.parts["attributes"] = _attributes
+        services.parts["still_allowed"] = self._still_allowed
 
     async def __call__(self, request: Request) -> AnyResponse:
         """Answer; never raises but for cancellation."""
@@ -93,12 +93,20 @@ class ApiServer:
             if not self._nonresource.public(info.path):
                 self._services.authorizer.require(attributes)
             return await self._nonresource.answer(request, info)
-        self._services.authorizer.require(_attributes_of(user, info))
+        self._services.authorizer.require(_attributes_of(request, user, info))
         aggregated = self._services.registry.aggregated(info.group, info.version)
         if aggregated is not None:
             answer: AnyResponse = await self._services.parts["aggregation"].proxy(request, user, aggregated)
             return answer
         return await self._resource(request, user, info, warnings)
+
+    def _still_allowed(self, call: Call, since: int) -> bool:
+        """Whether the credentials of a running request are still good, and its right is there."""
+        try:
+            self._authenticator.authenticate(call.request)
+        except StatusError:
+            return False
+        return self._services.authorizer.holds(_attributes(call), since)
 
     async def _resource(self, request: Request, user: User, info: RequestInfo, warnings: list[str]) -> AnyResponse:
         resource = self._services.registry.lookup(info.group, info.version, info.resource)
@@ -163,11 +171,13 @@ class ApiServer:
         raise not_found(info.group, info.resource, info.name)
 
 
-def _attributes_of(user: User, info: RequestInfo) -> Attributes:
+def _attributes_of(request: Request, user: User, info: RequestInfo) -> Attributes:
+    i = info
+    selector = request.option("fieldSelector") if "fieldSelector" in request.raw_query else ""
     return Attributes(
-        user, info.verb, info.group, info.version, info.namespace, info.resource, info.subresource, info.name
+        user, i.verb, i.group, i.version, i.namespace, i.resource, i.subresource, i.name, field_selector=selector
     )
 
 
 def _attributes(call: Call) -> Attributes:
-    return _attributes_of(call.user, call.info)
+    return _attributes_of(call.request, call.user, call.info)

@@ -41,11 +41,11 @@ class ServiceAccounts(_PodStep):
         """See Step."""
         if obj is None or not _is_new_pod(call, operation):
             return
+        if "kubernetes.io/config.mirror" in (obj["metadata"].get("annotations") or {}):
+            return
         spec = obj["spec"]
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = name
-        if "kubernetes.io/config.mirror" in (obj["metadata"].get("annotations") or {}):
-            return
         namespace = call.info.namespace
         item = self._accounts.get(namespace, name)
         if item is None:

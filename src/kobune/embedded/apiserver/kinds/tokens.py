@@ -1,6 +1,7 @@
 """serviceaccounts/token: TokenRequest."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kobune.embedded.apiserver.auth.tokens import AUDIENCE, ServiceAccountTokens
@@ -33,8 +34,12 @@ _MIN_S, _DEFAULT_S, _MAX_S = 600, 3600, 1 << 32
 class TokenRequests:
     """Issues bound tokens."""
 
-    def __init__(self, tokens: ServiceAccountTokens) -> None:
+    def __init__(
+        self, tokens: ServiceAccountTokens, check: Callable[[Call, tuple[str, str, str] | None], None]
+    ) -> None:
+        """`check` refuses, by the object that a token shall be bound to as (kind, name, UID as asked for)."""
         self._tokens = tokens
+        self._check = check
 
     async def create(self, call: Call) -> AnyResponse:
         """POST of a TokenRequest to a ServiceAccount."""
@@ -69,7 +74,9 @@ class TokenRequests:
         if errors:
             raise invalid("authentication.k8s.io", "TokenRequest", "", errors)
         audiences = spec.get("audiences") or [AUDIENCE]
-        bound, node = self._bound(call, spec.get("boundObjectRef"))
+        asked = spec.get("boundObjectRef")
+        self._check(call, (asked.get("kind", ""), asked.get("name", ""), asked.get("uid", "")) if asked else None)
+        bound, node = self._bound(call, asked)
         token, expires = self._tokens.issue(
             call.info.namespace, call.info.name, metadata["uid"], list(audiences), int(life_s), bound, node
         )

@@ -20,3 +20,5 @@ class Attributes:
     subresource: str = ""
     name: str = ""
     path: str = ""
+    field_selector: str = ""
+    """Of list, watch and deletecollection, as the client wrote it."""

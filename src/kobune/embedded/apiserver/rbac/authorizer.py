@@ -1,4 +1,4 @@
-"""The RBAC authorizer over the stored roles and bindings.
+"""The authorizer: nodes by what is theirs, everybody by the stored roles and bindings (RBAC).
 
 Owns: an index of bindings by subject, kept up by listening to the four collections, and the wording of refusals.
 """
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kobune.embedded.apiserver.rbac.attributes import Attributes
+from kobune.embedded.apiserver.rbac.bootstrap import NODE_RULES
+from kobune.embedded.apiserver.rbac.node import NodeAuthorizer, node_of
+from kobune.embedded.apiserver.rbac.node_graph import NodeGraph
 from kobune.embedded.apiserver.rbac.rules import Rule, parse_rules
 from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.storage import Storage
@@ -30,6 +33,7 @@ class Authorizer:
         self._cluster_bindings = storage.collection(_PREFIX + "clusterrolebindings")
         self._parsed: dict[Item, Any] = {}
         self._by_user: dict[tuple[str, tuple[str, ...]], list[tuple[str | None, tuple[Rule, ...]]]] = {}
+        self._nodes = NodeAuthorizer(NodeGraph(storage), parse_rules(NODE_RULES))
         self.generation = 0
         """Rises with every change of a role or binding: what was decided before may not hold any more."""
         for collection in (self._roles, self._cluster_roles, self._bindings, self._cluster_bindings):
@@ -39,6 +43,8 @@ class Authorizer:
         """Whether the request is granted."""
         user = attributes.user
         if MASTERS in user.groups:
+            return True
+        if self._nodes.allowed(attributes):
             return True
         for namespace, rules in self._grants(user):
             if namespace is not None and (namespace != attributes.namespace or not attributes.resource):
@@ -56,7 +62,14 @@ class Authorizer:
     def require(self, attributes: Attributes) -> None:
         """Raise the 403 answer when the request is not granted."""
         if not self.allowed(attributes):
-            raise refusal(attributes)
+            node = node_of(attributes.user)
+            raise refusal(attributes, f"no relationship found between node '{node}' and this object" if node else "")
+
+    def holds(self, attributes: Attributes, since: int) -> bool:
+        """Whether what was granted at generation `since` still is; a node's rights also change with its pods."""
+        if since == self.generation and node_of(attributes.user) is None:
+            return True
+        return self.allowed(attributes)
 
     def rules_for(self, user: User, namespace: str) -> list[Rule]:
         """Everything a user may do in a namespace (empty: cluster-wide)."""
@@ -138,7 +151,7 @@ def _binds(binding: dict[str, Any], user: User, namespace: str) -> bool:
     return False
 
 
-def refusal(attributes: Attributes) -> StatusError:
+def refusal(attributes: Attributes, reason: str = "") -> StatusError:
     """The 403 answer in the API's words."""
     a = attributes
     if not a.resource:
@@ -156,4 +169,4 @@ def refusal(attributes: Attributes) -> StatusError:
     if a.group:
         details["group"] = a.group
     details["kind"] = a.resource
-    return StatusError(403, "Forbidden", f"{qualified} is forbidden: {what}", details)
+    return StatusError(403, "Forbidden", f"{qualified} is forbidden: {what}{f': {reason}' if reason else ''}", details)

@@ -5,7 +5,7 @@ Source: the Kubernetes documentation of default roles. User-facing roles are agg
 
 from typing import Any
 
-__all__ = ["objects"]
+__all__ = ["NODE_RULES", "objects"]
 
 _LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 _ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
@@ -135,7 +135,7 @@ _ADMIN = [
         ["rolebindings", "roles"],
     ),
 ]
-_NODE = [
+NODE_RULES = [
     _rule(["create"], ["authentication.k8s.io"], ["tokenreviews"]),
     _rule(["create"], ["authorization.k8s.io"], ["localsubjectaccessreviews", "subjectaccessreviews"]),
     _rule(_READ, [""], ["services"]),
@@ -189,7 +189,7 @@ _ROLES: dict[str, list[dict[str, Any]]] = {
         _rule(["create"], ["authentication.k8s.io"], ["tokenreviews"]),
         _rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]),
     ],
-    "system:node": _NODE,
+    "system:node": NODE_RULES,
     "system:node-proxier": [
         _rule(["list", "watch"], [""], ["endpoints", "services"]),
         _rule(["get", "list", "watch"], [""], ["nodes"]),
@@ -219,7 +219,8 @@ _BINDINGS = {
         "system:service-account-issuer-discovery",
         [("Group", "system:serviceaccounts")],
     ),
-    "system:node": ("system:node", [("Group", "system:nodes")]),
+    # Nobody: what a node may do depends on its pods, which is decided by node.py.
+    "system:node": ("system:node", []),
     "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
 }
 _READER = "extension-apiserver-authentication-reader"
@@ -253,15 +254,16 @@ def objects() -> list[tuple[str, dict[str, Any]]]:
         }
         result.append(("clusterroles", role))
     for name, (role_name, subjects) in _BINDINGS.items():
-        binding = {
+        binding: dict[str, Any] = {
             "apiVersion": api_version,
             "kind": "ClusterRoleBinding",
             "metadata": _meta(name),
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role_name},
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject} for kind, subject in subjects
-            ],
         }
+        if subjects:
+            binding["subjects"] = [
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject} for kind, subject in subjects
+            ]
         result.append(("clusterrolebindings", binding))
     reader = {
         "apiVersion": api_version,

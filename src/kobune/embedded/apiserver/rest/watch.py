@@ -283,16 +283,14 @@ class _Watcher:
         self._timers["bookmark"] = loop.call_later(BOOKMARK_EVERY_S, self._send_bookmark)
 
     def _authorize(self) -> None:
-        """A watch ends soon after its right is gone."""
+        """A watch ends soon after its right is gone, or its token."""
         if self._stream is None:
             return
-        authorizer = self._call.services.authorizer
-        if authorizer.generation != self._authorized_at:
-            self._authorized_at = authorizer.generation
-            attributes = self._call.services.parts["attributes"](self._call)
-            if not authorizer.allowed(attributes):
-                self._end()
-                return
+        generation = self._call.services.authorizer.generation
+        if not self._call.services.parts["still_allowed"](self._call, self._authorized_at):
+            self._end()
+            return
+        self._authorized_at = generation
         self._timers["authorize"] = asyncio.get_running_loop().call_later(_AUTHORIZE_EVERY_S, self._authorize)
 
     def _end(self) -> None:
