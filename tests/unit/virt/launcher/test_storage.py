@@ -207,6 +207,14 @@ async def test_cloud_init_secrets_come_from_their_mount(pod: Pod) -> None:
     assert pod.iso_files["user-data"] == "from a secret"
 
 
+@pytest.mark.parametrize(("disk", "read_only"), [({"bus": "virtio"}, True), ({"bus": "sata"}, False)])
+async def test_a_seed_is_read_only_where_qemu_has_read_only_disks(
+    pod: Pod, disk: dict[str, Any], read_only: bool
+) -> None:
+    source = await pod.prepare({"cloudInitNoCloud": {"userData": "x"}}, disk={"disk": disk})
+    assert source.read_only is read_only
+
+
 @pytest.mark.parametrize(
     ("volume", "folder"),
     [
