@@ -46,23 +46,19 @@ def _rule(groups: str | tuple[str, ...], resources: tuple[str, ...], verbs: tupl
 
 _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "virt-api": (
-        _rule("kubevirt.io", ("virtualmachines", "virtualmachineinstances"), (*_READ, "patch", "update")),
-        _rule("kubevirt.io", ("virtualmachines/status",), ("patch", "update")),
-        _rule("kubevirt.io", ("virtualmachineinstancemigrations",), (*_READ, "create")),
-        _rule("kubevirt.io", ("kubevirts", "virtualmachineinstancepresets"), _READ),
-        _rule(_GROUPS[1:], ("*",), _READ),
-        _rule("", ("pods",), ("get", "list", "delete")),
+        _rule("kubevirt.io", ("virtualmachines", "virtualmachineinstances"), ("get", "patch")),
+        _rule("kubevirt.io", ("virtualmachines/status",), ("patch",)),
+        _rule("kubevirt.io", ("virtualmachineinstancemigrations",), ("list",)),
+        _rule("kubevirt.io", ("kubevirts",), _READ),
+        _rule("instancetype.kubevirt.io", ("*",), ("get",)),
         _rule("", ("nodes",), ("get",)),
-        _rule("", ("namespaces", "persistentvolumeclaims"), ("get",)),
-        _rule("apps", ("controllerrevisions",), ("get", "list", "create")),
+        _rule("apps", ("controllerrevisions",), ("get",)),
         _rule("authorization.k8s.io", ("subjectaccessreviews",), ("create",)),
     ),
     "virt-controller": (
-        _rule("kubevirt.io", ("*",), (*_READ, "create", "update", "patch", "delete")),
-        _rule(_GROUPS[1:], ("*",), (*_READ, "create", "update", "patch", "delete")),
-        _rule(
-            "cdi.kubevirt.io", ("datavolumes", "datavolumes/status"), (*_READ, "create", "update", "patch", "delete")
-        ),
+        _rule("kubevirt.io", ("*",), (*_READ, "create", "patch", "delete")),
+        _rule(_GROUPS[1:], ("*",), (*_READ, "create", "patch", "delete")),
+        _rule("cdi.kubevirt.io", ("datavolumes", "datavolumes/status"), (*_READ, "create", "patch", "delete")),
         _rule("", ("pods",), (*_READ, "create", "patch", "delete")),
         _rule("", ("pods/status",), ("patch",)),
         _rule("", ("nodes", "persistentvolumeclaims", "namespaces"), _READ),

@@ -9,6 +9,7 @@ from kobune.kube.client.config import load_config
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime import ControllerProcess, LeaderElection
+from kobune.virt.controllers.clone.wire import wire as wire_clone
 from kobune.virt.controllers.installation.wire import wire as wire_installation
 from kobune.virt.controllers.pending.wire import wire as wire_pending
 from kobune.virt.controllers.pool.wire import wire as wire_pool
@@ -42,6 +43,7 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         wire_instance(process, launcher_image=config.launcher_image, image_pull_policy=config.image_pull_policy)
         wire_replica_set(process)
         wire_pool(process)
+        wire_clone(process)
         wire_pending(process)
         wire_installation(process)
         if config.identity:

@@ -54,10 +54,6 @@ NOT_YET: Final[dict[str, Callable[[str, str], Status]]] = {
         "complete": False,
         "conditions": [_condition("Ready", "False", message, moment), _condition("Failure", "True", message, moment)],
     },
-    "VirtualMachineClone": lambda message, moment: {
-        "phase": "Failed",
-        "conditions": [_condition("Ready", "False", message, moment)],
-    },
     "VirtualMachineInstanceMigration": lambda message, moment: {
         "phase": "Pending",
         "conditions": [_condition("NotSupported", "True", message, moment)],

@@ -5,7 +5,6 @@ from typing import Any
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS
 from kobune.kube.client.kubevirt_groups import (
     DATA_VOLUMES,
-    VIRTUAL_MACHINE_CLONES,
     VIRTUAL_MACHINE_EXPORTS,
     VIRTUAL_MACHINE_RESTORES,
     VIRTUAL_MACHINE_SNAPSHOTS,
@@ -23,7 +22,6 @@ def wire(process: ControllerProcess) -> None:
         DATA_VOLUMES,
         VIRTUAL_MACHINE_SNAPSHOTS,
         VIRTUAL_MACHINE_RESTORES,
-        VIRTUAL_MACHINE_CLONES,
         VIRTUAL_MACHINE_EXPORTS,
         VIRTUAL_MACHINE_INSTANCE_MIGRATIONS,
     ):

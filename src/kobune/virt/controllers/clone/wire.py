@@ -1,0 +1,49 @@
+"""Observing clones, and which changes make the controller look at one."""
+
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
+from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_CLONES
+from kobune.kube.client.objects import key_of, to_builtins
+from kobune.kube.client.resource import Key
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
+from kobune.virt.controllers.clone.decide import Observed, decide
+
+__all__ = ["wire"]
+
+
+def wire(process: ControllerProcess) -> Controller[Observed, Action]:
+    """Add the controller to the process."""
+    clones = process.informers.of(VIRTUAL_MACHINE_CLONES)
+    machines = process.informers.of(VIRTUAL_MACHINES)
+
+    async def observe(key: Key) -> Observed | None:
+        clone = clones.get(key)
+        if clone is None:
+            return None
+        source = machines.get(Key(key.namespace, clone.spec.source.name))
+        target = clone.spec.target
+        found = machines.get(Key(key.namespace, target.name)) if target is not None else None
+        return Observed(
+            clone,
+            to_builtins(source) if source is not None else None,
+            to_builtins(found) if found is not None else None,
+            process.clock.now(),
+        )
+
+    def concerned(machine: object) -> list[Key]:
+        """Clones from or to a machine of that name."""
+        name = key_of(machine).name
+        return [
+            key_of(clone)
+            for clone in clones.list(key_of(machine).namespace)
+            if name in (clone.spec.source.name, clone.spec.target.name if clone.spec.target is not None else "")
+        ]
+
+    return process.add(
+        "virtualmachineclone",
+        primary=clones,
+        observe=observe,
+        decide=decide,
+        execute=process.writer.execute,
+        watches=(Watch(machines, concerned),),
+        workers=2,
+    )
