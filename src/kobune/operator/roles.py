@@ -127,7 +127,7 @@ def roles(namespace: str) -> list[Manifest]:
 
 
 def _for_people() -> list[Manifest]:
-    everything = {"groups": _GROUPS, "resources": ("*",)}
+    everything = {"groups": (*_GROUPS, "cdi.kubevirt.io"), "resources": ("*",)}
     instance = tuple(f"virtualmachineinstances/{name}" for name in (*_VMI_ACTIONS, *_VMI_STREAMS, *_VMI_FACTS))
     machine = tuple(f"virtualmachines/{name}" for name in (*_VM_ACTIONS, *_VM_FACTS, "portforward", "migrate"))
     facts = tuple(f"virtualmachineinstances/{name}" for name in _VMI_FACTS) + tuple(
