@@ -65,6 +65,7 @@ async def scale(call: Call) -> AnyResponse:
         return old
 
     subresource, call.info.subresource = call.info.subresource, ""
+    call.owner_subresource = subresource
     try:
         result, _ = await update_object(call, transform, options, "Update")
     finally:

@@ -23,6 +23,7 @@ ROOTS = {
     ("v1", "DeleteOptions"),
     ("meta.k8s.io/v1", "DeleteOptions"),
     ("apps/v1", "Deployment"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("batch/v1", "Job"),
     ("batch/v1", "CronJob"),
     ("policy/v1", "PodDisruptionBudget"),
@@ -120,6 +121,13 @@ CronJob: metadata=1:ObjectMeta spec=2:CronJobSpec status=3:Empty
 CronJobSpec: schedule=1:string startingDeadlineSeconds=2:int concurrencyPolicy=3:string suspend=4:bool
  jobTemplate=5:JobTemplateSpec successfulJobsHistoryLimit=6:int failedJobsHistoryLimit=7:int timeZone=8:string
 JobTemplateSpec: metadata=1:ObjectMeta spec=2:JobSpec
+HorizontalPodAutoscaler: metadata=1:ObjectMeta spec=2:HorizontalPodAutoscalerSpec status=3:Empty
+HorizontalPodAutoscalerSpec: scaleTargetRef=1:CrossVersionObjectReference minReplicas=2:int maxReplicas=3:int
+ metrics=4:MetricSpec*
+CrossVersionObjectReference: kind=1:string name=2:string apiVersion=3:string
+MetricSpec: type=1:string resource=4:ResourceMetricSource
+ResourceMetricSource: name=1:string target=2:MetricTarget
+MetricTarget: type=1:string value=2:Quantity averageValue=3:Quantity averageUtilization=4:int
 PodDisruptionBudget: metadata=1:ObjectMeta spec=2:PodDisruptionBudgetSpec status=3:Empty
 PodDisruptionBudgetSpec: minAvailable=1:IntOrString selector=2:LabelSelector maxUnavailable=3:IntOrString
  unhealthyPodEvictionPolicy=4:string

@@ -56,6 +56,8 @@ class Call:
     """A webhook changed the object: it has to be decoded and defaulted again."""
     owned: bool = False
     """managedFields of the object are right already (it was applied)."""
+    owner_subresource: str = ""
+    """Names the subresource in managedFields where it writes through the object itself (scale)."""
     options: Any = None
     """The request's options object as admission webhooks get it."""
 

@@ -28,5 +28,5 @@ def record(call: Call, new: dict[str, Any], old: dict[str, Any] | None, options:
         new,
         manager=manager_name(call, options),
         now=now(),
-        subresource=call.info.subresource,
+        subresource=call.info.subresource or call.owner_subresource,
     )

@@ -1,8 +1,11 @@
 """The strategy that most kinds share. Source: the registry strategies of a kube-apiserver, by their visible effects."""
 
-from typing import Any
+from collections.abc import Hashable
+from copy import deepcopy
+from functools import cache
+from typing import Any, cast
 
-from kobune.embedded.apiserver.schema.resource import ResourceInfo
+from kobune.embedded.apiserver.schema.resource import ObjectSchema, ResourceInfo
 
 __all__ = ["Strategy"]
 
@@ -33,6 +36,8 @@ class Strategy:
             obj.pop("status", None)
             if self.initial_status is not None:
                 obj["status"] = dict(self.initial_status)
+            elif (status := _zero_status(info)) is not None:
+                obj["status"] = status
 
     def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
         """Keep what this request may not change."""
@@ -76,3 +81,15 @@ def _keep(obj: dict[str, Any], old: dict[str, Any], name: str) -> None:
         obj[name] = old[name]
     else:
         obj.pop(name, None)
+
+
+def _zero_status(info: ResourceInfo) -> dict[str, Any] | None:
+    """What a built-in kind prints as status before anybody wrote one: clients read through it without a check."""
+    return None if info.custom else deepcopy(_zero_status_of(cast(Hashable, info.schema)))
+
+
+@cache
+def _zero_status_of(schema: Hashable) -> dict[str, Any] | None:
+    empty: dict[str, Any] = {}
+    cast(ObjectSchema, schema).decode(empty)
+    return empty.get("status")
