@@ -120,6 +120,26 @@ async def test_logs_are_streamed_from_the_pods_kubelet(api: Api) -> None:
     assert seen == [("/containerLogs/default/p/main", "follow=true&tailLines=5")]
 
 
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (400, "BadRequest", 'container "main" in pod "p" is waiting to start: ContainerCreating'),
+        (404, "NotFound", "pod not found"),
+        (500, "InternalError", "the runtime is gone"),
+    ],
+)
+async def test_why_there_is_no_log_is_told_as_a_status(api: Api, code: int, reason: str, message: str) -> None:
+    async def kubelet(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=code, text=message)
+
+    async with tls_server(api.pki, api.pki.ca_file, kubelet, []) as port:
+        await pod_on_node(api, port)
+        status, answer = await api.call("GET", "/api/v1/namespaces/default/pods/p/log")
+    assert status == code
+    assert (answer["kind"], answer["reason"], answer["code"]) == ("Status", reason, code)
+    assert answer["message"] == (f"Internal error occurred: {message}" if code == 500 else message)
+
+
 async def test_exec_is_a_websocket_to_the_kubelet(api: Api) -> None:
     async def kubelet(request: web.Request) -> web.StreamResponse:
         assert request.path == "/exec/default/p/main"

@@ -40,6 +40,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _PENDING_HIGH = 256 * 1024
+_ERROR_TEXT = 50_000
 
 
 class UpstreamError(RetryableError):
@@ -221,26 +222,32 @@ async def call(
     started = loop.time()
     exchange = await _open(target, method, path, [*headers, ("Connection", "close")], body, timeout_s)
     try:
-        done = loop.create_future()
-
-        def progress() -> None:
-            if (exchange.complete or exchange.lost or exchange.size > limit) and not done.done():
-                done.set_result(None)
-
-        exchange.on_progress = progress
-        progress()
-        try:
-            async with asyncio.timeout(max(timeout_s - (loop.time() - started), 0.001)):
-                await done
-        except TimeoutError:
-            raise UpstreamError("context deadline exceeded") from None
-        if exchange.lost is not None and not exchange.complete:
-            raise exchange.lost
-        if exchange.size > limit:
+        answer = await _rest(exchange, timeout_s - (loop.time() - started), limit)
+        if len(answer) > limit:
             raise UpstreamError(f"the answer is larger than {limit} bytes")
-        return exchange.head.result(), dict(exchange.headers), exchange.take()
+        return exchange.head.result(), dict(exchange.headers), answer
     finally:
         exchange.transport.abort()
+
+
+async def _rest(exchange: _Exchange, timeout_s: float, limit: int) -> bytes:
+    """The body to its end, or until it is longer than `limit`. Raises UpstreamError."""
+    done = asyncio.get_running_loop().create_future()
+
+    def progress() -> None:
+        if (exchange.complete or exchange.lost or exchange.size > limit) and not done.done():
+            done.set_result(None)
+
+    exchange.on_progress = progress
+    progress()
+    try:
+        async with asyncio.timeout(max(timeout_s, 0.001)):
+            await done
+    except TimeoutError:
+        raise UpstreamError("context deadline exceeded") from None
+    if exchange.lost is not None and not exchange.complete and exchange.size <= limit:
+        raise exchange.lost
+    return exchange.take()
 
 
 async def proxy(
@@ -251,10 +258,12 @@ async def proxy(
     *,
     drop: frozenset[str] = frozenset(),
     timeout_s: float = 30.0,
+    failure: Callable[[int, str], Exception] | None = None,
 ) -> AnyResponse:
     """Pass a request on and stream the answer back, upgraded connections included. Raises UpstreamError.
 
     `drop` are lower-case names of headers that the other server must not see; `timeout_s` is for the answer's head.
+    `failure` makes the exception to raise of an error's code and its text, where that is plain text.
     """
     upgrade = request.headers.get("upgrade")
     passed = [(name, value) for name, value in request.header_list if name not in _HOP_BY_HOP and name not in drop]
@@ -268,7 +277,14 @@ async def proxy(
         if name not in _HOP_BY_HOP and name not in ("content-type", "upgrade")
     }
     content_type = next((value for name, value in exchange.headers if name == "content-type"), "")
-    return StreamingResponse(exchange.head.result(), lambda stream: _relay(stream, exchange), content_type, kept)
+    status = exchange.head.result()
+    if failure is not None and status >= 400 and content_type.startswith("text/plain"):
+        try:
+            body = await _rest(exchange, timeout_s, _ERROR_TEXT)
+        finally:
+            exchange.transport.abort()
+        raise failure(status, body[:_ERROR_TEXT].decode(errors="replace").strip())
+    return StreamingResponse(status, lambda stream: _relay(stream, exchange), content_type, kept)
 
 
 def _upgrade_head(exchange: _Exchange) -> bytes:

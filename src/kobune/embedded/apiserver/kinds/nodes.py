@@ -4,7 +4,7 @@ Owns: which kubelet, which container, which of the kubelet's paths. Bytes and we
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,7 +49,7 @@ class NodeStreams:
             return Response(204, b"", "")
         options = [(name, value) for name in _LOG_OPTIONS for value in call.request.query.get(name, ())]
         path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{container}"
-        return await self._to_kubelet(call, pod, path, options)
+        return await self._to_kubelet(call, pod, path, options, _log_failure)
 
     async def execute(self, call: Call) -> AnyResponse:
         """pods/exec."""
@@ -173,19 +173,30 @@ class NodeStreams:
         )
 
     async def _to_kubelet(
-        self, call: Call, pod: dict[str, Any], path: str, options: list[tuple[str, str]]
+        self,
+        call: Call,
+        pod: dict[str, Any],
+        path: str,
+        options: list[tuple[str, str]],
+        failure: Callable[[int, str], StatusError] | None = None,
     ) -> AnyResponse:
         node_name = pod["spec"]["nodeName"]
         item = call.services.storage.collection("core/nodes").get("", node_name)
         if item is None:
             raise not_found("", "nodes", node_name)
-        return await self._send(call, self._kubelet(item.object()), path, urlencode(options))
+        return await self._send(call, self._kubelet(item.object()), path, urlencode(options), failure)
 
-    async def _send(self, call: Call, target: Target, path: str, query: str) -> AnyResponse:
+    async def _send(
+        self,
+        call: Call,
+        target: Target,
+        path: str,
+        query: str,
+        failure: Callable[[int, str], StatusError] | None = None,
+    ) -> AnyResponse:
+        full = f"{path}?{query}" if query else path
         try:
-            return await proxy(
-                target, call.request, f"{path}?{query}" if query else path, drop=_DROP, timeout_s=_DIAL_S
-            )
+            return await proxy(target, call.request, full, drop=_DROP, timeout_s=_DIAL_S, failure=failure)
         except UpstreamError as error:
             scheme = "https" if target.tls else "http"
             text = f"error dialing backend: {error}"
@@ -195,3 +206,13 @@ class NodeStreams:
                 text,
                 {"causes": [{"message": f"{scheme}://{target.host}:{target.port}{path}: {error}"}]},
             ) from error
+
+
+_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests", 503: "ServiceUnavailable"}
+
+
+def _log_failure(code: int, text: str) -> StatusError:
+    """A kubelet says in plain text why there is no log."""
+    if code == 500:
+        return internal(text)
+    return bad_request(text) if code == 400 else StatusError(code, _REASONS.get(code, "Unknown"), text)
