@@ -157,18 +157,29 @@ def _claim(task: _Task, *, read_only: bool) -> DiskSource:
         if read_only:
             raise InvalidImage(f"{task.field}: the claim has no file disk.img")
         _make_raw(path, _claimed_bytes(task))
+    elif not read_only and _is_size_known(task):
+        _grow_raw(path, _claimed_bytes(task, path.stat().st_blocks * 512))
     return DiskSource(str(path), "raw", read_only)
 
 
-def _claimed_bytes(task: _Task) -> int:
-    """An empty claim becomes an empty disk of the claim's size, as far as its file system has room."""
+def _claimed_bytes(task: _Task, used_bytes: int = 0) -> int:
+    """How large the claim's disk is to be, as far as its file system has room besides what the disk uses already."""
     space = os.statvfs(task.places.vmi_disks / task.volume.name)
-    room = space.f_bavail * space.f_frsize
+    room = used_bytes + space.f_bavail * space.f_frsize
     for status in task.vmi.status.volume_status:
         info = status.persistent_volume_claim_info
         if status.name == task.volume.name and info is not None and "storage" in info.capacity:
             room = min(room, to_bytes(info.capacity["storage"]))
     return room
+
+
+def _is_size_known(task: _Task) -> bool:
+    return any(
+        status.name == task.volume.name
+        and status.persistent_volume_claim_info is not None
+        and "storage" in status.persistent_volume_claim_info.capacity
+        for status in task.vmi.status.volume_status
+    )
 
 
 async def _host_disk(task: _Task, source: HostDisk) -> DiskSource:
@@ -189,6 +200,16 @@ def _make_raw(path: Path, size_bytes: int) -> None:
         temporary.rename(path)
     except OSError as error:
         raise InvalidImage(f"{path}: cannot make the disk: {error.strerror}") from error
+
+
+def _grow_raw(path: Path, size_bytes: int) -> None:
+    """A claim that has grown gets a larger disk; never a smaller one."""
+    wanted = size_bytes // 4096 * 4096
+    if path.stat().st_size < wanted:
+        try:
+            os.truncate(path, wanted)
+        except OSError as error:
+            raise InvalidImage(f"{path}: cannot grow the disk: {error.strerror}") from error
 
 
 # --- disks made of files ---

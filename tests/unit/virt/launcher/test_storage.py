@@ -165,13 +165,22 @@ async def test_an_empty_disk_has_its_capacity(pod: Pod) -> None:
     assert pod.created()[0][-1] == str(2 << 30)
 
 
-async def test_a_claims_disk_is_used_as_it_is(pod: Pod) -> None:
+async def test_a_claims_disk_keeps_its_data_and_grows_with_the_claim(pod: Pod) -> None:
     path = pod.places.vmi_disks / "v/disk.img"
     path.write_bytes(b"data")
-    assert await pod.prepare({"persistentVolumeClaim": {"claimName": "c"}}) == DiskSource(str(path))
+    read_only = {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
+    assert await pod.prepare(read_only) == DiskSource(str(path), read_only=True)
     assert path.read_bytes() == b"data"
+    assert await pod.prepare({"persistentVolumeClaim": {"claimName": "c"}}) == DiskSource(str(path))
+    assert path.read_bytes() == b"data".ljust(1 << 20, b"\0")
+
+
+async def test_a_claims_disk_never_shrinks(pod: Pod) -> None:
+    path = pod.places.vmi_disks / "v/disk.img"
+    path.write_bytes(b"data".ljust(3 << 20, b"\0"))
     source = await pod.prepare({"dataVolume": {"name": "d"}})
     assert source == DiskSource(str(path))
+    assert size(source) == 3 << 20
 
 
 async def test_an_empty_claim_becomes_an_empty_disk_of_its_size(pod: Pod) -> None:
@@ -196,6 +205,11 @@ async def test_a_host_disk_is_made_when_asked_for(pod: Pod) -> None:
 async def test_what_virt_handler_says_wins(pod: Pod) -> None:
     facts = Facts(disks=[DiskFacts(volume="v", path="/dev/x", block=True)])
     assert await pod.prepare({"dataVolume": {"name": "d"}}, facts=facts) == DiskSource("/dev/x", block=True)
+
+
+async def test_cloud_init_can_be_written_on_sata_where_no_disk_is_read_only(pod: Pod) -> None:
+    source = await pod.prepare({"cloudInitNoCloud": {"userData": "x"}}, disk={"disk": {"bus": "sata"}})
+    assert not source.read_only
 
 
 async def test_cloud_init_secrets_come_from_their_mount(pod: Pod) -> None:
