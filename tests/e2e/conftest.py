@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(1200))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def instance() -> Iterator[Instance]:
     if os.geteuid() != 0:
         pytest.fail("end-to-end tests need root: they run containers, networks and guests")

@@ -215,13 +215,13 @@ async def test_a_deployment_rolls_out_and_goes_with_its_pods(client: HttpClient)
     async def second() -> bool:
         return await available("i:2")
 
-    await eventually_true(first, "three pods of the first version", timeout_s=20)
+    await eventually_true(first, "three pods of the first version", timeout_s=60)
     await client.patch(DEPLOYMENTS, "d", Patch.merge({"spec": {"template": template("i:2")}}), NS)
-    await eventually_true(second, "three pods of the second version", timeout_s=20)
+    await eventually_true(second, "three pods of the second version", timeout_s=60)
     assert most <= 4
     await client.delete(DEPLOYMENTS, "d", NS)
 
     async def nothing() -> bool:
         return not (await client.list(PODS, NS, label_selector="app=d")).items
 
-    await eventually_true(nothing, "the pods are gone", timeout_s=20)
+    await eventually_true(nothing, "the pods are gone", timeout_s=60)

@@ -46,7 +46,7 @@ async def test_the_api_comes_back_and_work_goes_on(tmp_path: Path) -> None:
         await eventually(
             lambda: {"before", "after"} <= {item.metadata.name for item in informer.list()},
             "the cache has both",
-            timeout_s=20,
+            timeout_s=60,
         )
         # The history survived: the watch was resumed, nothing was listed again.
         assert informer.relists == 1

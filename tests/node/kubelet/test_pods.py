@@ -78,7 +78,7 @@ class Cluster:
             return (await self.pod(name)).status.phase == phase
 
         try:
-            await eventually_true(reached, f"{name} {phase}", timeout_s=20)
+            await eventually_true(reached, f"{name} {phase}", timeout_s=60)
         except AssertionError:
             raise AssertionError(f"{name} is not {phase}: {(await self.pod(name)).status}") from None
         return await self.pod(name)
@@ -88,7 +88,7 @@ class Cluster:
             statuses = (await self.pod(name)).status.container_statuses
             return bool(statuses) and all(status.ready for status in statuses)
 
-        await eventually_true(ready, f"{name} ready", timeout_s=20)
+        await eventually_true(ready, f"{name} ready", timeout_s=60)
         return await self.pod(name)
 
     async def delete(self, name: str) -> None:
@@ -101,7 +101,7 @@ class Cluster:
                 return True
             return False
 
-        await eventually_true(gone, f"{name} gone", timeout_s=20)
+        await eventually_true(gone, f"{name} gone", timeout_s=60)
 
     async def kubectl(self, *args: str, stdin: bytes | None = None, check: bool = True) -> str:
         done = await run_command(
@@ -296,7 +296,7 @@ async def test_a_pod_deleted_while_the_kubelet_was_down_is_ended(cluster: Cluste
     async def gone() -> bool:
         return not directory.exists()
 
-    await eventually_true(gone, "the orphan is ended", timeout_s=20)
+    await eventually_true(gone, "the orphan is ended", timeout_s=60)
 
 
 async def test_a_killed_containerd_comes_back_and_pods_live_on(cluster: Cluster, node: TestNode) -> None:
@@ -311,7 +311,7 @@ async def test_a_killed_containerd_comes_back_and_pods_live_on(cluster: Cluster,
             "exec", "survivor", "--", "echo", "out", check=False
         )
 
-    await eventually_true(back, "containerd is back", timeout_s=20)
+    await eventually_true(back, "containerd is back", timeout_s=60)
     after = await cluster.pod("survivor")
     assert after.status.container_statuses[0].container_id == before.status.container_statuses[0].container_id
     assert after.status.container_statuses[0].restart_count == 0
