@@ -28,8 +28,19 @@ def create() -> None:
     """Print a manifest: VirtualMachine, instancetype or preference."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _print(manifest: dict[str, Any]) -> None:
-    click.echo(yaml.safe_dump(manifest, sort_keys=False), nl=False)
+    click.echo(yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=1000), nl=False)
 
 
 def _name(given: str, word: str) -> str:
@@ -64,7 +75,7 @@ def _text_of(option: str, value: str) -> str:
 @click.option("-n", "--namespace", default="", help="Namespace to write into the manifest.")
 @click.option(
     "--run-strategy",
-    type=click.Choice(RUN_STRATEGIES, case_sensitive=False),
+    type=click.Choice(RUN_STRATEGIES),
     default="Always",
     show_default=True,
     help="When it runs.",
@@ -92,14 +103,15 @@ def _text_of(option: str, value: str) -> str:
     "--volume-import",
     multiple=True,
     metavar="FIELDS",
-    help="type:blank|http|s3|gcs|registry|imageio|vddk|pvc|snapshot|ds[,url:URL][,src:NAMESPACE/NAME][,size:SIZE]"
-    "[,name:NAME][,bootorder:N][,storageclass:NAME][,secretref:NAME]; repeatable.",
+    help="type:KIND with what that needs: url:URL for http, s3, gcs, registry, imageio and vddk; src:NAMESPACE/NAME "
+    "for pvc, snapshot and ds (a DataSource); size:SIZE for blank. Also name, bootorder, storageclass, secretref and "
+    "certconfigmap; repeatable.",
 )
 @click.option("--volume-pvc", multiple=True, metavar="FIELDS", help="src:NAME[,name:NAME][,bootorder:N]; repeatable.")
 @click.option("--volume-sysprep", default="", metavar="FIELDS", help="src:NAME[,type:configMap|secret].")
 @click.option(
     "--cloud-init",
-    type=click.Choice(["noCloud", "configDrive", "none"], case_sensitive=False),
+    type=click.Choice(["noCloud", "configDrive", "none"]),
     default="noCloud",
     show_default=True,
     help="How the guest gets user data.",

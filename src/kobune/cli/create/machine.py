@@ -115,7 +115,7 @@ def _inferred(what: str, disks: Disks, *, asked: bool) -> Document | None:
 
 def _cloud_init(disks: Disks, request: MachineRequest) -> None:
     login = bool(request.user or request.password or request.ssh_keys)
-    if request.cloud_init.lower() == "none" or not (login or request.user_data or request.network_data):
+    if request.cloud_init == "none" or not (login or request.user_data or request.network_data):
         if login or request.user_data or request.network_data:
             raise click.UsageError("--cloud-init none leaves no place for user data, users and keys: leave one out")
         return
@@ -132,7 +132,7 @@ def _cloud_init(disks: Disks, request: MachineRequest) -> None:
     if request.network_data:
         readable = any(sign in request.network_data for sign in (":", "\n"))
         source["networkData" if readable else "networkDataBase64"] = request.network_data
-    kind = {"nocloud": "cloudInitNoCloud", "configdrive": "cloudInitConfigDrive"}[request.cloud_init.lower()]
+    kind = {"noCloud": "cloudInitNoCloud", "configDrive": "cloudInitConfigDrive"}[request.cloud_init]
     disks.add("--cloud-init", "cloudinitdisk", {kind: source}, None)
 
 
@@ -144,4 +144,4 @@ def _cloud_config(request: MachineRequest) -> str:
         config |= {"password": request.password, "chpasswd": {"expire": False}}
     if request.ssh_keys:
         config["ssh_authorized_keys"] = list(request.ssh_keys)
-    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False)
+    return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)

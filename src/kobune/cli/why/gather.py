@@ -13,9 +13,9 @@ from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.cli.why.seen import Seen
 from kobune.kube.client.core import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS
 from kobune.kube.client.errors import ApiError, NotFound
-from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.objects import metadata_of
+from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 
 __all__ = ["gather"]
@@ -25,7 +25,7 @@ T = TypeVar("T")
 DATA_VOLUMES: Resource[dict[str, Any]] = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, dict)
 
 
-async def gather(client: HttpClient, plural: str, name: str, namespace: str) -> Seen:
+async def gather(client: Client, plural: str, name: str, namespace: str) -> Seen:
     """Everything about `name`. Raises NotFound when there is neither machine nor instance (`plural` says which)."""
     vm = await _maybe(client, VIRTUAL_MACHINES, name, namespace)
     vmi = await _maybe(client, VIRTUAL_MACHINE_INSTANCES, name, namespace)
@@ -57,14 +57,14 @@ async def gather(client: HttpClient, plural: str, name: str, namespace: str) -> 
     )
 
 
-async def _maybe(client: HttpClient, resource: Resource[T], name: str, namespace: str) -> T | None:
+async def _maybe(client: Client, resource: Resource[T], name: str, namespace: str) -> T | None:
     try:
         return await client.get(resource, name, namespace)
     except NotFound:
         return None
 
 
-async def _each(client: HttpClient, resource: Resource[T], names: Iterable[str], namespace: str) -> list[T | None]:
+async def _each(client: Client, resource: Resource[T], names: Iterable[str], namespace: str) -> list[T | None]:
     found: list[T | None] = []
     for name in names:
         item = await _maybe(client, resource, name, namespace)
@@ -76,7 +76,7 @@ def _owns(vm: VirtualMachine, vmi: VirtualMachineInstance) -> bool:
     return any(owner.uid == vm.metadata.uid for owner in vmi.metadata.owner_references)
 
 
-async def _pods(client: HttpClient, vmi: VirtualMachineInstance | None, namespace: str) -> tuple[Pod, ...]:
+async def _pods(client: Client, vmi: VirtualMachineInstance | None, namespace: str) -> tuple[Pod, ...]:
     """The launcher pods of the instance: those that run first, then the newest."""
     if vmi is None:
         return ()
@@ -92,17 +92,18 @@ def _storage(vm: VirtualMachine | None, vmi: VirtualMachineInstance | None) -> t
     volumes = spec.volumes if spec is not None else []
     claims = [item.persistent_volume_claim.claim_name for item in volumes if item.persistent_volume_claim is not None]
     data_volumes = [item.data_volume.name for item in volumes if item.data_volume is not None]
-    return list(dict.fromkeys(claims)), list(dict.fromkeys(data_volumes))
+    # A DataVolume fills a claim of its own name, and without one such a claim may have been there before.
+    return list(dict.fromkeys([*claims, *data_volumes])), list(dict.fromkeys(data_volumes))
 
 
-async def _events(client: HttpClient, namespace: str, owners: Iterable[object]) -> tuple[CoreEvent, ...]:
+async def _events(client: Client, namespace: str, owners: Iterable[object]) -> tuple[CoreEvent, ...]:
     """Oldest first."""
     answers = await asyncio.gather(*(_events_of(client, namespace, owner) for owner in owners))
     found = [event for events in answers for event in events]
     return tuple(sorted(found, key=lambda event: _moment(event)))
 
 
-async def _events_of(client: HttpClient, namespace: str, owner: object) -> list[CoreEvent]:
+async def _events_of(client: Client, namespace: str, owner: object) -> list[CoreEvent]:
     uid = metadata_of(owner).uid
     try:
         return list((await client.list(EVENTS, namespace, field_selector=f"involvedObject.uid={uid}")).items)
