@@ -7,7 +7,7 @@ texts are cut, lists are bounded.
 import asyncio
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -55,8 +55,14 @@ class GuestView:
 async def look_inside(agent: GuestAgent, known: GuestView | None = None) -> GuestView:
     """Ask everything that belongs to the state; with `known`, only what changes while a guest runs.
 
-    Raises what the agent's transport raises. A command that this agent does not know leaves its part empty.
+    Raises what the agent's transport raises. A command that this agent does not know leaves its part empty. While file
+    systems are frozen the agent refuses almost every question: what is known stays.
     """
+    freeze_status = _freeze_status(await agent.fsfreeze_status())
+    if freeze_status is FsFreezeStatus.FROZEN:
+        if known is not None:
+            return replace(known, fs_freeze=freeze_status)
+        return GuestView(agent_version=_cut((await agent.info()).version), fs_freeze=freeze_status)
     if known is None:
         info = await agent.info()
         enabled = {command.name for command in info.supported_commands if command.enabled}
@@ -71,24 +77,28 @@ async def look_inside(agent: GuestAgent, known: GuestView | None = None) -> Gues
         os=view.os,
         hostname=_cut(await _or_empty(agent)),
         interfaces=tuple(_interfaces(await agent.interfaces())),
-        fs_freeze=_freeze_status(await agent.fsfreeze_status()),
+        fs_freeze=freeze_status,
     )
 
 
 async def guest_info(agent: GuestAgent) -> GuestInfo:
-    """Everything at once, for the guestosinfo subresource."""
+    """Everything at once, for the guestosinfo subresource; of a frozen guest, what its agent still answers."""
     info = await agent.info()
+    commands = [_cut(c.name) for c in info.supported_commands[:MAX_ENTRIES] if c.enabled]
+    freeze_status = _freeze_status(await agent.fsfreeze_status())
+    if freeze_status is FsFreezeStatus.FROZEN:
+        return GuestInfo(agent_version=_cut(info.version), supported_commands=commands, fs_freeze=freeze_status)
     timezone = await agent.timezone()
     return GuestInfo(
         agent_version=_cut(info.version),
-        supported_commands=[_cut(c.name) for c in info.supported_commands[:MAX_ENTRIES] if c.enabled],
+        supported_commands=commands,
         hostname=_cut(await agent.host_name()),
         timezone=f"{_cut(timezone.zone)}, {timezone.offset}",
         os=_os(await agent.os_info()),
         interfaces=_interfaces(await agent.interfaces()),
         users=(await guest_users(agent)).users,
         filesystems=(await guest_filesystems(agent)).filesystems,
-        fs_freeze=_freeze_status(await agent.fsfreeze_status()),
+        fs_freeze=freeze_status,
     )
 
 
