@@ -13,7 +13,7 @@ from datetime import timedelta
 import msgspec
 import yaml
 
-from kobune.base.errors import RetryableError
+from kobune.base.errors import KobuneError
 from kobune.embedded.apiserver.pki import issue_client_certificate, issue_server_certificate
 from kobune.embedded.kubelet.machine import own_address
 from kobune.kube.client.protocol import Client
@@ -113,6 +113,6 @@ async def keep_tokens_fresh(settings: Settings, client: Client) -> None:
             for name in SERVICE_ACCOUNTS:
                 await _write_token(settings, client, name)
             wait_s = REFRESH_EVERY.total_seconds()
-        except RetryableError as error:
+        except KobuneError as error:
             log.warning("cannot renew a component's token: %s; trying again in 60 s", error)
             wait_s = 60.0

@@ -30,6 +30,7 @@ from kobune.main.credentials import (
 )
 from kobune.main.images import launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
+from kobune.main.interrupted import check_restored
 from kobune.main.node import bring_up_node
 from kobune.main.preflight import check_node, check_port, check_subnet, choose_ports
 from kobune.main.progress import Progress
@@ -42,6 +43,7 @@ __all__ = ["up"]
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 60.0
+INSTALL_EVERY_S = 6 * 3600.0
 
 
 @click.command(epilog="Examples: kobune up; kobune up --detach; kobune up --control-plane-only --listen 127.0.0.1:7443")
@@ -101,6 +103,7 @@ def _check(settings: Settings) -> None:
     pid = running_pid(settings.run_dir)
     if pid is not None:
         raise InstanceRunning(settings.data_dir, pid)
+    check_restored(settings.data_dir)
     if not settings.control_plane_only:
         check_node()
         check_subnet(settings.pod_subnet, NodeInstance.of(settings.data_dir, settings.pod_subnet).network.bridge)
@@ -155,15 +158,33 @@ async def _up(settings: Settings, progress: Progress) -> None:
         if not stopping.done():
             # Ends with the error of a failed step; otherwise the tokens are kept fresh until the signal comes.
             client = bring_up.result()
-            refresh = asyncio.ensure_future(keep_tokens_fresh(settings, client))
+            upkeep = [
+                asyncio.ensure_future(keep_tokens_fresh(settings, client)),
+                asyncio.ensure_future(_keep_installed(client)),
+            ]
             await stopping
-            refresh.cancel()
+            for task in upkeep:
+                task.cancel()
+            await asyncio.gather(*upkeep, return_exceptions=True)
             await client.close()
     finally:
         bring_up.cancel()
         stopping.cancel()
         await asyncio.gather(bring_up, return_exceptions=True)
         await supervisor.stop()
+
+
+async def _keep_installed(client: HttpClient) -> None:
+    """Install again now and then: it writes only what is missing, and renews certificates that are about to expire."""
+    wait_s = INSTALL_EVERY_S
+    while True:
+        await asyncio.sleep(wait_s)
+        try:
+            await install(client, InstallOptions())
+            wait_s = INSTALL_EVERY_S
+        except* KobuneError as failures:
+            log.warning("cannot look after the virtualization objects: %s; trying again in 60 s", failures.exceptions)
+            wait_s = 60.0
 
 
 async def _bring_up(settings: Settings, supervisor: Supervisor, progress: Progress) -> HttpClient:
