@@ -16,6 +16,8 @@ _COMMANDS = (
     ("down", "kobune.main.down:down", "Stop an instance and everything that it runs; its data stays."),
     ("status", "kobune.main.status:status", "Show what runs of an instance and whether it is well."),
     ("kubeconfig", "kobune.main.status:kubeconfig", "Print the administrator's kubeconfig of an instance."),
+    ("backup", "kobune.main.backup:backup", "Write an instance's objects and identities to a file."),
+    ("restore", "kobune.main.backup:restore", "Put a backup in the place of a stopped instance."),
     ("component", "kobune.main.components:component", ""),
 )
 

@@ -26,9 +26,11 @@ def backup(store: Path, target: Path) -> int:
         source.close()
 
 
-def restore(file: Path, store: Path) -> int:
+def restore(file: Path, store: Path, *, skip_revisions: int = 0) -> int:
     """Put a backup in the place of the store; gives its newest revision.
 
+    `skip_revisions` are never given out: clients may have seen them before the store went back in time. Watches from
+    before that gap are refused as compacted, so that their clients list again.
     Raises StoreInUse when a server runs, Corrupt or NewerVersion for a bad backup; then nothing has changed.
     """
     lock = SqliteJournal(store)
@@ -36,10 +38,11 @@ def restore(file: Path, store: Path) -> int:
     try:
         source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
-            revision = _copy(source, file, store)
+            revision = _copy(source, file, store, skip_revisions)
         finally:
             source.close()
-        # The write-ahead log belonged to the file that was replaced.
+        # The write-ahead log belonged to the file that was replaced. A caller that must survive being killed just
+        # here notes its intent first and calls again: SQLite would apply the old log to the new file.
         for suffix in ("-wal", "-shm"):
             store.with_name(store.name + suffix).unlink(missing_ok=True)
         return revision
@@ -47,7 +50,7 @@ def restore(file: Path, store: Path) -> int:
         lock.close()
 
 
-def _copy(source: sqlite3.Connection, name: Path, target: Path) -> int:
+def _copy(source: sqlite3.Connection, name: Path, target: Path, skip_revisions: int = 0) -> int:
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(descriptor)
     try:
@@ -55,6 +58,10 @@ def _copy(source: sqlite3.Connection, name: Path, target: Path) -> int:
         try:
             source.backup(copy)
             revision = _check(copy, name)
+            if skip_revisions:
+                revision += skip_revisions
+                with copy:
+                    copy.execute("UPDATE state SET value = ? WHERE name IN ('revision', 'compacted')", (revision,))
         finally:
             copy.close()
         with open(temporary, "rb") as file:
