@@ -15,11 +15,16 @@ __all__ = ["SUBPROTOCOL", "join_tcp", "join_websockets"]
 
 SUBPROTOCOL: Final = "plain.kubevirt.io"
 CHUNK_BYTES: Final = 64 * 1024
+_SENT_CODES: Final = frozenset(aiohttp.WSCloseCode) - {aiohttp.WSCloseCode.ABNORMAL_CLOSURE}
+"""Those that may stand in a frame; an abnormal closure is the absence of one."""
 _DATA: Final = (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT)
 
 
 async def join_websockets(client: web.WebSocketResponse, guest: aiohttp.ClientWebSocketResponse) -> None:
-    """Copy messages both ways until either side closes; both are closed then."""
+    """Copy messages both ways until either side closes; both are closed then, the client's with the guest's code.
+
+    The code tells a console that was taken by another client from a guest that has ended.
+    """
 
     async def up() -> None:
         async for message in client:
@@ -36,8 +41,9 @@ async def join_websockets(client: web.WebSocketResponse, guest: aiohttp.ClientWe
     try:
         await _first_of(up(), down())
     finally:
+        code = guest.close_code or aiohttp.WSCloseCode.OK
         await guest.close()
-        await client.close()
+        await client.close(code=code if code in _SENT_CODES else aiohttp.WSCloseCode.GOING_AWAY)
 
 
 async def join_tcp(client: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
