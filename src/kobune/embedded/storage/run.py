@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kobune.base.errors import KobuneError, RetryableError
 from kobune.embedded.storage.data import VolumeData
 from kobune.embedded.storage.decide import PROVISIONER
 from kobune.embedded.storage.wire import add_storage
@@ -23,6 +24,7 @@ __all__ = ["CLASS_NAME", "USER", "StorageConfig", "install", "run", "run_with_cl
 
 _LOG = logging.getLogger(__name__)
 CLASS_NAME = "local"
+RETRY_S = 1.0
 USER = "system:kobune:local-storage"
 _FIELD_MANAGER = "kobune-local-storage"
 _ROLES: Resource[dict[str, Any]] = Resource(
@@ -57,10 +59,24 @@ async def run_with_client(
     """As `run`, with a client and loop devices that the caller made."""
     process = ControllerProcess(client, component="local-storage", instance=config.node_name)
     data = VolumeData(config.directory, loops or LoopDevices(HostRunner()))
-    volumes = await client.list(PERSISTENT_VOLUMES)
-    await data.sweep(frozenset(volume.metadata.name for volume in volumes.items))
+    await _sweep(data, client)
     add_storage(process, config.node_name, config.directory, data)
     await process.run(ready=ready)
+
+
+async def _sweep(data: VolumeData, client: Client) -> None:
+    """Remove unfinished volumes; waits for the API, as controllers do. Must never be why a node does not start."""
+    while True:
+        try:
+            volumes = await client.list(PERSISTENT_VOLUMES)
+            await data.sweep(frozenset(volume.metadata.name for volume in volumes.items))
+            return
+        except RetryableError as error:
+            _LOG.info("unfinished volumes are looked for again in %g s: %s", RETRY_S, error)
+            await asyncio.sleep(RETRY_S)
+        except (KobuneError, OSError) as error:
+            _LOG.warning("unfinished volumes are not looked for: %s", error)
+            return
 
 
 async def install(client: Client) -> None:

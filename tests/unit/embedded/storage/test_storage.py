@@ -1,5 +1,6 @@
 """Local volumes: decisions as tables, data on disk."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from kobune.api.core import PersistentVolume, PersistentVolumeClaim, StorageClass
 from kobune.base.errors import RetryableError, TerminalError
+from kobune.embedded.storage import run
 from kobune.embedded.storage.data import VolumeData
 from kobune.embedded.storage.decide import (
     FINALIZER,
@@ -25,7 +27,9 @@ from kobune.embedded.storage.decide import (
 )
 from kobune.host.loop import FakeLoopDevices
 from kobune.host.mount import FakeMounter
+from kobune.kube.client.errors import Unavailable
 from kobune.kube.runtime.decision import Create, Decision, Delete, PatchObject
+from kobune.kube.testing import FakeApi, Fault
 
 UID = "0f7d7a52-1111-4222-8333-444444444444"
 NAME = f"pvc-{UID}"
@@ -292,3 +296,19 @@ async def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) 
     data = VolumeData(tmp_path, FakeLoopDevices(), FakeMounter())
     with pytest.raises(TerminalError, match="no name of a local volume"):
         await data.erase(name)
+
+
+async def test_a_start_waits_for_the_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "RETRY_S", 0.01)
+    api = FakeApi()
+    api.faults.add(Fault("list", "persistentvolumes", Unavailable(503, "Unavailable", "mishap"), times=2))
+    left = tmp_path / NAME
+    left.mkdir()
+    ready = asyncio.Event()
+    config = run.StorageConfig(tmp_path / "unused", "node1", tmp_path)
+    task = asyncio.create_task(run.run_with_client(config, api, loops=FakeLoopDevices(), ready=ready))
+    await asyncio.wait_for(ready.wait(), 5)
+    assert not task.done()
+    assert os.listdir(tmp_path) == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
