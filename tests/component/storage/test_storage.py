@@ -35,6 +35,7 @@ from kobune.kube.testing import eventually_true
 from support.apiserver import api_server
 
 NS = "default"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 NODE_NAMES = ("a", "b")
 
 
@@ -200,6 +201,12 @@ async def test_what_does_not_fit_is_told_and_not_made(world: World) -> None:
 
     await eventually_true(told, "an event says that there is no room")
     assert (await world.client.list(PERSISTENT_VOLUMES)).items == []
+
+    async def pod_says() -> bool:
+        pod = await world.client.get(PODS, "user", NS)
+        return any("PersistentVolumeClaim huge on node" in own.message for own in pod.status.conditions)
+
+    await eventually_true(pod_says, "the pod says what it waits for", timeout_s=10)
     assert (await world.client.get(PODS, "user", NS)).spec.node_name == ""
 
 
@@ -237,6 +244,22 @@ async def test_a_volume_to_be_kept_keeps_its_data(world: World) -> None:
 
     await eventually_true(gone, "the volume's object is gone")
     assert files(world.directory / node) == [name]
+
+
+async def test_a_start_removes_what_was_never_finished(world: World) -> None:
+    await world.claim("files")
+    await world.pod("user", "files")
+    node = await world.placed_on("user")
+    name = (await world.volume_of("files")).metadata.name
+    directory = world.directory / node
+    (directory / f"pvc-{UNKNOWN}").mkdir()
+    config = StorageConfig(Path("unused"), node, directory)
+    ready = asyncio.Event()
+    again = asyncio.create_task(run_with_client(config, world.client, loops=world.loops[node], ready=ready))
+    await asyncio.wait_for(ready.wait(), 10)
+    assert files(directory) == [name]
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
 
 
 async def test_installing_again_leaves_the_owners_choices(world: World) -> None:

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from kobune.api.core import Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinityTerm
-from kobune.base.clock import format_time
+from kobune.base.clock import format_time, parse_time
 from kobune.base.quantity import parse_quantity
 from kobune.embedded.scheduler.fit import FILTERS, NodeView, node_term_matches, pod_requests, pods_of_term, tolerates
 from kobune.kube.client.core import PODS
@@ -19,6 +19,7 @@ from kobune.kube.runtime.decision import Decision, Event, EventType, StatusPatch
 __all__ = ["Bind", "ClaimView", "SchedulerAction", "Seen", "SelectNode", "decide"]
 
 SPREAD_WEIGHT = Decimal(2)
+VOLUME_PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,23 @@ def decide(seen: Seen) -> Decision[SchedulerAction]:
     pending = [claim for claim in seen.claims if not claim.bound]
     if pending:
         # The pod is bound once its volumes are; their claims bring it back here.
-        return Decision(
-            tuple(SelectNode(Key(meta.namespace, own.name), name) for own in pending if own.selected != name)
-        )
+        selected = tuple(SelectNode(Key(meta.namespace, own.name), name) for own in pending if own.selected != name)
+        return Decision(selected) if selected else _wait_for_volumes(seen, name, [own.name for own in pending])
     message = f"Successfully assigned {meta.namespace}/{meta.name} to {name}"
     return Decision(
         actions=(Bind(Key(meta.namespace, meta.name), meta.uid, name),),
         events=(Event(EventType.NORMAL, "Scheduled", message),),
     )
+
+
+def _wait_for_volumes(seen: Seen, node: str, claims: Sequence[str]) -> Decision[SchedulerAction]:
+    """Making volumes takes a moment; a pod that has waited longer says for what."""
+    created = seen.pod.metadata.creation_timestamp
+    left = parse_time(created) + VOLUME_PATIENCE - seen.now if created else VOLUME_PATIENCE
+    if left > timedelta():
+        return Decision(requeue_after=left)
+    text = f"waiting for the volume of PersistentVolumeClaim {', '.join(claims)} on node {node}: see the claim's events"
+    return _wait(seen, "Unschedulable", text, event=True)
 
 
 def _claims_missing(seen: Seen) -> str:

@@ -81,7 +81,9 @@ def test_a_claim_takes(claim: PersistentVolumeClaim, candidates: list[Persistent
 
 
 def test_a_claim_waits_for_its_pod_when_its_class_says_so() -> None:
-    assert claims.decide(look(a_claim(), a_volume("fit"), waits=True)).actions == ()
+    decision = claims.decide(look(a_claim(), a_volume("fit"), waits=True))
+    assert decision.actions == ()
+    assert [event.reason for event in decision.events] == ["WaitForFirstConsumer"]
 
 
 def test_a_bound_claim_shows_its_volume_and_rests() -> None:

@@ -31,9 +31,8 @@ def outcome(decision: Decision[SchedulerAction]) -> str:
     """The node's name, or the message."""
     for action in decision.actions:
         return action.node if isinstance(action, Bind) else f"select {action.node} for {action.key}"
-    if decision == Decision():
+    if decision.status is None:
         return "wait"
-    assert decision.status is not None
     condition = next(own for own in decision.status.status["conditions"] if own["type"] == "PodScheduled")
     return str(condition["message"])
 
@@ -185,6 +184,15 @@ CASES: list[tuple[str, Decision[SchedulerAction], str]] = [
         "the pod waits while the volume is made",
         schedule(pod("c"), [node("a")], claims=(ClaimView("disk", exists=True, bound=False, late=True, selected="a"),)),
         "wait",
+    ),
+    (
+        "and says so when that takes long",
+        schedule(
+            pod("c", metadata={"creationTimestamp": "2020-01-01T00:00:00Z"}),
+            [node("a")],
+            claims=(ClaimView("disk", exists=True, bound=False, late=True, selected="a"),),
+        ),
+        "waiting for the volume of PersistentVolumeClaim disk on node a: see the claim's events",
     ),
     (
         "a second claim goes where the first one is",

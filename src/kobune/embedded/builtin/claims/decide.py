@@ -16,7 +16,7 @@ from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.selectors import parse_labels, render_selector
 from kobune.kube.client.types import Patch
-from kobune.kube.runtime.decision import Action, Decision, PatchObject, StatusPatch
+from kobune.kube.runtime.decision import Action, Decision, Event, EventType, PatchObject, StatusPatch
 
 __all__ = ["PROTECTION", "Observed", "decide"]
 
@@ -52,7 +52,9 @@ def decide(seen: Observed) -> Decision[Action]:
     if not claim.spec.volume_name:
         chosen = None if seen.waits else _choose(claim, seen.volumes)
         if chosen is None:
-            return Decision((), _status(seen, "Pending", {}))
+            text = "The volume is made once a pod that uses this claim has a node"
+            events = (Event(EventType.NORMAL, "WaitForFirstConsumer", text),) if seen.waits else ()
+            return Decision((), _status(seen, "Pending", {}), events)
         return Decision((*_hold(claim, chosen), _name(key, claim, chosen)))
     volume = seen.volume
     if volume is None:
