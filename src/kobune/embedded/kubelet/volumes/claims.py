@@ -3,6 +3,8 @@
 Owns the way from a claim to its volume's path. Must not provision or bind: that is done before a pod comes here.
 """
 
+import asyncio
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -43,7 +45,8 @@ class NodeClaims:
         if block and path.is_file():
             path = await self._loops.attach(path)
         elif not block:
-            _give_to_group(path, pod)
+            # There may be many files.
+            await asyncio.to_thread(_give_to_group, path, pod)
         return MountedVolume(str(path), read_only=read_only, block=block)
 
     async def unpublish(self, pod_uid: str, directory: Path) -> None:
@@ -78,8 +81,10 @@ def _give_to_group(path: Path, pod: Pod) -> None:
     root = path.stat()
     if root.st_gid == group and root.st_mode & stat.S_ISGID:
         return
-    for folder, folders, files in os.walk(path):
+    # By descriptors: another pod may write there, and replace a folder by a link to the node's files meanwhile.
+    for _, folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
         for name in [*folders, *files]:
-            os.chown(Path(folder) / name, -1, group, follow_symlinks=False)
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(name, -1, group, dir_fd=descriptor, follow_symlinks=False)
     os.chown(path, -1, group)
     path.chmod(stat.S_IMODE(root.st_mode) | stat.S_ISGID | 0o070)
