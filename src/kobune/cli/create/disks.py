@@ -62,6 +62,12 @@ class Disks:
         if bootable:
             self._boot.append((order if order is not None else 1000 + len(self._boot), name))
 
+    def prefer_virtio(self) -> None:
+        """Name the fastest bus for every disk: without a preference the server's default would be SATA."""
+        named = {disk["name"]: disk for disk in self.disks}
+        plain = [named.get(volume["name"]) or {"name": volume["name"], "disk": {}} for volume in self.volumes]
+        self.disks = [{**disk, "disk": {"bus": "virtio"}} if "disk" in disk else disk for disk in plain]
+
     @property
     def bootable(self) -> str:
         """The first volume in boot order that has labels to infer from; empty without any."""

@@ -72,6 +72,8 @@ def machine_manifest(request: MachineRequest) -> Document:
         spec["instancetype"] = instancetype
     if preference is not None:
         spec["preference"] = preference
+    else:
+        disks.prefer_virtio()
     if disks.templates:
         spec["dataVolumeTemplates"] = disks.templates
     domain: Document = {"devices": {"disks": disks.disks} if disks.disks else {}, "resources": {}}
