@@ -10,7 +10,8 @@ from pathlib import Path
 import uvloop
 
 from kobune.base.errors import KobuneError
-from kobune.embedded.apiserver.run import ApiServerConfig, serve, settle_memory
+from kobune.embedded.apiserver.memory import settle
+from kobune.embedded.apiserver.run import ApiServerConfig, serve
 
 
 async def _serve(config: ApiServerConfig) -> None:
@@ -19,7 +20,7 @@ async def _serve(config: ApiServerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serve(config) as running:
-        settle_memory()
+        settle()
         sys.stdout.write(f"ready {running.url} kubeconfig {running.kubeconfig}\n")
         sys.stdout.flush()
         await stop.wait()

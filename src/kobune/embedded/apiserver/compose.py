@@ -30,6 +30,7 @@ from kobune.embedded.apiserver.kinds.reviews import Reviews
 from kobune.embedded.apiserver.kinds.scale import scale
 from kobune.embedded.apiserver.kinds.services import ServiceAllocator
 from kobune.embedded.apiserver.kinds.tokens import TokenRequests
+from kobune.embedded.apiserver.memory import MemoryCare
 from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.openapi_answers import OpenApiAnswers
 from kobune.embedded.apiserver.pki import Pki
@@ -123,7 +124,10 @@ class Server:
             ("", "nodes", "proxy"): streams.node_proxy,
             ("", "services", "proxy"): streams.service_proxy,
         }
-        services.parts["openapi"] = OpenApiAnswers(self.registry)
+        care = MemoryCare()
+        storage.collection("apiextensions.k8s.io/customresourcedefinitions").listen(lambda _: care.note())
+        self._background.append(care.run)
+        services.parts["openapi"] = OpenApiAnswers(self.registry, care.note)
         aggregation = Aggregation(storage, self.registry, service_map, pki)
         services.parts["aggregation"] = aggregation
         aggregation.load()

@@ -1,6 +1,10 @@
-"""Answers of /openapi: documents from `openapi`, kept per registry generation, with hashes and media types."""
+"""Answers of /openapi: documents from `openapi`, kept while the registry stays the same, with hashes and media types.
+
+Documents are large and mostly repetition: they are kept compressed.
+"""
 
 import hashlib
+import zlib
 from collections.abc import Callable
 
 import msgspec
@@ -15,15 +19,17 @@ __all__ = ["OpenApiAnswers"]
 
 _V2_PROTO = "application/com.github.proto-openapi.spec.v2"
 _V3_PROTO = "application/com.github.proto-openapi.spec.v3"
-_KEPT = 8
+_KEPT = 40
 
 
 class OpenApiAnswers:
-    """Builds documents when they are asked for; keeps the last few as bytes."""
+    """Builds documents when they are asked for; `built` is told after each."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, built: Callable[[], None]) -> None:
         self._registry = registry
-        self._cache: dict[tuple[str, int], bytes] = {}
+        self._built = built
+        self._cache: dict[str, bytes] = {}
+        self._cached_at = -1
 
     async def answer(self, request: Request, parts: list[str]) -> AnyResponse:
         """/openapi/v2, /openapi/v3 and /openapi/v3/GROUP/VERSION. Raises StatusError."""
@@ -60,13 +66,16 @@ class OpenApiAnswers:
         return [resource.info for resource in self._registry.all()]
 
     def _cached(self, name: str, build: Callable[[], bytes]) -> bytes:
-        key = (name, self._registry.generation)
-        body = self._cache.get(key)
-        if body is None:
-            body = build()
-            if len(self._cache) >= _KEPT:
-                self._cache.clear()
-            self._cache[key] = body
+        generation = self._registry.generation
+        if self._cached_at != generation or len(self._cache) >= _KEPT:
+            self._cache.clear()
+            self._cached_at = generation
+        kept = self._cache.get(name)
+        if kept is not None:
+            return zlib.decompress(kept)
+        body = build()
+        self._cache[name] = zlib.compress(body, 1)
+        self._built()
         return body
 
 

@@ -6,7 +6,6 @@ Owns: the order of start and stop, the files under DATA (kubeconfig, pki/, store
 import asyncio
 import base64
 import contextlib
-import gc
 import logging
 import secrets
 import socket
@@ -20,6 +19,7 @@ import yaml
 from kobune.embedded.apiserver.compose import Server, compose
 from kobune.embedded.apiserver.http import HttpServer, PortInUse, reserve
 from kobune.embedded.apiserver.kubernetes_service import publish
+from kobune.embedded.apiserver.memory import return_large_blocks, settle
 from kobune.embedded.apiserver.pki import Pki, issue_client_certificate, issue_server_certificate, write_private
 from kobune.embedded.store import MemoryJournal, RevisionLog, SqliteJournal
 
@@ -73,7 +73,7 @@ async def run(
 ) -> None:
     """Serve until `stop` is set. Raises PortInUse, StoreInUse, NewerVersion, Corrupt before anything is changed."""
     async with serve(config) as running:
-        settle_memory()
+        settle()
         log.info("the API is served at %s", running.url)
         if ready is not None:
             ready.set()
@@ -84,6 +84,7 @@ async def run(
 @contextlib.asynccontextmanager
 async def serve(config: ApiServerConfig) -> AsyncIterator[Running]:
     """A running server as a context."""
+    return_large_blocks()
     listening = reserve(config.listen_host, config.listen_port)
     try:
         async with _stored(config, listening) as running:
@@ -120,13 +121,6 @@ async def _stored(config: ApiServerConfig, listening: socket.socket) -> AsyncIte
             await server.stop()
     finally:
         await revision_log.close()
-
-
-def settle_memory() -> None:
-    """What is loaded by now stays: the collector need not walk through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _admin_token(data_dir: Path) -> str:

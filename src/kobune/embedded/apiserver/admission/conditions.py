@@ -16,22 +16,25 @@ class ConditionError(TerminalError):
 
 
 class Conditions:
-    """All must be true. One that is false decides, whatever others fail."""
+    """All must be true. One that is false decides, whatever others fail.
+
+    Compiled when first asked: most hooks never see a request, and the compiler takes 20 MB.
+    """
 
     def __init__(self, conditions: list[dict[str, Any]]) -> None:
-        self._programs: list[tuple[str, Program | str]] = []
-        for condition in conditions:
-            try:
-                program: Program | str = compile_expression(condition["expression"], _VARIABLES)
-            except CelCompileError as error:
-                program = str(error)
-            self._programs.append((condition.get("name", ""), program))
+        self._conditions = conditions
+        self._compiled: list[tuple[str, Program | str]] | None = None
+
+    def _programs(self) -> list[tuple[str, Program | str]]:
+        if self._compiled is None:
+            self._compiled = [(c.get("name", ""), _compile(c["expression"])) for c in self._conditions]
+        return self._compiled
 
     def hold(self, request: dict[str, Any], call: Call) -> bool:
         """Evaluate against an AdmissionRequest. Raises ConditionError."""
         bindings = bindings_of(request)
         failures = []
-        for name, program in self._programs:
+        for name, program in self._programs():
             if isinstance(program, str):
                 failures.append(f"compiling match condition {name!r}: {program}")
                 continue
@@ -43,6 +46,13 @@ class Conditions:
         if failures:
             raise ConditionError("; ".join(failures))
         return True
+
+
+def _compile(expression: str) -> Program | str:
+    try:
+        return compile_expression(expression, _VARIABLES)
+    except CelCompileError as error:
+        return str(error)
 
 
 def bindings_of(request: dict[str, Any]) -> dict[str, Any]:
