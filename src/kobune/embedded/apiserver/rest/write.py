@@ -3,9 +3,13 @@
 Owns the order of these steps and the retry when another write came between. What differs per kind is in `strategy`.
 """
 
+import asyncio
+import contextlib
 import copy
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -37,7 +41,8 @@ __all__ = ["Transform", "answer", "create", "create_object", "update", "update_o
 Transform = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
 """From the stored object in the request's version (the transform's to change; None: there is none) to the new one."""
 
-_RETRIES = 8
+_RETRY_LIMIT_S = 20.0
+"""How long a write that does not insist on a revision is repeated after others that came between."""
 _NAME_RETRIES = 8
 
 
@@ -165,34 +170,53 @@ async def update_object(
     """
     info, collection = call.resource.info, call.resource.collection
     namespace = call.info.namespace if info.namespaced else ""
-    attempts = _RETRIES if operation != "Update" or call.request.method == "PATCH" else 2
-    for attempt in range(attempts):
-        found = collection.get(namespace, call.info.name)
-        if found is None:
-            if not force_create:
-                raise not_found(info.group, info.plural, call.info.name)
-            new = await transform(None)
-            if new["metadata"].get("uid"):
-                raise conflict(
-                    info.group,
-                    info.plural,
-                    call.info.name,
-                    f"Precondition failed: UID in precondition: {new['metadata']['uid']}, UID in object meta: ",
-                )
-            version = new["metadata"].pop("resourceVersion", None)
-            if version and version != "0" and operation != "Apply":
-                raise not_found(info.group, info.plural, call.info.name)
+    deadline_s = time.monotonic() + _RETRY_LIMIT_S
+    lock: asyncio.Lock | None = None
+    async with contextlib.AsyncExitStack() as turn:
+        while True:
             try:
-                return await create_object(call, new, options), True
-            except RevisionConflict:
-                continue
-        try:
-            return await _update_once(call, found, transform, options, operation), False
-        except RevisionConflict as error:
-            await call.services.storage.log.settle()
-            if attempt + 1 == attempts:
-                raise modified(info.group, info.plural, call.info.name) from error
-    raise modified(info.group, info.plural, call.info.name)
+                return await _try_update(call, transform, options, operation, force_create)
+            except RevisionConflict as error:
+                if time.monotonic() > deadline_s:
+                    raise modified(info.group, info.plural, call.info.name) from error
+                # Whoever lost once waits for its turn, or many writers of one object would lose again and again.
+                if lock is None:
+                    lock = _turns.setdefault((id(collection), namespace, call.info.name), asyncio.Lock())
+                    await turn.enter_async_context(lock)
+                await call.services.storage.log.settle()
+
+
+async def _try_update(
+    call: Call, transform: Transform, options: WriteOptions, operation: str, force_create: bool
+) -> tuple[Item | dict[str, Any], bool]:
+    """One attempt of `update_object`. Raises RevisionConflict when another write came between."""
+    info = call.resource.info
+    found = call.resource.collection.get(call.info.namespace if info.namespaced else "", call.info.name)
+    if found is not None:
+        return await _update_once(call, found, transform, options, operation), False
+    if not force_create:
+        raise not_found(info.group, info.plural, call.info.name)
+    new = await transform(None)
+    if new["metadata"].get("uid"):
+        raise conflict(
+            info.group,
+            info.plural,
+            call.info.name,
+            f"Precondition failed: UID in precondition: {new['metadata']['uid']}, UID in object meta: ",
+        )
+    version = new["metadata"].pop("resourceVersion", None)
+    if version and version != "0" and operation != "Apply":
+        raise not_found(info.group, info.plural, call.info.name)
+    try:
+        return await create_object(call, new, options), True
+    except StatusError as error:
+        if error.reason == "AlreadyExists":
+            raise RevisionConflict(0, 1) from error  # somebody made it just now: change theirs
+        raise
+
+
+_turns: WeakValueDictionary[tuple[int, str, str], asyncio.Lock] = WeakValueDictionary()
+"""Who repeats a write of an object, in order; kept while somebody does."""
 
 
 async def _update_once(
