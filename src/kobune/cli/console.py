@@ -48,12 +48,14 @@ async def console(session: Session, target: tuple[str, ...], timeout: float, unt
             if until is not None:
                 return await _show_until(socket, until.encode(), name, timeout * 60)
             click.echo(f"Successfully connected to {name} console. Press Ctrl+] or Ctrl+5 to exit console.", err=True)
-            broken = await _attach(socket)
+            codes: list[int] = []
+            broken = await _attach(socket, codes)
             if broken is None:
                 click.echo(f"\r\nLeft the console of {name}; the guest goes on.\r", err=True)
                 return 0
-            phase = await _phase(client, namespace, name)
-            click.echo(f"\r\n{why_it_ended(name, broken, socket.close_code, phase)}\r", err=True)
+            code = codes[0] if codes else None
+            phase = "Running" if code == REPLACED else await _phase_after(client, namespace, name)
+            click.echo(f"\r\n{why_it_ended(name, broken, code, phase)}\r", err=True)
             return 1 if broken else 0
         finally:
             await socket.close()
@@ -70,6 +72,17 @@ def why_it_ended(name: str, broken: str, close_code: int | None, phase: str) -> 
     if broken:
         return f"Connection lost: {broken}. The guest is {phase}; {again}."
     return f"The console was closed though {name} is {phase}: another client took it, or the server restarts; {again}."
+
+
+async def _phase_after(client: "HttpClient", namespace: str, name: str) -> str:
+    """The phase once a guest that has just ended had time to be seen as ended."""
+    phase = await _phase(client, namespace, name)
+    for _ in range(6):
+        if phase != "Running":
+            break
+        await asyncio.sleep(0.5)
+        phase = await _phase(client, namespace, name)
+    return phase
 
 
 async def _phase(client: "HttpClient", namespace: str, name: str) -> str:
@@ -112,12 +125,15 @@ async def _show_until(socket: aiohttp.ClientWebSocketResponse, text: bytes, name
     return 1
 
 
-async def _attach(socket: aiohttp.ClientWebSocketResponse) -> str | None:
-    """Copy both ways until it ends: None when the user left, else what broke, empty when the server closed it."""
+async def _attach(socket: aiohttp.ClientWebSocketResponse, codes: list[int]) -> str | None:
+    """Copy both ways until it ends: None when the user left, else what broke, empty when the server closed it.
+
+    The server's close code goes to `codes`.
+    """
 
     async def to_screen() -> str | None:
         try:
-            async for chunk in chunks(socket):
+            async for chunk in chunks(socket, codes.append):
                 write_all(chunk)
         except aiohttp.ClientError as error:
             return str(error) or type(error).__name__

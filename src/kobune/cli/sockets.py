@@ -46,11 +46,22 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-async def chunks(socket: aiohttp.ClientWebSocketResponse) -> AsyncGenerator[bytes, None]:
-    """What the guest says, as it comes; ends when the server closes. Raises aiohttp.ClientError when it breaks."""
-    async for message in socket:
+async def chunks(
+    socket: aiohttp.ClientWebSocketResponse, closed: Callable[[int], None] = lambda _: None
+) -> AsyncGenerator[bytes, None]:
+    """What the guest says, as it comes; ends when the server closes, whose code `closed` is told.
+
+    Raises aiohttp.ClientError when the connection breaks.
+    """
+    while True:
+        message = await socket.receive()
         if message.type is aiohttp.WSMsgType.ERROR:
             raise aiohttp.ClientError(str(message.data))
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            # Not the socket's close_code: that says 1006 when the server did not wait for our answer.
+            closed(message.data or aiohttp.WSCloseCode.OK)
+        if message.type not in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
+            return
         yield message.data if isinstance(message.data, bytes) else str(message.data).encode()
 
 

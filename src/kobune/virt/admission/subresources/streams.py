@@ -32,8 +32,15 @@ async def join_websockets(client: web.WebSocketResponse, guest: aiohttp.ClientWe
                 return
             await guest.send_bytes(message.data if isinstance(message.data, bytes) else message.data.encode())
 
+    code: int = aiohttp.WSCloseCode.OK
+
     async def down() -> None:
-        async for message in guest:
+        nonlocal code
+        while True:
+            message = await guest.receive()
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                # Not close_code: that says 1006 when the guest's end did not wait for our answer.
+                code = message.data if message.data in _SENT_CODES else aiohttp.WSCloseCode.GOING_AWAY
             if message.type not in _DATA:
                 return
             await client.send_bytes(message.data if isinstance(message.data, bytes) else message.data.encode())
@@ -41,9 +48,8 @@ async def join_websockets(client: web.WebSocketResponse, guest: aiohttp.ClientWe
     try:
         await _first_of(up(), down())
     finally:
-        code = guest.close_code or aiohttp.WSCloseCode.OK
         await guest.close()
-        await client.close(code=code if code in _SENT_CODES else aiohttp.WSCloseCode.GOING_AWAY)
+        await client.close(code=code)
 
 
 async def join_tcp(client: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
