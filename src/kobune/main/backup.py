@@ -26,7 +26,7 @@ import msgspec
 from kobune.base.errors import TerminalError
 from kobune.embedded.store import backup as copy_store
 from kobune.embedded.store import restore as put_back_store
-from kobune.main.files import write_file
+from kobune.host.files import write_file
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.interrupted import MARKER, check_restored
 from kobune.main.settings import Settings, default_data_dir

@@ -16,8 +16,8 @@ import yaml
 from kobune.base.errors import KobuneError
 from kobune.embedded.apiserver.pki import issue_client_certificate, issue_server_certificate
 from kobune.embedded.kubelet.machine import own_address
+from kobune.host.files import write_file
 from kobune.kube.client.protocol import Client
-from kobune.main.files import write_file
 from kobune.main.settings import NAMESPACE, Settings
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import json
 
-from kobune.main.files import write_file
+from kobune.host.files import write_file
 from kobune.main.settings import Settings
 
 __all__ = ["read_imported", "write_imported"]

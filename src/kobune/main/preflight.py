@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kobune.base.errors import TerminalError
-from kobune.main.files import write_file
+from kobune.host.files import write_file
 from kobune.main.settings import Settings, default_data_dir
 
 __all__ = ["PreflightError", "check_node", "check_port", "check_subnet", "choose_ports"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kobune.host.files import write_file
 from kobune.host.run import Launch, Runner
 
 __all__ = ["SUPERVISOR_FD", "ComponentSpec", "Supervisor", "kill_left_components", "read_component_pids"]
@@ -110,10 +111,7 @@ class Supervisor:
 
     def _record(self) -> None:
         """Tell other commands, and the next supervisor, which processes are ours."""
-        path = self._run_dir / PIDS_NAME
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(self.pids))
-        temporary.replace(path)
+        write_file(self._run_dir / PIDS_NAME, json.dumps(self.pids).encode())
 
 
 def read_component_pids(run_dir: Path) -> dict[str, int]:

@@ -6,8 +6,6 @@ ca (clients and server), front-proxy-ca and front-proxy-client (aggregation), ku
 
 import datetime
 import ipaddress
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Pki", "issue_client_certificate", "issue_server_certificate", "write_private"]
+from kobune.host.files import write_file
+
+__all__ = ["Pki", "issue_client_certificate", "issue_server_certificate"]
 
 _AUTHORITY_LIFE = datetime.timedelta(days=3650)
 _CERTIFICATE_LIFE = datetime.timedelta(days=365)
@@ -29,21 +29,6 @@ SERVER_NAMES = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
-
-
-def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a whole file or nothing, readable by its owner alone unless `mode` says otherwise."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class Pki:
@@ -67,20 +52,20 @@ class Pki:
         self._authority("ca", "kobune-ca")
         self._authority("front-proxy-ca", "kobune-front-proxy-ca")
         if not self.service_account_key_file.exists():
-            write_private(self.service_account_key_file, _key_pem(ec.generate_private_key(ec.SECP256R1())))
+            write_file(self.service_account_key_file, _key_pem(ec.generate_private_key(ec.SECP256R1())))
         names = sorted({*SERVER_NAMES, "127.0.0.1", "::1", "10.96.0.1", *hosts})
         if self._stale("server", names):
             certificate, key = self._issue("ca", "kube-apiserver", [], names=names)
-            write_private(self.server_key_file, key)
-            write_private(self.server_cert_file, certificate, 0o644)
+            write_file(self.server_key_file, key)
+            write_file(self.server_cert_file, certificate, 0o644)
         for name, authority, common_name, organizations in (
             ("front-proxy-client", "front-proxy-ca", "front-proxy-client", []),
             ("kubelet-client", "ca", "kube-apiserver-kubelet-client", ["system:masters"]),
         ):
             if self._stale(name, []):
                 certificate, key = self._issue(authority, common_name, organizations)
-                write_private(self.directory / f"{name}.key", key)
-                write_private(self.directory / f"{name}.crt", certificate, 0o644)
+                write_file(self.directory / f"{name}.key", key)
+                write_file(self.directory / f"{name}.crt", certificate, 0o644)
 
     @property
     def ca_pem(self) -> bytes:
@@ -114,8 +99,8 @@ class Pki:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        write_private(self.directory / f"{name}.key", _key_pem(key))
-        write_private(self.directory / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_file(self.directory / f"{name}.key", _key_pem(key))
+        write_file(self.directory / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
     def _stale(self, name: str, names: list[str]) -> bool:
         path = self.directory / f"{name}.crt"

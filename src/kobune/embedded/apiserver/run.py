@@ -20,8 +20,9 @@ from kobune.embedded.apiserver.compose import Server, compose
 from kobune.embedded.apiserver.http import HttpServer, PortInUse, reserve
 from kobune.embedded.apiserver.kubernetes_service import publish
 from kobune.embedded.apiserver.memory import return_large_blocks, settle
-from kobune.embedded.apiserver.pki import Pki, issue_client_certificate, issue_server_certificate, write_private
+from kobune.embedded.apiserver.pki import Pki, issue_client_certificate, issue_server_certificate
 from kobune.embedded.store import MemoryJournal, RevisionLog, SqliteJournal
+from kobune.host.files import write_file
 
 __all__ = [
     "ApiServerConfig",
@@ -114,7 +115,7 @@ async def _stored(config: ApiServerConfig, listening: socket.socket) -> AsyncIte
             await publish(server.storage, config.listen_host, http.port)
             await server.start(url)
             kubeconfig = config.data_dir / "kubeconfig"
-            write_private(kubeconfig, _kubeconfig(url, pki.ca_pem, token))
+            write_file(kubeconfig, _kubeconfig(url, pki.ca_pem, token))
             yield Running(url, http.port, kubeconfig, token, pki.ca_file, server)
         finally:
             await http.stop()
@@ -128,7 +129,7 @@ def _admin_token(data_dir: Path) -> str:
     if path.exists():
         return path.read_text().strip()
     token = secrets.token_urlsafe(32)
-    write_private(path, token.encode())
+    write_file(path, token.encode())
     return token
 
 

@@ -2,13 +2,14 @@
 
 import datetime
 import ipaddress
-import os
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kobune.host.files import write_file
 
 __all__ = ["ensure_serving_certificate"]
 
@@ -44,16 +45,6 @@ def ensure_serving_certificate(directory: Path, node_name: str, addresses: tuple
     )
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(key_file, pem)
-    _write(cert_file, certificate.public_bytes(serialization.Encoding.PEM))
+    write_file(key_file, pem)
+    write_file(cert_file, certificate.public_bytes(serialization.Encoding.PEM))
     return cert_file, key_file
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from kobune.base.quantity import parse_quantity
 from kobune.embedded.kubelet.render import DeviceAllocation
 from kobune.host.deviceplugin import API_VERSION, HEALTHY, KUBELET_SOCKET
 from kobune.host.deviceplugin import deviceplugin_pb2 as pb
+from kobune.host.files import write_file
 
 __all__ = ["DevicePlugins", "DevicesUnavailable"]
 
@@ -189,13 +189,7 @@ class DevicePlugins:
             self._allocated = {}
 
     def _save(self) -> None:
-        target = self._directory / CHECKPOINT
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        with temporary.open("w") as file:
-            json.dump(self._allocated, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        write_file(self._directory / CHECKPOINT, json.dumps(self._allocated).encode())
 
 
 class _Merged:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kobune.base.errors import KobuneError
+from kobune.host.files import write_file
 from kobune.host.run import Launch, Runner, RunningProcess
 
 __all__ = ["ClusterDns", "DnsConfig"]
@@ -53,10 +54,10 @@ class ClusterDns:
         self._config.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
         settings = self._render(extra)
         if hosts != self._hosts:
-            _write(self._config.directory / "hosts", hosts)
+            write_file(self._config.directory / "hosts", hosts.encode(), 0o644)
         if settings != self._settings or not self.running:
             await self.stop()
-            _write(self._config.directory / "dnsmasq.conf", settings)
+            write_file(self._config.directory / "dnsmasq.conf", settings.encode(), 0o644)
             await self._start()
         elif hosts != self._hosts and self._process is not None:
             self._process.signal(signal.SIGHUP)
@@ -95,7 +96,7 @@ class ClusterDns:
         self._process = await self._runner.start(
             Launch(["dnsmasq", "--keep-in-foreground", f"--conf-file={conf}"], stdout=log, stderr=log, survive=True)
         )
-        _write(self._config.directory / "dnsmasq.pid", f"{self._process.pid}\n")
+        write_file(self._config.directory / "dnsmasq.pid", b"%d\n" % self._process.pid, 0o644)
         await asyncio.sleep(0.1)
         if not self.running:
             tail = log.read_text(errors="replace").strip().splitlines()[-1:]
@@ -130,10 +131,3 @@ class ClusterDns:
             *extra,
         ]
         return "".join(f"{line}\n" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.chmod(0o644)
-    temporary.replace(path)

@@ -2,10 +2,11 @@
 
 import ipaddress
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from kobune.host.files import write_file
 
 __all__ = ["BridgeNetwork", "conflist", "write_conflist"]
 
@@ -63,10 +64,5 @@ def write_conflist(network: BridgeNetwork, conf_dir: Path) -> Path:
     text = json.dumps(conflist(network), indent=2) + "\n"
     if target.exists() and target.read_text() == text:
         return target
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
+    write_file(target, text.encode(), 0o644)
     return target

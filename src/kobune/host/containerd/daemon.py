@@ -14,6 +14,7 @@ from pathlib import Path
 from kobune.base.errors import RetryableError
 from kobune.host.containerd.config import ContainerdConfig, render_config
 from kobune.host.cri import CriClient, CriError
+from kobune.host.files import write_file
 from kobune.host.run import HostRunner, Launch, Runner
 
 __all__ = ["ContainerdDaemon", "ContainerdNotReady"]
@@ -64,7 +65,7 @@ class ContainerdDaemon:
         config = self._config
         if not _may_lower_oom_scores():
             config = replace(config, restrict_oom_score_adj=True)
-        _write(self._config.config_file, render_config(config))
+        write_file(self._config.config_file, render_config(config).encode())
         return await self._start()
 
     async def revive(self) -> bool:
@@ -89,7 +90,7 @@ class ContainerdDaemon:
                 survive=True,
             )
         )
-        _write(self._config.pid_file, f"{process.pid}\n")
+        write_file(self._config.pid_file, b"%d\n" % process.pid)
         await self._wait_ready(process.pid)
         return process.pid
 
@@ -156,14 +157,3 @@ async def _gone(pid: int, timeout_s: float) -> bool:
             return True
         await asyncio.sleep(0.05)
     return _ended(pid)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all: the one way to write what must survive a crash."""
 
 import os
 import tempfile
@@ -8,7 +8,10 @@ __all__ = ["write_file"]
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a whole file or nothing; missing parents are made private."""
+    """Write a whole file, durably, or nothing; readable by its owner alone unless `mode` says otherwise.
+
+    Missing parents are made private.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
