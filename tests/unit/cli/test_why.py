@@ -133,6 +133,20 @@ CASES = {
         seen(vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(waiting=PULL),)),
         "ImagePullBackOff", "registry.example/demo:1 cannot be had: no such host", "the image", ("Check the name",),
     ),
+    "its container disk cannot be pulled as a volume": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(),),
+            events=(event("Pod", "virt-launcher-vm-x", "FailedMount", 'volume "root": no such host', warning=True),),
+        ),
+        "ErrImagePull", "registry.example/demo:1 cannot be had", "the image", ("Check the name",),
+    ),
+    "its network cannot be made": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(),),
+            events=(event("Pod", "virt-launcher-vm-x", "FailedCreatePodSandBox", "no address left", warning=True),),
+        ),
+        "Starting", "cannot prepare the launcher pod: no address left", "the node's next attempt", ("describe pod",),
+    ),
     "a claim is missing": Case(
         seen(vm=machine(), vmi=instance(status=phase("Pending")), missing_claims=("data",)),
         "ErrorPvcNotFound", "data does not exist in namespace ns", "PersistentVolumeClaim data", ("Create it",),
