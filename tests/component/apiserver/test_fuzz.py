@@ -81,10 +81,12 @@ SCALARS: list[Any] = [
     "10Gi",
     "2020-01-01T00:00:00Z",
 ]
-# The client's faults that a kube-apiserver answers with 500 all the same, as recordings show.
+# What a kube-apiserver answers with a 5xx though it is the client's fault.
 AS_THE_REAL_SERVER = (
     b"failed to create typed patch object",
     b"resourceVersion should not be set on objects to be created",
+    b"unknown patch type",
+    b"Too large resource version",
 )
 
 

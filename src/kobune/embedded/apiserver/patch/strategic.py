@@ -21,7 +21,8 @@ _ORDER = "$setElementOrder/"
 def strategic_merge_patch(doc: dict[str, Any], patch: Any, shape: Shape) -> dict[str, Any]:
     """The document with the patch merged in by the rules of `shape`. Inputs are not changed.
 
-    Raises PatchError: 400 when the patch is no object, 500 for a wrong directive or a missing merge key.
+    Raises PatchError: 400 when the patch is no object or $retainKeys no list, 500 for a wrong directive or a missing
+    merge key.
     """
     if not isinstance(patch, dict):
         raise PatchError.malformed(
@@ -58,7 +59,7 @@ def _merge_map(original: dict[str, Any], patch: dict[str, Any], shape: Shape) ->
     retain = patch.get(_RETAIN)
     if retain is not None:
         if not isinstance(retain, list):
-            raise _internal("$retainKeys: the value must be a list")
+            raise PatchError.malformed("invalid patch format of retainKeys list")
         result = {k: v for k, v in result.items() if k in retain}
     for key, value in patch.items():
         if key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):
