@@ -147,12 +147,9 @@ class Collection:
         start = bisect_left(order, (namespace, "")) if namespace else 0
         if after is not None:
             start = max(start, bisect_left(order, (after[0], after[1] + "\0")))
-        items = self.items
-        for index in range(start, len(order)):
-            key = order[index]
-            if namespace and key[0] != namespace:
-                return
-            yield items[key]
+        end = bisect_left(order, (namespace + "\0", "")) if namespace else len(order)
+        # All at once: faster than one by one, and a deletion while the caller waits in between does no harm.
+        return iter([*map(self.items.__getitem__, order[start:end])])
 
     def count(self, namespace: str = "") -> int:
         """How many objects there are."""
