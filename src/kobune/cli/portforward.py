@@ -17,6 +17,7 @@ from kobune.cli.sockets import CHUNK_BYTES, PROTOCOL, join_stream
 from kobune.cli.targets import Target, parse_target, subresource
 from kobune.cli.terminal import read_chunks, write_all
 from kobune.cli.verb import verb
+from kobune.kube.client.errors import UnexpectedStatus
 
 if TYPE_CHECKING:
     from kobune.kube.client.http import HttpClient
@@ -80,7 +81,13 @@ class _Forward:
 
     async def connect(self, port: int) -> aiohttp.ClientWebSocketResponse:
         path = subresource(self._namespace, self._target.plural, self._target.name, f"portforward/{port}/tcp")
-        return await self._client.connect_websocket(path, protocols=(PROTOCOL,))
+        try:
+            return await self._client.connect_websocket(path, protocols=(PROTOCOL,))
+        except UnexpectedStatus as error:
+            if error.reason != "UpgradeRefused":
+                raise
+            # Refused, and not any more when the client asked why: the guest has just begun to listen.
+            return await self._client.connect_websocket(path, protocols=(PROTOCOL,))
 
     async def standard_streams(self, port: int) -> None:
         socket = await self.connect(port)
