@@ -164,6 +164,17 @@ def test_probes_reach_the_guest_by_network_or_through_its_agent() -> None:
     assert container["readinessProbe"]["exec"] == {"command": [*probe, "1", "--exec", "--", "cat", "/tmp/well"]}
 
 
+def test_an_account_s_disk_has_what_a_pod_finds_of_its_account() -> None:
+    volumes = [{"name": "who", "serviceAccount": {"serviceAccountName": "robot"}}]
+    pod = launcher_pod(instance(spec_changes=spec(volumes=volumes)), SETTINGS)["spec"]
+    assert pod["serviceAccountName"] == "robot"
+    sources = next(one for one in pod["volumes"] if one["name"] == "who")["projected"]["sources"]
+    files = {one["path"] for source in sources for part in source.values() for one in part.get("items", [part])}
+    assert files == {"token", "ca.crt", "namespace"}
+    # The account is the guest's: the launcher itself speaks to no API server.
+    assert pod["automountServiceAccountToken"] is False
+
+
 def test_a_kernel_and_credentials_are_mounted() -> None:
     boot = {"container": {"image": "kernels:1", "kernelPath": "/k", "imagePullSecret": "pull"}}
     credential = {

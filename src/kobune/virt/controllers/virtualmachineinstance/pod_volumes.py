@@ -138,6 +138,17 @@ def _cloud_init(found: PodVolumes, name: str, source: CloudInitNoCloudSource | C
             )
 
 
+def _account_files() -> list[dict[str, Any]]:
+    """What a pod finds of its service account: with the token alone a guest could not know whom to trust with it."""
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return [
+        # The lifetime with which API servers know tokens that are read once, and let them live longer.
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+
+
 def _files(found: PodVolumes, volume: Volume) -> None:
     """Volumes whose files become an ISO image or a shared file system."""
     name = volume.name
@@ -166,7 +177,7 @@ def _files(found: PodVolumes, volume: Volume) -> None:
         found.service_account = volume.service_account.service_account_name or ""
         found.mount(
             name,
-            {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+            {"projected": {"sources": _account_files()}},
             f"{PRIVATE}/service-account/{name}",
             read_only=True,
         )
