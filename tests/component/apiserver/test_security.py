@@ -217,3 +217,17 @@ async def test_a_node_gets_its_pods_secrets_and_no_others(api: Api) -> None:
     assert await as_node("DELETE", "/api/v1/namespaces/default/pods/b") == 403
     assert await as_node("DELETE", "/api/v1/namespaces/default/pods/a?gracePeriodSeconds=0") == 200
     assert await as_node("GET", f"{secrets}/mine") == 403
+
+
+async def test_a_store_of_before_the_node_authorizer_loses_its_grant_to_all_nodes(tmp_path: Path) -> None:
+    path = f"/apis/{RBAC}/v1/clusterrolebindings/system:node"
+    group = {"apiGroup": RBAC, "kind": "Group", "name": "system:nodes"}
+    own = {"apiGroup": RBAC, "kind": "User", "name": "somebody"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        async with api_server(tmp_path, in_memory=False) as server:
+            api = Api(server, session)
+            _, binding = await api.call("GET", path)
+            assert "subjects" not in binding
+            assert (await api.call("PUT", path, binding | {"subjects": [group, own]}))[0] == 200
+        async with api_server(tmp_path, in_memory=False) as server:
+            assert (await Api(server, session).call("GET", path))[1]["subjects"] == [own]
