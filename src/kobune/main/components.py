@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 
+from kobune.base.errors import TerminalError
+from kobune.host.files import write_file
 from kobune.main.settings import Settings
-from kobune.main.supervisor import SUPERVISOR_FD
+from kobune.main.supervisor import REFUSED, SUPERVISOR_FD, refusal_file
 
 __all__ = ["COMPONENTS", "component"]
 
@@ -226,8 +228,15 @@ def component(
     )
     # Sub-processes and files of a component are private unless it says otherwise.
     os.umask(0o077 if name in ("apiserver", "virt-api") else 0o022)
-    with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
-        runner.run(_run(name, settings))
+    refusal = refusal_file(settings.run_dir, name)
+    refusal.unlink(missing_ok=True)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
+            runner.run(_run(name, settings))
+    except TerminalError as error:
+        log.error("%s", error)
+        write_file(refusal, str(error).encode())
+        raise SystemExit(REFUSED) from None
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -18,12 +18,23 @@ from typing import NamedTuple
 from kobune.host.files import write_file
 from kobune.host.run import Launch, Runner
 
-__all__ = ["SUPERVISOR_FD", "ComponentSpec", "Supervisor", "kill_left_components", "read_component_pids"]
+__all__ = [
+    "REFUSED",
+    "SUPERVISOR_FD",
+    "ComponentSpec",
+    "Supervisor",
+    "kill_left_components",
+    "read_component_pids",
+    "refusal_file",
+]
 
 log = logging.getLogger(__name__)
 
 SUPERVISOR_FD = "KOBUNE_SUPERVISOR_FD"
 """Environment variable: the descriptor of the pipe that ends with the supervisor."""
+
+REFUSED = 78
+"""Exit status of a component whose configuration or data make any further attempt pointless (sysexits' EX_CONFIG)."""
 
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_S = 30.0  # a component that ran this long starts anew with the shortest back-off
@@ -58,6 +69,9 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.pids: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
+        self.refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with a message once a component says that it can never work as things are; it is tried again all the
+        same, because an instance that has run before must not end for that."""
 
     def start(self, spec: ComponentSpec) -> None:
         """Start a component and keep it running until `stop`."""
@@ -81,10 +95,14 @@ class Supervisor:
             status = await self._run_once(spec)
             if loop.time() - began_s > STEADY_S:
                 failures = 0
+            if status == REFUSED and not self.refused.done():
+                self.refused.set_result(_refusal(self._run_dir, spec.name))
             wait_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
             failures += 1
             self.restarts[spec.name] = self.restarts.get(spec.name, 0) + 1
-            log.warning("component %s ended with status %s; starting it again in %.1f s", spec.name, status, wait_s)
+            # Who is still waiting for this start is told by `refused`.
+            level = logging.INFO if status == REFUSED else logging.WARNING
+            log.log(level, "component %s ended with status %s; starting it again in %.1f s", spec.name, status, wait_s)
             await asyncio.sleep(wait_s)
 
     async def _run_once(self, spec: ComponentSpec) -> int:
@@ -112,6 +130,18 @@ class Supervisor:
     def _record(self) -> None:
         """Tell other commands, and the next supervisor, which processes are ours."""
         write_file(self._run_dir / PIDS_NAME, json.dumps(self.pids).encode())
+
+
+def refusal_file(run_dir: Path, name: str) -> Path:
+    """Where a component leaves the reason of an end with status REFUSED."""
+    return run_dir / f"{name}.refused"
+
+
+def _refusal(run_dir: Path, name: str) -> str:
+    try:
+        return refusal_file(run_dir, name).read_text()
+    except OSError:
+        return f"component {name} cannot work as things are"
 
 
 def read_component_pids(run_dir: Path) -> dict[str, int]:

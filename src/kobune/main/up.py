@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from kobune.base.errors import KobuneError
+from kobune.base.errors import KobuneError, TerminalError
 from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
@@ -154,7 +155,10 @@ async def _up(settings: Settings, progress: Progress) -> None:
     bring_up = asyncio.ensure_future(_bring_up(settings, supervisor, progress))
     stopping = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait([bring_up, stopping], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [bring_up, stopping, supervisor.refused]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if supervisor.refused.done() and not bring_up.done():
+            raise TerminalError(supervisor.refused.result())
         if not stopping.done():
             # Ends with the error of a failed step; otherwise the tokens are kept fresh until the signal comes.
             client = bring_up.result()

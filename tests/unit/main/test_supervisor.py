@@ -9,7 +9,7 @@ import pytest
 from kobune.host.run import Launch, RunningProcess
 from kobune.host.run.fake import FakeRunner
 from kobune.main import supervisor as module
-from kobune.main.supervisor import SUPERVISOR_FD, ComponentSpec, Supervisor, read_component_pids
+from kobune.main.supervisor import REFUSED, SUPERVISOR_FD, ComponentSpec, Supervisor, read_component_pids, refusal_file
 
 
 class FakeComponents(FakeRunner):
@@ -77,3 +77,15 @@ async def test_a_component_sees_the_end_of_its_supervisor(tmp_path: Path) -> Non
 def test_a_broken_record_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "components.json").write_text('{"apiserver": 1')
     assert read_component_pids(tmp_path) == {}
+
+
+async def test_a_component_that_can_never_work_says_why_once(tmp_path: Path, quick: None) -> None:
+    components = FakeComponents()
+    supervisor = Supervisor(tmp_path, tmp_path, components)
+    supervisor.start(ComponentSpec("apiserver", ()))
+    await components.count(1)
+    refusal_file(tmp_path, "apiserver").write_text("store.db has format 9")
+    components.processes[0].end(REFUSED)
+    assert await asyncio.wait_for(supervisor.refused, 10) == "store.db has format 9"
+    await components.count(2)
+    await supervisor.stop()
