@@ -42,11 +42,11 @@ def examples(*pairs: tuple[str, str]) -> str:
     return "\n".join(lines)
 
 
-def verb(name: str, *pairs: tuple[str, str]) -> Callable[[Callable[..., Any]], click.Command]:
+def verb(name: str, *pairs: tuple[str, str], cls: type[Verb] = Verb) -> Callable[[Callable[..., Any]], click.Command]:
     """Declare a command with examples; its docstring is its help."""
 
     def declare(function: Callable[..., Any]) -> click.Command:
-        return click.command(name, cls=Verb, epilog=examples(*pairs), context_settings=CONTEXT)(function)
+        return click.command(name, cls=cls, epilog=examples(*pairs), context_settings=CONTEXT)(function)
 
     return declare
 

@@ -7,20 +7,24 @@ import asyncio
 import contextlib
 import json
 import shutil
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import click
 
+from kobune.cli.files import write_whole
 from kobune.cli.session import Session, command
 from kobune.cli.sockets import CHUNK_BYTES, connect_when_ready, join_stream
 from kobune.cli.targets import kind_and_name, subresource
-from kobune.cli.verb import verb
+from kobune.cli.terminal import write_all
+from kobune.cli.verb import Verb, verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["VIEWERS", "viewer_command", "vnc"]
+__all__ = ["VIEWERS", "screenshot", "viewer_command", "vnc"]
 
 LISTEN_TIMEOUT_S = 60.0
 
@@ -44,10 +48,46 @@ def viewer_command(installed: "Mapping[str, str]", host: str, port: int, vnc_pat
     return None
 
 
+class _Vnc(Verb):
+    """`kobune vnc screenshot NAME` is a command of its own, as in virtctl; `vnc vmi screenshot` is a machine."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the command that the first word chooses."""
+        if args and args[0] == "screenshot":
+            return screenshot.make_context(f"{info_name} screenshot", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@verb("screenshot", ("Look at demo's screen", "kobune vnc screenshot demo --file demo.png"))
+@click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
+@click.option("-f", "--file", "path", default="-", show_default=True, help="PNG file to write; - is standard output.")
+@command
+async def screenshot(session: Session, target: tuple[str, ...], path: str) -> None:
+    """Save the screen of a guest as a PNG file."""
+    name = kind_and_name(target)
+    if path == "-" and sys.stdout.isatty():
+        raise click.UsageError("a PNG is no text for a terminal: add --file screen.png")
+    async with session.open() as (client, namespace):
+        url = subresource(namespace, "virtualmachineinstances", name, "vnc/screenshot")
+        picture = await client.raw("GET", url)
+    if path == "-":
+        write_all(picture)
+        return
+    try:
+        write_whole(Path(path), picture)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
+    click.echo(f"Screen of {name} saved to {path}")
+
+
 @verb(
     "vnc",
     ("Open demo's screen", "kobune vnc demo"),
     ("Only the port, for a viewer of your own; prints it as JSON", "kobune vnc demo --proxy-only --port 5900"),
+    ("Save what is on the screen", "kobune vnc screenshot demo --file demo.png"),
+    cls=_Vnc,
 )
 @click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")

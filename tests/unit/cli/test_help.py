@@ -20,7 +20,10 @@ def command_lines(command: click.Command, words: tuple[str, ...] = ()) -> Iterat
             yield from command_lines(child, (*words, name))
 
 
-@pytest.mark.parametrize("words", list(command_lines(app)), ids=lambda words: "-".join(words) or "kobune")
+LINES = [*command_lines(app), ("vnc", "screenshot")]
+
+
+@pytest.mark.parametrize("words", LINES, ids=lambda words: "-".join(words) or "kobune")
 def test_help(words: tuple[str, ...], golden: Callable[[str, str], None]) -> None:
     result = CliRunner().invoke(app, [*words, "--help"], prog_name="kobune", terminal_width=100)
     assert result.exit_code == 0

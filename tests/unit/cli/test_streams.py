@@ -35,6 +35,9 @@ async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
             await socket.send_bytes(message.data)
         return socket
 
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=b"\x89PNG", content_type="image/png")
+
     async def taken(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(protocols=("plain.kubevirt.io",))
         await socket.prepare(request)
@@ -47,6 +50,7 @@ async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
     application = web.Application()
     application.router.add_get(f"{ROOT}/virtualmachines/demo/portforward/7/tcp", echo)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc", screen)
+    application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc/screenshot", picture)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/console", taken)
     application.router.add_get("/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances/demo", instance)
     runner = web.AppRunner(application, shutdown_timeout=1.0)
@@ -158,6 +162,14 @@ async def test_without_a_viewer_the_way_out_is_named(kubeconfig: Path, tmp_path:
     status, _, errors = await ended(await start(kubeconfig, "vnc", "demo", PATH=str(tmp_path)))
     assert status == 1
     assert b"install virt-viewer or tigervnc-viewer, or use --proxy-only" in errors
+
+
+async def test_a_screenshot_goes_to_a_file_or_a_pipe(kubeconfig: Path, tmp_path: Path) -> None:
+    path = tmp_path / "screen.png"
+    status, output, _ = await ended(await start(kubeconfig, "vnc", "screenshot", "demo", "-f", str(path)))
+    assert (status, output.decode()) == (0, f"Screen of demo saved to {path}\n")
+    assert path.read_bytes() == b"\x89PNG"
+    assert await ended(await start(kubeconfig, "vnc", "screenshot", "vm/demo")) == (0, b"\x89PNG", b"")
 
 
 async def test_ssh_becomes_the_local_client(kubeconfig: Path, tmp_path: Path) -> None:
