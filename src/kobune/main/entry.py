@@ -8,10 +8,10 @@ from kobune.base.errors import KobuneError
 from kobune.cli.app import app
 from kobune.cli.lazy import LazyCommand
 
-__all__ = ["main"]
+__all__ = ["INSTANCE_COMMANDS", "main"]
 
 # Each is imported when it is called: `kobune console` must not load a Kubernetes. The last one is not for people.
-_COMMANDS = (
+INSTANCE_COMMANDS = (
     ("up", "kobune.main.up:up", "Run Kubernetes and the virtualization components on this machine."),
     ("down", "kobune.main.down:down", "Stop an instance and everything that it runs; its data stays."),
     ("status", "kobune.main.status:status", "Show what runs of an instance and whether it is well."),
@@ -24,7 +24,7 @@ _COMMANDS = (
 
 def main() -> None:
     """Entry point; expected errors become one line and exit status 1."""
-    for name, target, summary in _COMMANDS:
+    for name, target, summary in INSTANCE_COMMANDS:
         app.add_command(LazyCommand(name, target, summary))
     try:
         app.main(prog_name="kobune", standalone_mode=False)
