@@ -19,7 +19,7 @@ from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.names import GRACE_ANNOTATION, KubeletPaths
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.host.cgroup import Cgroups
-from kobune.host.cni import BridgeNetwork
+from kobune.host.cni import BridgeNetwork, remove_left_rules
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
 from kobune.host.cri import ContainerState, CriClient, CriError, SandboxInfo
 from kobune.host.mount import HostMounter
@@ -163,6 +163,10 @@ async def _remove_network(remains: NodeRemains, runner: Runner, left: list[str])
             await runner.run(["ip", "link", "delete", bridge], timeout_s=10)
         except CommandError as error:
             left.append(f"interface {bridge}: {error}")
+    try:
+        await remove_left_rules(runner, remains.network.name)
+    except CommandError as error:
+        left.append(f"rules of network {remains.network.name}: {error}")
     for cache in CNI_CACHES:
         for file in cache.glob(f"{remains.network.name}-*"):
             file.unlink(missing_ok=True)
