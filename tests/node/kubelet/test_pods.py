@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -44,6 +45,7 @@ from kobune.kube.client.types import Patch
 from kobune.kube.testing import eventually_true
 from support.apiserver import api_server
 from support.containerd import TEST_IMAGE, TestNode
+from support.registry import serve_registry
 
 pytestmark = [pytest.mark.node, pytest.mark.asyncio(loop_scope="module")]
 NODE = "node1"
@@ -468,3 +470,36 @@ async def test_claims_get_local_volumes_that_keep_their_data_and_grow(cluster: C
     await eventually_true(erased, "volumes are erased with their claims", timeout_s=15)
     devices = await run_command(["losetup", "--list", "--noheadings"], timeout_s=10)
     assert str(directory) not in devices.text
+
+
+async def test_an_image_is_pulled_from_a_private_registry(cluster: Cluster) -> None:
+    archive = cluster.config.root.parent / "app.tar"
+    socket = cluster.config.containerd_socket
+    exported = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "export", str(archive), TEST_IMAGE]
+    await run_command(exported, timeout_s=60)
+    async with serve_registry(("puller", "secret")) as registry:
+        registry.add("team/app:v1", archive)
+        image = registry.reference("team/app:v1")
+        await cluster.create("refused", {"image": image, "command": ["true"]}, restartPolicy="Never")
+
+        async def said_why() -> bool:
+            statuses = (await cluster.pod("refused")).status.container_statuses
+            waiting = statuses[0].state.waiting if statuses and statuses[0].state else None
+            return waiting is not None and waiting.reason in ("ErrImagePull", "ImagePullBackOff")
+
+        await eventually_true(said_why, "the pull is refused without credentials", timeout_s=60)
+        config = {"auths": {registry.address: {"username": "puller", "password": "secret"}}}
+        secret = {
+            "metadata": {"name": "pull"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": json.dumps(config)},
+        }
+        await cluster.client.create(SECRETS, secret, "default")
+        run = {"image": image, "command": ["echo", "pulled"]}
+        await cluster.create("private", run, restartPolicy="Never", imagePullSecrets=[{"name": "pull"}])
+        await cluster.until_phase("private", "Succeeded")
+        assert await cluster.kubectl("logs", "private") == "pulled\n"
+        # The layers were on the node already, by their digests: what is asked for is the name.
+        assert any("/v2/team/app/manifests/v1" in request for request in registry.requests)
+        await cluster.delete("private")
+        await cluster.delete("refused")
