@@ -61,7 +61,7 @@ def _kubeconfig(settings: Settings, ca: bytes, user: dict[str, str]) -> bytes:
 def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
     """Kubeconfigs of Kubernetes' own parts, with the identities that it gives them."""
     identities = {
-        "controllers": ("system:kube-controller-manager", ["system:masters"]),
+        "controllers": ("system:kube-controller-manager", []),
         "kubelet": (f"system:node:{settings.node}", ["system:nodes"]),
         "network": ("system:kube-proxy", []),
         "storage": (STORAGE_USER, []),

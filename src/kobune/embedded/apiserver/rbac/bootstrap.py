@@ -190,6 +190,30 @@ _ROLES: dict[str, list[dict[str, Any]]] = {
         _rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]),
     ],
     "system:node": NODE_RULES,
+    # Garbage collection and the end of a namespace touch objects of every kind; nothing here impersonates or binds roles.
+    "system:kube-controller-manager": [
+        _rule(["get", "list", "watch", "patch", "update", "delete", "deletecollection"], ["*"], ["*"]),
+        _rule(
+            ["create"],
+            [""],
+            [
+                "bindings",
+                "configmaps",
+                "endpoints",
+                "events",
+                "pods",
+                "pods/binding",
+                "pods/eviction",
+                "serviceaccounts",
+            ],
+        ),
+        _rule(["create"], ["apps"], ["controllerrevisions", "replicasets"]),
+        _rule(["create"], ["discovery.k8s.io"], ["endpointslices"]),
+        _rule(["create"], ["coordination.k8s.io"], ["leases"]),
+        _rule(["create"], ["events.k8s.io"], ["events"]),
+        # Aggregated ClusterRoles hold rights that their controller has not.
+        _rule(["escalate"], ["rbac.authorization.k8s.io"], ["clusterroles"]),
+    ],
     "system:node-proxier": [
         _rule(["list", "watch"], [""], ["endpoints", "services"]),
         _rule(["get", "list", "watch"], [""], ["nodes"]),
@@ -222,6 +246,10 @@ _BINDINGS = {
     # Nobody: what a node may do depends on its pods, which is decided by node.py.
     "system:node": ("system:node", []),
     "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
+    "system:kube-controller-manager": (
+        "system:kube-controller-manager",
+        [("User", "system:kube-controller-manager")],
+    ),
 }
 _READER = "extension-apiserver-authentication-reader"
 
