@@ -190,7 +190,7 @@ _ROLES: dict[str, list[dict[str, Any]]] = {
         _rule(["create"], ["authorization.k8s.io"], ["subjectaccessreviews"]),
     ],
     "system:node": NODE_RULES,
-    # Garbage collection and the end of a namespace touch objects of every kind; nothing here impersonates or binds roles.
+    # Garbage collection and the end of a namespace touch every kind; nothing here impersonates or binds roles.
     "system:kube-controller-manager": [
         _rule(["get", "list", "watch", "patch", "update", "delete", "deletecollection"], ["*"], ["*"]),
         _rule(
