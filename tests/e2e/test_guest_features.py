@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.feature_guests import CONFIG, MAC, SECRET, everything
+from support.feature_guests import CONFIG, MAC, SECRET, everything, twins
 from support.instance import Instance
 
 LAUNCHERS = "kubevirt.io=virt-launcher"
@@ -39,6 +39,8 @@ def guests(instance: Instance, keys: dict[str, Path]) -> Iterator[Instance]:
     for name in ("full", "sized", "once"):
         instance.wait_phase(name, "Running")
     yield instance
+    # The set is made by its test, when fewer guests share the processors.
+    manifests += f"---\n{twins()}"
     instance.kubectl("delete", "--ignore-not-found", "--timeout=150s", "-f", "-", stdin=manifests)
 
 
@@ -271,6 +273,7 @@ def test_a_replica_set_keeps_its_number_of_guests(guests: Instance) -> None:
         found = guests.get("vmi", "-l", "set=twins")["items"]
         return [one["metadata"]["name"] for one in found if one["status"].get("phase") == "Running"]
 
+    guests.kubectl("apply", "-f", "-", stdin=twins())
     guests.eventually("two run", lambda: len(running()) == 2)
     boots = {look(guests, name, "cat /proc/sys/kernel/random/boot_id")[0] for name in running()}
     assert len(boots) == 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["CONFIG", "MAC", "SECRET", "USER_DATA", "everything"]
+__all__ = ["CONFIG", "MAC", "SECRET", "USER_DATA", "everything", "twins"]
 
 MAC = "02:4b:6f:62:75:6e"
 CONFIG = "read from a configMap"
@@ -115,14 +115,15 @@ def _small(memory: str) -> dict[str, Any]:
     return _specification(root=_disk("root"), disks=[], volumes=[], domain={"memory": {"guest": memory}})
 
 
-def _twins() -> dict[str, Any]:
+def twins() -> str:
+    """A set of two guests."""
     labels = {"set": "twins"}
     spec = {
         "replicas": 2,
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": _small("128Mi")},
     }
-    return _thing("kubevirt.io/v1", "VirtualMachineInstanceReplicaSet", "twins", spec)
+    return yaml.safe_dump(_thing("kubevirt.io/v1", "VirtualMachineInstanceReplicaSet", "twins", spec))
 
 
 def _client() -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _client() -> dict[str, Any]:
 
 
 def everything(keys: dict[str, str]) -> str:
-    """All manifests; `keys` are public ssh keys for `userdata`, `full` and `sized`."""
+    """All manifests but that of the set; `keys` are public ssh keys for `userdata`, `full` and `sized`."""
     claim = {"accessModes": ["ReadWriteOnce"], "volumeMode": "Block", "resources": {"requests": {"storage": "32Mi"}}}
     service = {"selector": {"guest": "full"}, "ports": [{"name": "ssh", "port": 2222, "targetPort": 22}]}
     instancetype = {"cpu": {"guest": 2}, "memory": {"guest": "160Mi"}}
@@ -156,6 +157,5 @@ def everything(keys: dict[str, str]) -> str:
         _full(),
         _sized(),
         _machine("once", "Once", _small("128Mi")),
-        _twins(),
     ]
     return yaml.safe_dump_all(documents)
