@@ -34,28 +34,28 @@ class PreflightError(TerminalError):
     """Something that Kobune needs is missing; the message says how to get it."""
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise PreflightError when `host:port` can't be listened on."""
+def _bind_error(host: str, port: int) -> OSError | None:
+    """Why `host:port` can't be listened on; None when it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
-            raise PreflightError(
-                f"--listen {host}:{port} {reason}; choose another with --listen ADDRESS:PORT"
-            ) from None
+            return error
+    return None
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise PreflightError when `host:port` can't be listened on."""
+    error = _bind_error(host, port)
+    if error is not None:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise PreflightError(f"--listen {host}:{port} {reason}; choose another with --listen ADDRESS:PORT")
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - asked, not listened on
-        except OSError:
-            return False
-        return True
+    return _bind_error("0.0.0.0", port) is None  # noqa: S104 - asked, not listened on
 
 
 def _free_port() -> int:
