@@ -22,7 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def instance() -> Iterator[Instance]:
     if os.geteuid() != 0:
         pytest.fail("end-to-end tests need root: they run containers, networks and guests")
-    instance = Instance(data_dir=Path("/var/lib/kobune-test"), image_cache=IMAGE_CACHE)
+    instance = Instance(
+        data_dir=Path(os.environ.get("KOBUNE_TEST_DATA_DIR", "/var/lib/kobune-test")), image_cache=IMAGE_CACHE
+    )
     if instance.data_dir.exists():
         instance.down("--purge", "--grace-period=0")
     instance.up()

@@ -75,6 +75,7 @@ class Instance:
     data_dir: Path
     image_cache: Path
     listen_port: int = field(default_factory=free_port)
+    pod_subnet: str = field(default_factory=lambda: os.environ.get("KOBUNE_TEST_POD_SUBNET", "10.142.0.0/24"))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -109,7 +110,7 @@ class Instance:
             f"--data-dir={self.data_dir}",
             f"--image-cache={self.image_cache}",
             f"--listen=127.0.0.1:{self.listen_port}",
-            "--pod-subnet=10.142.0.0/24",
+            f"--pod-subnet={self.pod_subnet}",
         )
 
     def down(self, *arguments: str) -> str:
