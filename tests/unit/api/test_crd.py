@@ -1,6 +1,7 @@
 """Definitions generated from the types, compared with what KubeVirt publishes."""
 
 import os
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,8 @@ def test_every_published_field_of_the_defined_kinds_is_there() -> None:
         assert (missing, other) == ([], []), f"{kind} {version}"
         compared += len(wanted)
     assert compared > 6000
+
+
+def test_descriptions_name_fields_as_manifests_do() -> None:
+    assert str(structural_schema(VirtualMachine)["properties"]["spec"]["description"]).startswith("`runStrategy` or")
+    assert not re.findall(r"'description': '[^']*`[a-z]+_[a-z_]+`", str(all_definitions()))

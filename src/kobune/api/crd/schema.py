@@ -4,6 +4,7 @@ Owns: the mapping from a msgspec Struct to the schema that an API server prunes 
 cannot say (allowed words, keys of map-like lists) stands in `_DETAILS`. Source: structural schemas of apiextensions/v1.
 """
 
+import re
 from functools import cache
 from typing import Any
 
@@ -99,7 +100,7 @@ def _object(info: mi.Type, *, top_level: bool = False) -> Schema:
         properties[item.encode_name] = schema
     schema = {"type": "object", "properties": properties}
     if text := (info.cls.__doc__ or "").strip():
-        schema["description"] = text
+        schema["description"] = _in_wire_names(text)
     if rules := _RULES.get(info.cls.__name__):
         schema["x-kubernetes-validations"] = rules
     required = [item.encode_name for item in info.fields if item.required]
@@ -110,6 +111,11 @@ def _object(info: mi.Type, *, top_level: bool = False) -> Schema:
     if not properties:
         del schema["properties"]
     return schema
+
+
+def _in_wire_names(text: str) -> str:
+    """A docstring for readers of manifests: attributes that it quotes, as `run_strategy`, become `runStrategy`."""
+    return re.sub(r"(?<=[`a-z0-9])_([a-z0-9])(?=[a-z0-9_]*`)", lambda found: found[1].upper(), text)
 
 
 def _schema(info: mi.Type) -> Schema:
