@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 60.0
 INSTALL_EVERY_S = 6 * 3600.0
+INSTALLATION = InstallOptions(companions=True)
 
 
 @click.command(epilog="Examples: kobune up; kobune up --detach; kobune up --control-plane-only --listen 127.0.0.1:7443")
@@ -184,7 +185,7 @@ async def _keep_installed(client: HttpClient) -> None:
     while True:
         await asyncio.sleep(wait_s)
         try:
-            await install(client, InstallOptions())
+            await install(client, INSTALLATION)
             wait_s = INSTALL_EVERY_S
         except* KobuneError as failures:
             log.warning("cannot look after the virtualization objects: %s; trying again in 60 s", failures.exceptions)
@@ -217,7 +218,7 @@ async def _bring_up_rest(
     write_kubelet_serving_certificate(settings)
     start("controllers")
     with progress.step("virtualization API"):
-        await install(client, InstallOptions())
+        await install(client, INSTALLATION)
         await write_token_kubeconfigs(settings, ca, client)
     start("virt-api")
     start("virt-controller")

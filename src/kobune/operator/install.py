@@ -74,11 +74,15 @@ class NotEstablished(RetryableError):
 
 @dataclass(frozen=True, slots=True)
 class InstallOptions:
-    """`in_cluster` adds the Deployments and the DaemonSet; without it, the components are run by somebody else."""
+    """`in_cluster` adds the Deployments and the DaemonSet; without it, the components are run by somebody else.
+
+    `companions` adds the definitions of volume snapshots and network attachments, where no add-on brings them.
+    """
 
     namespace: str = NAMESPACE
     in_cluster: bool = False
     images: WorkloadImages | None = None
+    companions: bool = False
 
 
 async def install(client: Client, options: InstallOptions | None = None) -> None:
@@ -86,7 +90,7 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
     options = options or InstallOptions()
     namespace = options.namespace
     await _apply(client, [namespace_manifest(namespace)])
-    base = base_manifests(namespace)
+    base = base_manifests(namespace, companions=options.companions)
     authority, _ = await asyncio.gather(_certificates(client, namespace), _apply(client, base))
     await _wait_established(client, [item["metadata"]["name"] for item in base if _is_crd(item)])
     rest = [*serving_manifests(authority.certificate, namespace), kubevirt_resource(namespace)]

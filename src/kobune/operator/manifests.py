@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kobune.api.crd import all_definitions
+from kobune.api.crd import all_definitions, companion_definitions
 from kobune.operator.names import COMPONENTS, NAMESPACE, PART_OF, VIRT_API_SERVICE, service_account
 from kobune.operator.roles import roles
 from kobune.operator.webhooks import api_services, webhook_configurations
@@ -13,9 +13,10 @@ Manifest = dict[str, Any]
 VIRT_API_PORT = 8443
 
 
-def base_manifests(namespace: str = NAMESPACE) -> list[Manifest]:
-    """What needs nothing else: CustomResourceDefinitions, accounts, rights, the Service."""
-    return [*all_definitions(), *_accounts(namespace), *roles(namespace), _service(namespace)]
+def base_manifests(namespace: str = NAMESPACE, *, companions: bool = False) -> list[Manifest]:
+    """What needs nothing else: definitions (of other projects too, if asked), accounts, rights, the Service."""
+    definitions = [*all_definitions(), *(companion_definitions() if companions else ())]
+    return [*definitions, *_accounts(namespace), *roles(namespace), _service(namespace)]
 
 
 def serving_manifests(ca_certificate: bytes, namespace: str = NAMESPACE) -> list[Manifest]:

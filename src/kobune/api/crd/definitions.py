@@ -1,20 +1,26 @@
-"""CustomResourceDefinitions of every kind that Kobune defines."""
+"""CustomResourceDefinitions of every kind that Kobune defines, and of those it borrows from other projects."""
 
 from typing import Any
 
+from kobune.api.crd.companions import COMPANIONS
 from kobune.api.crd.kubevirt_kinds import KUBEVIRT
 from kobune.api.crd.model import Column, Definition
 from kobune.api.crd.other_kinds import OTHERS
 from kobune.api.crd.schema import structural_schema
 
-__all__ = ["all_definitions", "definition_of"]
+__all__ = ["all_definitions", "companion_definitions", "definition_of"]
 
 CustomResource = dict[str, Any]
 
 
 def all_definitions() -> list[CustomResource]:
-    """Every CustomResourceDefinition, ready to be applied."""
+    """Every CustomResourceDefinition of Kobune's own kinds, ready to be applied."""
     return [definition_of(definition) for definition in (*KUBEVIRT, *OTHERS)]
+
+
+def companion_definitions() -> list[CustomResource]:
+    """CustomResourceDefinitions of other projects' kinds, for a cluster that nobody else installs them on."""
+    return [definition_of(definition) for definition in COMPANIONS]
 
 
 def definition_of(definition: Definition) -> CustomResource:
@@ -23,19 +29,22 @@ def definition_of(definition: Definition) -> CustomResource:
         "kind": definition.kind,
         "listKind": f"{definition.kind}List",
         "plural": definition.plural,
-        "singular": definition.kind.lower(),
+        "singular": definition.singular or definition.kind.lower(),
     }
     if definition.short_names:
         names["shortNames"] = list(definition.short_names)
     if definition.categories:
         names["categories"] = list(definition.categories)
+    metadata: dict[str, Any] = {
+        "name": f"{definition.plural}.{definition.group}",
+        "labels": {"app.kubernetes.io/part-of": "kobune"},
+    }
+    if definition.annotations:
+        metadata["annotations"] = dict(definition.annotations)
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{definition.plural}.{definition.group}",
-            "labels": {"app.kubernetes.io/part-of": "kobune"},
-        },
+        "metadata": metadata,
         "spec": {
             "group": definition.group,
             "names": names,

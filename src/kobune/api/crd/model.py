@@ -34,3 +34,6 @@ class Definition:
     deprecations: tuple[tuple[str, str], ...] = ()
     """Versions that are going away, each with its warning."""
     categories: tuple[str, ...] = ("all",)
+    singular: str = ""
+    """The kind in lower case unless given."""
+    annotations: tuple[tuple[str, str], ...] = ()

@@ -70,6 +70,40 @@ _RULES: dict[str, list[Schema]] = {
             "message": "exactly one of resourceClaimName and resourceClaimTemplateName must be set",
         }
     ],
+    "VolumeSnapshotSource": [
+        {
+            "rule": "!has(oldSelf.persistentVolumeClaimName) || has(self.persistentVolumeClaimName)",
+            "message": "persistentVolumeClaimName is required once set",
+        },
+        {
+            "rule": "!has(oldSelf.volumeSnapshotContentName) || has(self.volumeSnapshotContentName)",
+            "message": "volumeSnapshotContentName is required once set",
+        },
+        {
+            "rule": "has(self.volumeSnapshotContentName) != has(self.persistentVolumeClaimName)",
+            "message": "exactly one of volumeSnapshotContentName and persistentVolumeClaimName must be set",
+        },
+    ],
+    "VolumeSnapshotContentSource": [
+        {
+            "rule": "!has(oldSelf.volumeHandle) || has(self.volumeHandle)",
+            "message": "volumeHandle is required once set",
+        },
+        {
+            "rule": "!has(oldSelf.snapshotHandle) || has(self.snapshotHandle)",
+            "message": "snapshotHandle is required once set",
+        },
+        {
+            "rule": "has(self.volumeHandle) != has(self.snapshotHandle)",
+            "message": "exactly one of volumeHandle and snapshotHandle must be set",
+        },
+    ],
+    "VolumeSnapshotContentSpec": [
+        {
+            "rule": "!has(oldSelf.sourceVolumeMode) || has(self.sourceVolumeMode)",
+            "message": "sourceVolumeMode is required once set",
+        }
+    ],
 }
 """CEL rules per type: what one field says about another."""
 

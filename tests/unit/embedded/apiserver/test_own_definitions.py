@@ -7,7 +7,9 @@ import pytest
 from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
 from kobune.operator.manifests import base_manifests
 
-DEFINITIONS = [manifest for manifest in base_manifests() if manifest["kind"] == "CustomResourceDefinition"]
+DEFINITIONS = [
+    manifest for manifest in base_manifests(companions=True) if manifest["kind"] == "CustomResourceDefinition"
+]
 
 
 def test_there_are_definitions() -> None:
