@@ -2,94 +2,22 @@
 
 import asyncio
 import base64
-import contextlib
-import json
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from kobune.embedded.apiserver.pki import Pki
-from support.apiserver import Running, api_server
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@contextlib.asynccontextmanager
-async def tls_server(pki: Pki, client_ca: Path, handler: Handler, names: list[str]) -> AsyncIterator[int]:
-    """A server that demands a client certificate of `client_ca`; gives its port."""
-    certificate, key = pki.server("other", ["127.0.0.1", *names])
-    files = pki.directory / "other.crt", pki.directory / "other.key"
-    for path, content in zip(files, (certificate, key), strict=True):
-        path.write_bytes(content)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*files)
-    context.load_verify_locations(client_ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
-
-
-class Api:
-    """A client of the server under test."""
-
-    def __init__(self, server: Running, session: aiohttp.ClientSession) -> None:
-        self.server, self.session = server, session
-        self.pki = Pki(server.kubeconfig.parent / "pki")
-        self.tls = ssl.create_default_context(cafile=str(server.ca_file))
-        self.headers = {"Authorization": f"Bearer {server.token}"}
-
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        async with self.session.request(
-            method, self.server.url + path, json=body, headers={**self.headers, **headers}, ssl=self.tls
-        ) as response:
-            data = await response.read()
-            return response.status, json.loads(data) if response.content_type == "application/json" else data
-
-    async def create(self, path: str, body: Any) -> Any:
-        status, answer = await self.call("POST", path, body)
-        assert status == 201, answer
-        return answer
+from support.apiserver import api_server
+from support.other_servers import Api, pod_on_node, tls_server
 
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with api_server(tmp_path) as server, aiohttp.ClientSession() as session:
         yield Api(server, session)
-
-
-async def pod_on_node(api: Api, port: int) -> None:
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": "n1"},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
-        },
-    }
-    await api.create("/api/v1/nodes", node)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-    await api.create("/api/v1/namespaces/default/serviceaccounts", account)
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "p"},
-        "spec": {"nodeName": "n1", "containers": [{"name": "main", "image": "x"}]},
-    }
-    await api.create("/api/v1/namespaces/default/pods", pod)
 
 
 async def test_logs_are_streamed_from_the_pods_kubelet(api: Api) -> None:

@@ -75,16 +75,8 @@ class Server:
         webhook_client = WebhookClient(service_map)
         matcher = Matcher(storage, self.registry)
         restriction = NodeRestriction(storage)
-        steps: list[Step] = [
-            NamespaceLifecycle(storage),
-            restriction,
-            ServiceAccounts(storage),
-            DefaultTolerations(),
-            Priorities(storage),
-            StorageDefaults(storage),
-            NewNodes(),
-            EscalationCheck(authorizer),
-            LimitRanger(storage),
+        lifecycle = NamespaceLifecycle(storage)
+        hooks: list[Step] = [
             MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
             Policies(
                 storage.collection(_HOOKS + "validatingadmissionpolicies"),
@@ -93,9 +85,22 @@ class Server:
                 self.registry,
             ),
             ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
+        ]
+        steps: list[Step] = [
+            lifecycle,
+            restriction,
+            ServiceAccounts(storage),
+            DefaultTolerations(),
+            Priorities(storage),
+            StorageDefaults(storage),
+            NewNodes(),
+            EscalationCheck(authorizer),
+            LimitRanger(storage),
+            *hooks,
             QuotaCheck(storage),
         ]
-        services = Services(storage, self.registry, authorizer, AdmissionChain(steps), {"allocators": allocators})
+        admission = AdmissionChain(steps, [lifecycle, *hooks])
+        services = Services(storage, self.registry, authorizer, admission, {"allocators": allocators})
         self.services = services
         for info in builtin.resources():
             self.registry.add(info, **builtin.storage_of(info))

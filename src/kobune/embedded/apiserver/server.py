@@ -5,12 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
-from kobune.embedded.apiserver.http.message import AnyResponse, Request
+from kobune.embedded.apiserver.http.message import AnyResponse, Request, Response
 from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.rbac.attributes import Attributes
 from kobune.embedded.apiserver.rest import delete, patch, read, respond, watch, write
 from kobune.embedded.apiserver.rest.body import check_size
 from kobune.embedded.apiserver.rest.call import Call, Services
+from kobune.embedded.apiserver.rest.guard import guarded
 from kobune.embedded.apiserver.rest.route import RequestInfo, resolve
 from kobune.embedded.apiserver.status import (
     StatusError,
@@ -93,20 +94,30 @@ class ApiServer:
             if not self._nonresource.public(info.path):
                 self._services.authorizer.require(attributes)
             return await self._nonresource.answer(request, info)
-        self._services.authorizer.require(_attributes_of(request, user, info))
+        attributes = _attributes_of(request, user, info)
+        self._services.authorizer.require(attributes)
+        since = self._services.authorizer.generation
         aggregated = self._services.registry.aggregated(info.group, info.version)
         if aggregated is not None:
             answer: AnyResponse = await self._services.parts["aggregation"].proxy(request, user, aggregated)
-            return answer
-        return await self._resource(request, user, info, warnings)
+        else:
+            answer = await self._resource(request, user, info, warnings)
+            if isinstance(answer, Response) or (info.verb == "watch" and not info.subresource):
+                return answer  # watches look after their right themselves
+        return guarded(answer, lambda: self._holds(request, attributes, since))
 
     def _still_allowed(self, call: Call, since: int) -> bool:
+        """What a watch asks."""
+        return self._holds(call.request, _attributes_of(call.request, call.user, call.info), since)
+
+    def _holds(self, request: Request, attributes: Attributes, since: int) -> bool:
         """Whether the credentials of a running request are still good, and its right is there."""
         try:
-            self._authenticator.authenticate(call.request)
+            user = self._authenticator.authenticate(request)
+            self._authenticator.impersonate(request, user)
         except StatusError:
             return False
-        return self._services.authorizer.holds(_attributes(call), since)
+        return self._services.authorizer.holds(attributes, since)
 
     async def _resource(self, request: Request, user: User, info: RequestInfo, warnings: list[str]) -> AnyResponse:
         resource = self._services.registry.lookup(info.group, info.version, info.resource)
@@ -177,7 +188,3 @@ def _attributes_of(request: Request, user: User, info: RequestInfo) -> Attribute
     return Attributes(
         user, i.verb, i.group, i.version, i.namespace, i.resource, i.subresource, i.name, field_selector=selector
     )
-
-
-def _attributes(call: Call) -> Attributes:
-    return _attributes_of(call.request, call.user, call.info)

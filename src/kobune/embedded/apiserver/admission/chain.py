@@ -23,10 +23,18 @@ class Step(Protocol):
 
 
 class AdmissionChain:
-    """Runs the steps in order."""
+    """Runs the steps in order; `outer` are those that look at objects which are not stored as well."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], outer: Sequence[Step] = ()) -> None:
         self._steps = steps
+        self._outer = outer
+
+    async def review(self, call: Call, operation: str, obj: dict[str, Any]) -> None:
+        """Change and check the body of a subresource, or what is asked of a stream. Raises StatusError."""
+        for step in self._outer:
+            await step.mutate(call, operation, obj, None)
+        for step in self._outer:
+            await step.validate(call, operation, obj, None)
 
     async def mutate(self, call: Call, operation: str, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> None:
         """See Step."""

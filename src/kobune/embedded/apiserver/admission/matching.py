@@ -90,8 +90,10 @@ def object_selected(wanted: LabelSelector, obj: dict[str, Any] | None, old: dict
     """Either state of the object has the labels."""
     if not wanted:
         return True
+    # What has no metadata (the options of a stream) has no labels to select by.
     return any(
-        state is not None and wanted.matches((state.get("metadata") or {}).get("labels") or {}) for state in (obj, old)
+        state is not None and "metadata" in state and wanted.matches(state["metadata"].get("labels") or {})
+        for state in (obj, old)
     )
 
 

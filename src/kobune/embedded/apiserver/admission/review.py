@@ -51,9 +51,9 @@ def admission_request(
     subresource = request_call.info.subresource
     request: dict[str, Any] = {
         "uid": str(uuid.uuid4()),
-        "kind": {"group": info.group, "version": info.version, "kind": info.kind},
+        "kind": _kind(request_call.body_kind or (info.group, info.version, info.kind)),
         "resource": {"group": info.group, "version": info.version, "resource": info.plural},
-        "requestKind": {"group": own.group, "version": own.version, "kind": own.kind},
+        "requestKind": _kind(request_call.body_kind or (own.group, own.version, own.kind)),
         "requestResource": {"group": own.group, "version": own.version, "resource": own.plural},
         "operation": operation,
         "userInfo": request_call.user.info(),
@@ -74,7 +74,13 @@ def admission_request(
     return request
 
 
-def _options(request_call: Call, operation: str) -> dict[str, Any]:
+def _kind(kind: tuple[str, str, str]) -> dict[str, Any]:
+    return {"group": kind[0], "version": kind[1], "kind": kind[2]}
+
+
+def _options(request_call: Call, operation: str) -> dict[str, Any] | None:
+    if operation == "CONNECT":
+        return None
     options = dict(request_call.options or {})
     kind = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}[operation]
     options["kind"], options["apiVersion"] = kind, "meta.k8s.io/v1"

@@ -160,7 +160,7 @@ class MutatingWebhooks(_Hooks):
                 changed = json_patch(seen, verdict.patch)
             except PatchError as error:
                 raise internal(str(error)) from error
-            if not isinstance(changed.get("metadata"), dict):
+            if "metadata" in seen and not isinstance(changed.get("metadata"), dict):
                 raise internal("the patch of a webhook removed the metadata")
             if matched.resource is not call.resource:
                 changed = await convert(matched.resource, call.resource, changed)

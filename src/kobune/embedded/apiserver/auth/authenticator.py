@@ -2,6 +2,7 @@
 
 import hmac
 import re
+import time
 from urllib.parse import unquote
 
 from kobune.embedded.apiserver.auth.tokens import AUDIENCE, ServiceAccountTokens, TokenRejected
@@ -36,6 +37,8 @@ class Authenticator:
                 return self.authenticate_token(token, [AUDIENCE])[0]
         peer = request.peer
         if peer.common_name:
+            if peer.expires <= time.time():
+                raise unauthorized()
             key = (peer.common_name, peer.organizations)
             user = self._certificate_users.get(key)
             if user is None:

@@ -1,5 +1,6 @@
 """What handlers get and give, independent of the adapter."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,8 @@ class Peer:
     address: str = ""
     common_name: str = ""
     organizations: tuple[str, ...] = ()
+    expires: float = math.inf
+    """When the certificate ends, as Unix time: a connection may live longer than that."""
 
 
 class Request:
@@ -110,6 +113,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close after sending what is pending."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
         ...
 
     def pause_reading(self) -> None:

@@ -6,6 +6,7 @@ bounded by one request body, `_PIPELINE` waiting requests and the transport's wr
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -403,4 +404,4 @@ def _peer(transport: asyncio.Transport) -> Peer:
     names = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
     common_name = next((value for name, value in names if name == "commonName"), "")
     organizations = tuple(value for name, value in names if name == "organizationName")
-    return Peer(host, common_name, organizations)
+    return Peer(host, common_name, organizations, ssl.cert_time_to_seconds(certificate["notAfter"]))

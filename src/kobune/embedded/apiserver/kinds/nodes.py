@@ -4,11 +4,12 @@ Owns: which kubelet, which container, which of the kubelet's paths. Bytes and we
 """
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from kobune.embedded.apiserver.http.message import AnyResponse, Response
+from kobune.embedded.apiserver.kinds.connect import connect
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.services_map import ServiceMap, ServiceUnresolved
@@ -28,6 +29,8 @@ _LOG_OPTIONS = (
     "limitBytes",
     "stream",
 )
+_STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+"""Fields of the options object, and what the kubelet calls them."""
 _DROP = frozenset({"authorization"})
 _DIAL_S = 30.0
 
@@ -44,7 +47,7 @@ class NodeStreams:
     async def log(self, call: Call) -> AnyResponse:
         """GET pods/log."""
         pod = self._pod(call)
-        container = self._container(call, pod, "log")
+        container = self._container(call, pod, "log", call.request.option("container"))
         if not (pod.get("spec") or {}).get("nodeName"):
             return Response(204, b"", "")
         options = [(name, value) for name in _LOG_OPTIONS for value in call.request.query.get(name, ())]
@@ -53,38 +56,35 @@ class NodeStreams:
 
     async def execute(self, call: Call) -> AnyResponse:
         """pods/exec."""
-        return await self._stream(call, "exec", ("command", "stdin", "stdout", "stderr", "tty"))
+        return await self._stream(call, "exec")
 
     async def attach(self, call: Call) -> AnyResponse:
         """pods/attach."""
-        return await self._stream(call, "attach", ("stdin", "stdout", "stderr", "tty"))
+        return await self._stream(call, "attach")
 
     async def port_forward(self, call: Call) -> AnyResponse:
         """pods/portforward."""
+        await connect(call)
         pod = self._assigned(call)
         options = [("ports", value) for value in call.request.query.get("ports", ())]
         options += [("port", value) for value in call.request.query.get("port", ())]
         return await self._to_kubelet(call, pod, f"/portForward/{call.info.namespace}/{call.info.name}", options)
 
-    async def _stream(self, call: Call, verb: str, names: Iterable[str]) -> AnyResponse:
+    async def _stream(self, call: Call, verb: str) -> AnyResponse:
+        asked = await connect(call)
         pod = self._assigned(call)
-        container = self._container(call, pod, verb)
-        query = call.request.query
-        if verb == "exec" and not query.get("command"):
+        container = self._container(call, pod, verb, asked.get("container", ""))
+        command = asked.get("command") or []
+        if verb == "exec" and not command:
             raise bad_request("you must specify at least one command for the container")
-        renamed = {"stdin": "input", "stdout": "output", "stderr": "error"}
-        options = []
-        for name in names:
-            for value in query.get(name, ()):
-                if name == "command":
-                    options.append((name, value))
-                elif value.lower() in ("true", "1"):
-                    options.append((renamed.get(name, name), "1"))
+        options = [("command", argument) for argument in command]
+        options += [(name, "1") for flag, name in _STREAMS.items() if asked.get(flag)]
         path = f"/{verb}/{call.info.namespace}/{call.info.name}/{container}"
         return await self._to_kubelet(call, pod, path, options)
 
     async def node_proxy(self, call: Call) -> AnyResponse:
         """nodes/proxy: any path of the kubelet."""
+        await connect(call)
         item = call.services.storage.collection("core/nodes").get("", call.info.name.partition(":")[0])
         if item is None:
             raise not_found("", "nodes", call.info.name)
@@ -93,6 +93,7 @@ class NodeStreams:
 
     async def pod_proxy(self, call: Call) -> AnyResponse:
         """pods/proxy: plain HTTP to the pod's address."""
+        await connect(call)
         name, _, port = call.info.name.partition(":")
         call.info.name = name
         pod = self._assigned(call)
@@ -104,6 +105,7 @@ class NodeStreams:
 
     async def service_proxy(self, call: Call) -> AnyResponse:
         """services/proxy: [https:]NAME[:PORT]."""
+        await connect(call)
         parts = call.info.name.split(":")
         scheme, name, port = (
             (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", parts[0], parts[1] if len(parts) > 1 else "")
@@ -138,12 +140,11 @@ class NodeStreams:
             raise bad_request(f"pod {call.info.name} does not have a host assigned")
         return pod
 
-    def _container(self, call: Call, pod: dict[str, Any], verb: str) -> str:
+    def _container(self, call: Call, pod: dict[str, Any], verb: str, wanted: str) -> str:
         spec = pod["spec"]
         containers = [c["name"] for c in spec.get("containers") or ()]
         initial = [c["name"] for c in spec.get("initContainers") or ()]
         ephemeral = [c["name"] for c in spec.get("ephemeralContainers") or ()]
-        wanted = call.request.option("container")
         name = call.info.name
         if not wanted:
             if len(containers) == 1 and (not initial or verb != "log"):

@@ -19,7 +19,6 @@ from kobune.embedded.apiserver.status import (
     StatusError,
     bad_request,
     conflict,
-    invalid,
     method_not_allowed,
     modified,
     not_found,
@@ -65,6 +64,8 @@ def _read(call: Call, info: ResourceInfo) -> tuple[dict[str, Any], bool]:
     call.options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}
     if options.dry_run:
         call.options["dryRun"] = ["All"]
+    call.dry_run = options.dry_run
+    call.body_kind = (info.group, info.version, info.kind)
     return conform(call, info, value, options.field_validation, duplicates), options.dry_run
 
 
@@ -72,6 +73,8 @@ async def bind(call: Call) -> AnyResponse:
     """Assign a pod to a node, once."""
     binding, dry_run = _read(call, _BINDING)
     name = call.info.name or binding["metadata"].get("name", "")
+    if name != binding["metadata"].get("name"):
+        raise bad_request("name in URL does not match name in Binding object")
     target = binding.get("target") or {}
     errors = []
     if target.get("kind", "Node") not in ("", "Node"):
@@ -79,7 +82,10 @@ async def bind(call: Call) -> AnyResponse:
     if not target.get("name"):
         errors.append(FieldError.required("target.name"))
     if errors:
-        raise invalid("", "Binding", name, errors)
+        # A real server answers this one as an error that it does not know how to name.
+        told = ", ".join(str(error) for error in errors)
+        raise StatusError(500, "", f"[{told}]" if len(errors) > 1 else told)
+    await call.services.admission.review(call, "CREATE", binding)
     pods = call.services.storage.collection("core/pods")
     for _ in range(_RETRIES):
         found = pods.get(call.info.namespace, name)
@@ -125,10 +131,10 @@ async def evict(call: Call) -> AnyResponse:
     """Delete a pod unless a disruption budget forbids it."""
     eviction, dry_run = _read(call, _EVICTION)
     name = call.info.name
-    if eviction["metadata"].get("name") not in (None, "", name):
-        raise bad_request(
-            f"name in URL does not match name in Eviction object: {name} != {eviction['metadata']['name']}"
-        )
+    if eviction["metadata"].get("name") != name:
+        raise bad_request("name in URL does not match name in Eviction object")
+    await call.services.admission.review(call, "CREATE", eviction)
+    call.body_kind = None
     pods = call.services.storage.collection("core/pods")
     found = pods.get(call.info.namespace, name)
     if found is None:

@@ -1,5 +1,8 @@
 """The scale subresource of built-in and custom resources: a Scale in front of a few fields of the object."""
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from kobune.embedded.apiserver.http.message import AnyResponse
@@ -7,7 +10,7 @@ from kobune.embedded.apiserver.patch import PatchError, json_patch, merge_patch,
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import conform, read
-from kobune.embedded.apiserver.rest.call import Call
+from kobune.embedded.apiserver.rest.call import Admission, Call
 from kobune.embedded.apiserver.rest.convert import from_storage
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
 from kobune.embedded.apiserver.rest.write import options_object, update_object
@@ -66,12 +69,56 @@ async def scale(call: Call) -> AnyResponse:
 
     subresource, call.info.subresource = call.info.subresource, ""
     call.owner_subresource = subresource
+    services = call.services
+    call.services = replace(services, admission=_ScaleAdmission(services.admission))
     try:
         result, _ = await update_object(call, transform, options, "Update")
     finally:
-        call.info.subresource = subresource
+        call.info.subresource, call.services = subresource, services
     obj = await from_storage(call.resource, result) if isinstance(result, Item) else result
     return await respond.obj(call, 200, _render(info, obj))
+
+
+class _ScaleAdmission:
+    """Hooks and policies see the Scale, whose replicas they may change, and not the object behind it."""
+
+    def __init__(self, inner: Admission) -> None:
+        self._inner = inner
+
+    async def mutate(self, call: Call, operation: str, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> None:
+        """See Admission."""
+        info = call.resource.info
+        assert obj is not None
+        assert old is not None
+        assert info.scale is not None
+        seen = _render(info, obj)
+        with _as_scale(call):
+            await self._inner.mutate(call, operation, seen, _render(info, old))
+        if call.changed:
+            _set(obj, info.scale.spec_replicas_path, (seen.get("spec") or {}).get("replicas", 0))
+
+    async def validate(
+        self, call: Call, operation: str, obj: dict[str, Any] | None, old: dict[str, Any] | None
+    ) -> None:
+        """See Admission."""
+        info = call.resource.info
+        assert obj is not None
+        assert old is not None
+        with _as_scale(call):
+            await self._inner.validate(call, operation, _render(info, obj), _render(info, old))
+
+    async def review(self, call: Call, operation: str, obj: dict[str, Any]) -> None:
+        """Not used by writes."""
+        await self._inner.review(call, operation, obj)
+
+
+@contextlib.contextmanager
+def _as_scale(call: Call) -> Iterator[None]:
+    call.info.subresource, call.body_kind = "scale", (_SCALE.group, _SCALE.version, _SCALE.kind)
+    try:
+        yield
+    finally:
+        call.info.subresource, call.body_kind = "", None
 
 
 def _replacer(call: Call, options: WriteOptions) -> Any:

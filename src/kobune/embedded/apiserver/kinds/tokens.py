@@ -10,6 +10,7 @@ from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import conform, read
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.options import write_options
+from kobune.embedded.apiserver.rest.write import options_object
 from kobune.embedded.apiserver.schema.builtin import BuiltinSchema
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
@@ -57,6 +58,9 @@ class TokenRequests:
         if account is None:
             raise not_found("", "serviceaccounts", call.info.name)
         metadata = account.object()["metadata"]
+        call.dry_run, call.body_kind = options.dry_run, (_INFO.group, _INFO.version, _INFO.kind)
+        call.options = options_object("CreateOptions", call, options)
+        await call.services.admission.review(call, "CREATE", request)
         spec = request.setdefault("spec", {})
         life_s = spec.get("expirationSeconds")
         life_s = _DEFAULT_S if life_s is None else life_s

@@ -28,6 +28,10 @@ class Admission(Protocol):
         """Check. Raises StatusError."""
         ...
 
+    async def review(self, call: "Call", operation: str, obj: dict[str, Any]) -> None:
+        """Let hooks and policies change and check an object that is not stored (`call.body_kind` names its kind)."""
+        ...
+
 
 @dataclass(slots=True)
 class Services:
@@ -58,6 +62,8 @@ class Call:
     """managedFields of the object are right already (it was applied)."""
     owner_subresource: str = ""
     """Names the subresource in managedFields where it writes through the object itself (scale)."""
+    body_kind: tuple[str, str, str] | None = None
+    """(group, version, kind) of what admission sees, where that is not the resource's own kind (Eviction, Scale)."""
     options: Any = None
     """The request's options object as admission webhooks get it."""
 
