@@ -63,3 +63,26 @@ def test_every_published_field_of_the_defined_kinds_is_there() -> None:
 def test_descriptions_name_fields_as_manifests_do() -> None:
     assert str(structural_schema(VirtualMachine)["properties"]["spec"]["description"]).startswith("`runStrategy` or")
     assert not re.findall(r"'description': '[^']*`[a-z]+_[a-z_]+`", str(all_definitions()))
+
+
+def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+    """Fields below `path` about which `kubectl explain` has nothing to say."""
+    found = []
+    for name, item in schema.get("properties", {}).items():
+        inner = item
+        while inner.get("type") == "array":
+            inner = inner["items"]
+        if not (item.get("description") or inner.get("description")):
+            found.append(f"{path}.{name}")
+        found += undescribed(inner, f"{path}.{name}")
+    return found
+
+
+def test_every_field_of_kubevirts_kinds_is_explained() -> None:
+    for definition in all_definitions():
+        if "kubevirt.io" not in definition["spec"]["group"]:
+            continue
+        for version in definition["spec"]["versions"]:
+            for part, schema in version["schema"]["openAPIV3Schema"]["properties"].items():
+                if part in ("spec", "status"):
+                    assert undescribed(schema, f"{definition['spec']['names']['kind']}.{part}") == []

@@ -19,8 +19,11 @@ class BackupVolumeInfo(Object, frozen=True, kw_only=True):
     """A volume of a backup."""
 
     volume_name: str
+    """The volume."""
     data_endpoint: str | None = None
+    """Where the data are served."""
     map_endpoint: str | None = None
+    """Where the map of changed blocks is served."""
 
 
 class BackupCheckpoint(Object, frozen=True, kw_only=True):
@@ -53,22 +56,34 @@ class VirtualMachineBackupSpec(Object, frozen=True, kw_only=True):
 
     source: TypedLocalObjectReference
     force_full_backup: bool | None = None
+    """Backs up everything, whatever was backed up before."""
     mode: str | None = None
+    """Push or Pull."""
     pvc_name: str | None = None
+    """The claim that receives it."""
     skip_quiesce: bool | None = None
+    """Does not freeze the guest."""
     token_secret_ref: str | None = None
+    """The Secret whose `token` downloads must present."""
     ttl_duration: str | None = None
+    """How long it is served, such as 2h."""
 
 
 class VirtualMachineBackupStatus(Object, frozen=True, kw_only=True):
     """How far the backup is."""
 
     type: str | None = None
+    """Full or Incremental."""
     checkpoint_name: str | None = None
+    """Its checkpoint."""
     conditions: list[Condition] = []
+    """What is true of the backup, one by one."""
     endpoint_cert: str | None = None
+    """The certificate to trust, PEM."""
     export_uid: str | None = field(name="exportUID", default=None)
+    """The export's uid."""
     included_volumes: list[BackupVolumeInfo] = []
+    """Volumes that are part of it."""
 
 
 class VirtualMachineBackup(Object, frozen=True, kw_only=True):

@@ -84,15 +84,20 @@ class ResourceClaim(Object, frozen=True, kw_only=True):
     """A claim of dynamic resource allocation that the container uses."""
 
     name: str
+    """The claim's name in the pod."""
     request: str = ""
+    """The request in that claim."""
 
 
 class ResourceRequirements(Object, frozen=True, kw_only=True):
     """Quantities by resource name."""
 
     limits: dict[str, QuantityValue] = {}
+    """The most that may be used, by resource."""
     requests: dict[str, QuantityValue] = {}
+    """What is promised, by resource."""
     claims: list[ResourceClaim] = []
+    """Resource claims in use."""
 
 
 class ContainerResizePolicy(Object, frozen=True, kw_only=True):
@@ -125,30 +130,40 @@ class ExecAction(Object, frozen=True, kw_only=True):
     """A command without a shell; exit status 0 is success."""
 
     command: list[str] = []
+    """The program and its arguments."""
 
 
 class HTTPHeader(Object, frozen=True, kw_only=True):
     """One header of a probe."""
 
     name: str
+    """The header's name."""
     value: str = ""
+    """Its value."""
 
 
 class HTTPGetAction(Object, frozen=True, kw_only=True):
     """A status from 200 to 399 is success; an empty host is the pod's IP."""
 
     port: IntOrString
+    """The port, by number or name."""
     path: str = ""
+    """The path; / if left out."""
     host: str = ""
+    """The host."""
     scheme: str = ""
+    """HTTP or HTTPS; HTTP if left out."""
     http_headers: list[HTTPHeader] = []
+    """Headers to send."""
 
 
 class TCPSocketAction(Object, frozen=True, kw_only=True):
     """An accepted connection is success."""
 
     port: IntOrString
+    """The port, by number or name."""
     host: str = ""
+    """The host."""
 
 
 class GRPCAction(Object, frozen=True, kw_only=True):

@@ -44,15 +44,20 @@ class PodDNSConfigOption(Object, frozen=True, kw_only=True):
     """An option of resolv.conf."""
 
     name: str = ""
+    """The option's name."""
     value: str | None = None
+    """The option's value."""
 
 
 class PodDNSConfig(Object, frozen=True, kw_only=True):
     """Added to what the DNS policy gives."""
 
     nameservers: list[str] = []
+    """Addresses of name servers."""
     searches: list[str] = []
+    """Domains that are appended to short names."""
     options: list[PodDNSConfigOption] = []
+    """Options of the resolver."""
 
 
 class PodReadinessGate(Object, frozen=True, kw_only=True):

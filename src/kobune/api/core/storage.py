@@ -25,14 +25,19 @@ class PersistentVolumeClaimSpec(Object, frozen=True, kw_only=True):
     """`storage_class_name` None means the default class, an empty one means none; `volume_mode` Filesystem or Block."""
 
     access_modes: list[str] = []
+    """How it may be mounted, such as ReadWriteOnce."""
     selector: LabelSelector | None = None
     resources: ResourceRequirements = ResourceRequirements()
     volume_name: str = ""
+    """The volume to bind to."""
     storage_class_name: str | None = None
+    """The StorageClass."""
     volume_mode: str | None = None
+    """Filesystem or Block; Filesystem if left out."""
     data_source: TypedLocalObjectReference | None = None
     data_source_ref: TypedObjectReference | None = None
     volume_attributes_class_name: str | None = None
+    """The class of volume attributes."""
 
 
 class PersistentVolumeClaimCondition(Object, frozen=True, kw_only=True):

@@ -72,9 +72,11 @@ class DownwardAPIVolumeFile(Object, frozen=True, kw_only=True):
     """One field of the pod, or one resource of a container, as a file."""
 
     path: str
+    """Relative path of the file."""
     field_ref: ObjectFieldSelector | None = None
     resource_field_ref: ResourceFieldSelector | None = None
     mode: int | None = None
+    """Permission bits of the file."""
 
 
 class DownwardAPIVolumeSource(Object, frozen=True, kw_only=True):
@@ -145,7 +147,9 @@ class PersistentVolumeClaimVolumeSource(Object, frozen=True, kw_only=True):
     """A claim in the pod's namespace."""
 
     claim_name: str
+    """The claim, in the VM's namespace."""
     read_only: bool = False
+    """Whether the claim is mounted read-only."""
 
 
 class PersistentVolumeClaimTemplate(Object, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec.inspect as mi
 from msgspec import Struct
 
+from kobune.api.crd.field_docs import field_docs
 from kobune.api.meta import LabelSelector, ObjectMeta
 
 __all__ = ["Schema", "structural_schema"]
@@ -124,12 +125,20 @@ def structural_schema(kind: type[Struct]) -> Schema:
 def _object(info: mi.Type, *, top_level: bool = False) -> Schema:
     assert isinstance(info, mi.StructType)
     if info.cls is ObjectMeta:
-        return {"type": "object", "nullable": True, "x-kubernetes-preserve-unknown-fields": True}
+        return {
+            "type": "object",
+            "description": "Name, labels and annotations, as of every object.",
+            "nullable": True,
+            "x-kubernetes-preserve-unknown-fields": True,
+        }
     properties: Schema = {}
+    docs = field_docs(info.cls)
     for item in info.fields:
         if top_level and item.encode_name == "metadata":
             continue
         schema = _schema(item.type)
+        if text := docs.get(item.name):
+            schema["description"] = _in_wire_names(text)
         schema.update(_DETAILS.get((info.cls.__name__, item.encode_name), {}))
         properties[item.encode_name] = schema
     schema = {"type": "object", "properties": properties}

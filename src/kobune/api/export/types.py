@@ -22,55 +22,75 @@ class Condition(Object, frozen=True, kw_only=True):
     """Ready or PVCReady."""
 
     type: str
+    """Which condition it is."""
     last_probe_time: Time | None = None
+    """When it was last looked at."""
     last_transition_time: Time | None = None
+    """When the status last changed."""
     message: str | None = None
+    """What it means, for people."""
     reason: str | None = None
+    """One word for programs."""
     status: str
+    """True, False or Unknown."""
 
 
 class VirtualMachineExportBackupEndpoint(Object, frozen=True, kw_only=True):
     """Where a backup is served."""
 
     endpoint: str
+    """What is served."""
     url: str
+    """Where."""
 
 
 class VirtualMachineExportBackup(Object, frozen=True, kw_only=True):
     """A backup to be downloaded."""
 
     name: str
+    """The volume."""
     endpoints: list[VirtualMachineExportBackupEndpoint] = []
+    """Where it is served."""
 
 
 class VirtualMachineExportVolumeFormat(Object, frozen=True, kw_only=True):
     """One format of a volume and its URL."""
 
     format: str
+    """raw, gzip, dir or archive."""
     url: str
+    """Where."""
 
 
 class VirtualMachineExportVolume(Object, frozen=True, kw_only=True):
     """A volume to be downloaded."""
 
     name: str
+    """The volume."""
     formats: list[VirtualMachineExportVolumeFormat] = []
+    """Formats that are served."""
 
 
 class VirtualMachineExportManifest(Object, frozen=True, kw_only=True):
     """A manifest to be downloaded."""
 
     type: str
+    """all or auth-header-secret."""
     url: str
+    """Where."""
 
 
 class VirtualMachineExportLink(Object, frozen=True, kw_only=True):
     """Certificate and URLs of one way in."""
 
     cert: str
+    """The certificate to trust, PEM."""
     backups: list[VirtualMachineExportBackup] = []
+    """Backups."""
     manifests: list[VirtualMachineExportManifest] = []
+    """Manifests."""
     volumes: list[VirtualMachineExportVolume] = []
+    """Volumes."""
 
 
 class VirtualMachineExportLinks(Object, frozen=True, kw_only=True):
@@ -85,19 +105,27 @@ class VirtualMachineExportSpec(Object, frozen=True, kw_only=True):
 
     source: TypedLocalObjectReference
     token_secret_ref: str | None = None
+    """The Secret whose `token` downloads must present; made if left out."""
     ttl_duration: str | None = None
+    """How long it exists, such as 2h; two hours if left out."""
 
 
 class VirtualMachineExportStatus(Object, frozen=True, kw_only=True):
     """Where the export is served."""
 
     conditions: list[Condition] = []
+    """What is true of the export, one by one."""
     links: VirtualMachineExportLinks | None = None
     phase: str | None = None
+    """Pending, Ready, Terminated or Skipped."""
     service_name: str | None = None
+    """The Service that serves it."""
     token_secret_ref: str | None = None
+    """The Secret with the token."""
     ttl_expiration_time: Time | None = None
+    """When it ends."""
     virtual_machine_name: str | None = None
+    """The machine."""
 
 
 class VirtualMachineExport(Object, frozen=True, kw_only=True):

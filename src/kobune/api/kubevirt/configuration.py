@@ -2,8 +2,18 @@
 
 from msgspec import field
 
-from kobune.api.kubevirt.network import InterfaceBindingMigration
-from kobune.api.kubevirt.status import MigrationConfiguration, VirtualMachineInstanceProfile
+from kobune.api.kubevirt.migration_state import (
+    MigrationConfiguration,
+)
+from kobune.api.kubevirt.permitted_devices import (
+    MediatedDevicesConfiguration,
+    NetworkConfiguration,
+    PermittedHostDevices,
+    ResourceRequirementsWithoutClaims,
+)
+from kobune.api.kubevirt.status import (
+    VirtualMachineInstanceProfile,
+)
 from kobune.api.meta import Int32, Int64, LabelSelector, Object, QuantityValue
 
 __all__ = [
@@ -18,22 +28,14 @@ __all__ = [
     "DiskVerification",
     "HypervisorConfiguration",
     "InstancetypeConfiguration",
-    "InterfaceBindingPlugin",
     "KSMConfiguration",
     "KubeVirtConfiguration",
     "LiveUpdateConfiguration",
     "LogVerbosity",
-    "MediatedDevicesConfiguration",
-    "MediatedHostDevice",
-    "NetworkConfiguration",
-    "NodeMediatedDeviceTypesConfig",
-    "PciHostDevice",
-    "PermittedHostDevices",
     "PersistentReservationConfiguration",
     "RESTClientConfiguration",
     "RateLimiter",
     "ReloadableComponentConfiguration",
-    "ResourceRequirementsWithoutClaims",
     "SMBiosConfiguration",
     "SeccompConfiguration",
     "SupportContainerResources",
@@ -41,8 +43,6 @@ __all__ = [
     "TDXConfiguration",
     "TLSConfiguration",
     "TokenBucketRateLimiter",
-    "USBHostDevice",
-    "USBSelector",
     "VirtTemplateDeployment",
     "VirtualMachineOptions",
 ]
@@ -59,14 +59,18 @@ class DiskVerification(Object, frozen=True, kw_only=True):
     """Memory limit of the check of a container disk."""
 
     memory_limit: QuantityValue
+    """The limit."""
 
 
 class ArchSpecificConfiguration(Object, frozen=True, kw_only=True):
     """Defaults of one CPU architecture."""
 
     emulated_machines: list[str] = []
+    """Patterns of machine types that are allowed."""
     machine_type: str | None = None
+    """The default machine type."""
     ovmf_path: str | None = None
+    """The folder of the UEFI images."""
 
 
 class ArchConfiguration(Object, frozen=True, kw_only=True):
@@ -75,6 +79,7 @@ class ArchConfiguration(Object, frozen=True, kw_only=True):
     amd64: ArchSpecificConfiguration | None = None
     arm64: ArchSpecificConfiguration | None = None
     default_architecture: str | None = None
+    """The architecture of machines that name none."""
     ppc64le: ArchSpecificConfiguration | None = None
     s390x: ArchSpecificConfiguration | None = None
 
@@ -83,47 +88,67 @@ class CommonInstancetypesDeployment(Object, frozen=True, kw_only=True):
     """Whether the common instancetypes are installed."""
 
     enabled: bool | None = None
+    """Whether they are installed; true if left out."""
 
 
 class LogVerbosity(Object, frozen=True, kw_only=True):
     """Log levels per component and node."""
 
     node_verbosity: dict[str, Int32] = {}
+    """Levels by node."""
     virt_api: Int32 | None = field(name="virtAPI", default=None)
+    """The level, 0 to 9."""
     virt_controller: Int32 | None = None
+    """The level, 0 to 9."""
     virt_handler: Int32 | None = None
+    """The level, 0 to 9."""
     virt_launcher: Int32 | None = None
+    """The level, 0 to 9."""
     virt_operator: Int32 | None = None
+    """The level, 0 to 9."""
     virt_synchronization_controller: Int32 | None = None
+    """The level, 0 to 9."""
 
 
 class DeveloperConfiguration(Object, frozen=True, kw_only=True):
     """Settings for development; feature gates live here."""
 
     cluster_profiler: bool | None = None
+    """Lets components be profiled."""
     cpu_allocation_ratio: Int32 | None = None
+    """vCPUs per CPU that the pod asks for; 10 if left out."""
     disabled_feature_gates: list[str] = []
+    """Feature gates that are off."""
     disk_verification: DiskVerification | None = None
     feature_gates: list[str] = []
+    """Feature gates that are on."""
     log_verbosity: LogVerbosity | None = None
     memory_overcommit: Int32 | None = None
+    """The guest's memory in percent of what the pod asks for; 100 if left out."""
     minimum_cluster_tsc_frequency: Int64 | None = field(name="minimumClusterTSCFrequency", default=None)
+    """The lowest TSC frequency, in Hz."""
     minimum_reserve_pvc_bytes: Int64 | None = field(name="minimumReservePVCBytes", default=None)
+    """Bytes of a claim's file system that stay free."""
     node_selectors: dict[str, str] = {}
+    """Labels that every launcher's node must have."""
     pvc_tolerate_less_space_up_to_percent: Int32 | None = None
+    """How much smaller than its disk a claim may be."""
     use_emulation: bool | None = None
+    """Runs guests without KVM where there is none."""
 
 
 class InstancetypeConfiguration(Object, frozen=True, kw_only=True):
     """How instancetypes are referred to."""
 
     reference_policy: str | None = None
+    """What a machine keeps of its instancetype: reference, expand or expandAll."""
 
 
 class HypervisorConfiguration(Object, frozen=True, kw_only=True):
     """Which hypervisor runs guests."""
 
     name: str | None = None
+    """kvm or hyperv-direct."""
 
 
 class KSMConfiguration(Object, frozen=True, kw_only=True):
@@ -136,98 +161,20 @@ class LiveUpdateConfiguration(Object, frozen=True, kw_only=True):
     """Limits of live CPU and memory changes."""
 
     max_cpu_sockets: Int64 | None = None
+    """The most sockets that a running guest can grow to."""
     max_guest: QuantityValue | None = None
+    """The most memory that a running guest can grow to."""
     max_hotplug_ratio: Int64 | None = None
-
-
-class MediatedHostDevice(Object, frozen=True, kw_only=True):
-    """A mediated device that VMs may use."""
-
-    mdev_name_selector: str
-    resource_name: str
-    external_resource_provider: bool | None = None
-
-
-class NodeMediatedDeviceTypesConfig(Object, frozen=True, kw_only=True):
-    """Mediated device types on selected nodes."""
-
-    node_selector: dict[str, str]
-    mediated_device_types: list[str] = []
-    mediated_devices_types: list[str] = []
-
-
-class MediatedDevicesConfiguration(Object, frozen=True, kw_only=True):
-    """Mediated device types to be made on nodes."""
-
-    enabled: bool | None = None
-    mediated_device_types: list[str] = []
-    mediated_devices_types: list[str] = []
-    node_mediated_device_types: list[NodeMediatedDeviceTypesConfig] = []
-
-
-class ResourceRequirementsWithoutClaims(Object, frozen=True, kw_only=True):
-    """Requests and limits."""
-
-    limits: dict[str, QuantityValue] = {}
-    requests: dict[str, QuantityValue] = {}
-
-
-class InterfaceBindingPlugin(Object, frozen=True, kw_only=True):
-    """A network binding plugin."""
-
-    compute_resource_overhead: ResourceRequirementsWithoutClaims | None = None
-    domain_attachment_type: str | None = None
-    downward_api: str | None = field(name="downwardAPI", default=None)
-    migration: InterfaceBindingMigration | None = None
-    network_attachment_definition: str | None = None
-    sidecar_image: str | None = None
-
-
-class NetworkConfiguration(Object, frozen=True, kw_only=True):
-    """Defaults of networks and the binding plugins."""
-
-    binding: dict[str, InterfaceBindingPlugin] = {}
-    default_network_interface: str | None = None
-    permit_bridge_interface_on_pod_network: bool | None = None
-    permit_slirp_interface: bool | None = None
-
-
-class PciHostDevice(Object, frozen=True, kw_only=True):
-    """A PCI device that VMs may use."""
-
-    pci_vendor_selector: str
-    resource_name: str
-    external_resource_provider: bool | None = None
-
-
-class USBSelector(Object, frozen=True, kw_only=True):
-    """A USB device by vendor and product."""
-
-    product: str
-    vendor: str
-
-
-class USBHostDevice(Object, frozen=True, kw_only=True):
-    """USB devices that VMs may use."""
-
-    resource_name: str
-    external_resource_provider: bool | None = None
-    selectors: list[USBSelector] = []
-
-
-class PermittedHostDevices(Object, frozen=True, kw_only=True):
-    """Devices of nodes that VMs may use."""
-
-    mediated_devices: list[MediatedHostDevice] = []
-    pci_host_devices: list[PciHostDevice] = []
-    usb: list[USBHostDevice] = []
+    """How many times its memory and CPUs a guest can grow to; 4 if left out."""
 
 
 class TokenBucketRateLimiter(Object, frozen=True, kw_only=True):
     """Steady rate per second and burst."""
 
     burst: Int32
+    """Requests in one burst."""
     qps: float
+    """Requests a second."""
 
 
 class RateLimiter(Object, frozen=True, kw_only=True):
@@ -252,10 +199,15 @@ class SMBiosConfiguration(Object, frozen=True, kw_only=True):
     """SMBIOS strings of all guests."""
 
     family: str | None = None
+    """Family."""
     manufacturer: str | None = None
+    """Manufacturer."""
     product: str | None = None
+    """Product."""
     sku: str | None = None
+    """Stock keeping unit."""
     version: str | None = None
+    """Version."""
 
 
 class SeccompConfiguration(Object, frozen=True, kw_only=True):
@@ -268,6 +220,7 @@ class SupportContainerResources(Object, frozen=True, kw_only=True):
     """Resources of side containers of one type."""
 
     type: str
+    """Which container it is."""
     resources: ResourceRequirementsWithoutClaims
 
 
@@ -275,7 +228,9 @@ class TLSConfiguration(Object, frozen=True, kw_only=True):
     """TLS versions and ciphers of servers."""
 
     ciphers: list[str] = []
+    """Ciphers that are allowed."""
     min_tls_version: str | None = field(name="minTLSVersion", default=None)
+    """The lowest version, such as VersionTLS12."""
 
 
 class DisableFreePageReporting(Object, frozen=True, kw_only=True):
@@ -297,13 +252,16 @@ class PersistentReservationConfiguration(Object, frozen=True, kw_only=True):
     """SCSI persistent reservation support."""
 
     enabled: bool | None = None
+    """Whether guests may make SCSI persistent reservations."""
 
 
 class TDXAttestationConfiguration(Object, frozen=True, kw_only=True):
     """Where TDX quotes are made."""
 
     enforced: bool | None = None
+    """Whether machines without it are refused."""
     qgs_socket_path: str | None = None
+    """The socket of the quote service."""
 
 
 class TDXConfiguration(Object, frozen=True, kw_only=True):
@@ -322,12 +280,14 @@ class VirtTemplateDeployment(Object, frozen=True, kw_only=True):
     """Whether virt-template is installed."""
 
     enabled: bool | None = None
+    """Whether they are installed; true if left out."""
 
 
 class KubeVirtConfiguration(Object, frozen=True, kw_only=True):
     """Cluster-wide settings."""
 
     additional_guest_memory_overhead_ratio: str | None = None
+    """What the computed overhead is multiplied by."""
     api_configuration: ReloadableComponentConfiguration | None = None
     architecture_configuration: ArchConfiguration | None = None
     auto_cpu_limit_namespace_label_selector: LabelSelector | None = field(
@@ -338,37 +298,56 @@ class KubeVirtConfiguration(Object, frozen=True, kw_only=True):
     confidential_compute: ConfidentialComputeConfiguration | None = None
     controller_configuration: ReloadableComponentConfiguration | None = None
     cpu_model: str | None = None
+    """The CPU model of machines that name none."""
     cpu_request: QuantityValue | None = None
+    """The CPU that a machine's pod asks for; 100m if left out."""
     default_runtime_class: str | None = None
+    """The RuntimeClass of launchers."""
     developer_configuration: DeveloperConfiguration | None = None
     emulated_machines: list[str] = []
+    """Patterns of machine types that are allowed."""
     eviction_strategy: str | None = None
+    """What happens to machines that do not say when a node is drained."""
     handler_configuration: ReloadableComponentConfiguration | None = None
     hypervisors: list[HypervisorConfiguration] = []
+    """Hypervisors that may run guests."""
     image_pull_policy: str | None = None
+    """Always, IfNotPresent or Never."""
     instancetype: InstancetypeConfiguration | None = None
     ksm_configuration: KSMConfiguration | None = None
     live_update_configuration: LiveUpdateConfiguration | None = None
     machine_type: str | None = None
+    """The machine type of machines that name none."""
     mediated_devices_configuration: MediatedDevicesConfiguration | None = None
     mem_balloon_stats_period: Int64 | None = None
+    """Seconds between memory statistics; 10 if left out."""
     migrations: MigrationConfiguration | None = None
     min_cpu_model: str | None = field(name="minCPUModel", default=None)
+    """The oldest CPU model that nodes are labelled with."""
     network: NetworkConfiguration | None = None
     obsolete_cpu_models: dict[str, bool] = field(name="obsoleteCPUModels", default_factory=dict)
+    """CPU models that nodes are not labelled with."""
     ovmf_path: str | None = None
+    """The folder of the UEFI images."""
     permitted_host_devices: PermittedHostDevices | None = None
     persistent_reservation_configuration: PersistentReservationConfiguration | None = None
     role_aggregation_strategy: str | None = None
+    """Whether the cluster's roles admin, edit and view get rights to machines."""
     seccomp_configuration: SeccompConfiguration | None = None
     selinux_launcher_type: str | None = None
+    """The SELinux type of launchers."""
     smbios: SMBiosConfiguration | None = None
     support_container_resources: list[SupportContainerResources] = []
+    """Resources of the containers beside the launcher."""
     supported_guest_agent_versions: list[str] = []
+    """Versions of the guest agent that are known to work."""
     tls_configuration: TLSConfiguration | None = None
     virt_template_deployment: VirtTemplateDeployment | None = None
     virtual_machine_instances_per_node: Int32 | None = None
+    """How many guests fit on a node; 110 if left out."""
     virtual_machine_options: VirtualMachineOptions | None = None
     vm_rollout_strategy: str | None = None
+    """How changes reach a running guest: Stage waits for a restart, LiveUpdate does not where it can."""
     vm_state_storage_class: str | None = None
+    """The StorageClass for firmware variables and TPM state."""
     webhook_configuration: ReloadableComponentConfiguration | None = None

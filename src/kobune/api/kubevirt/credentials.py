@@ -22,6 +22,7 @@ class AccessCredentialSecretSource(Object, frozen=True, kw_only=True):
     """A Secret with one credential per key."""
 
     secret_name: str
+    """The Secret, in the VM's namespace."""
 
 
 class SSHPublicKeyAccessCredentialSource(Object, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class QemuGuestAgentSSHPublicKeyAccessCredentialPropagation(Object, frozen=True,
     """By the guest agent, for these users."""
 
     users: list[str]
+    """Users of the guest who get the keys."""
 
 
 class SSHPublicKeyAccessCredentialPropagationMethod(Object, frozen=True, kw_only=True):

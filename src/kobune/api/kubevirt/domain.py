@@ -1,51 +1,27 @@
 """What the guest's computer is made of. Source: kubevirt.io/v1 (DomainSpec and below)."""
 
-from kobune.api.kubevirt.devices import Devices, DiskIOThreads, FeatureState
-from kobune.api.meta import Int32, Int64, Object, QuantityValue
+from kobune.api.kubevirt.devices import Devices, DiskIOThreads
+from kobune.api.kubevirt.features import Clock, Features
+from kobune.api.kubevirt.firmware import Chassis, Firmware, Machine
+from kobune.api.meta import Int64, Object, QuantityValue
 
 __all__ = [
-    "ACPI",
-    "BIOS",
     "CPU",
-    "EFI",
     "NUMA",
     "SEV",
     "SEVSNP",
     "TDX",
-    "Bootloader",
     "CPUFeature",
-    "Chassis",
-    "Clock",
-    "ClockOffsetUTC",
     "DomainSpec",
-    "FeatureAPIC",
-    "FeatureHyperv",
-    "FeatureKVM",
-    "FeatureSpinlocks",
-    "FeatureVendorID",
-    "Features",
-    "Firmware",
-    "HPETTimer",
     "Hugepages",
-    "HyperVPassthrough",
-    "HypervTimer",
-    "KVMTimer",
-    "KernelBoot",
-    "KernelBootContainer",
     "LaunchSecurity",
-    "Machine",
     "Memory",
     "NUMAGuestMappingPassthrough",
-    "PITTimer",
-    "RTCTimer",
     "Realtime",
     "ReservedOverhead",
     "ResourceRequirements",
     "SEVAttestation",
     "SEVPolicy",
-    "SyNICTimer",
-    "TLBFlush",
-    "Timer",
 ]
 
 
@@ -53,7 +29,9 @@ class CPUFeature(Object, frozen=True, kw_only=True):
     """`policy` is force, require (the default), optional, disable or forbid."""
 
     name: str
+    """The feature as libvirt names it, such as `vmx` or `pcid`."""
     policy: str | None = None
+    """What happens if the node has or lacks the feature; require if left out."""
 
 
 class NUMAGuestMappingPassthrough(Object, frozen=True, kw_only=True):
@@ -70,42 +48,56 @@ class Realtime(Object, frozen=True, kw_only=True):
     """Real-time vCPUs; `mask` selects them."""
 
     mask: str | None = None
+    """The vCPUs that run with real-time priority, such as `0-3,^1`; all if left out."""
 
 
 class CPU(Object, frozen=True, kw_only=True):
     """Topology, model and features; counts are per level (sockets x cores x threads)."""
 
     cores: Int64 | None = None
+    """Cores per socket; 1 if left out."""
     dedicated_cpu_placement: bool | None = None
+    """Pins every vCPU to a CPU of the node that nothing else uses."""
     features: list[CPUFeature] = []
+    """CPU features to add, to require or to hide, beyond those of the model."""
     isolate_emulator_thread: bool | None = None
+    """Gives QEMU's own threads a dedicated CPU as well; needs dedicated placement."""
     max_sockets: Int64 | None = None
+    """How many sockets the guest may have at most; left out, sockets cannot grow while it runs."""
     model: str | None = None
+    """`host-model`, `host-passthrough`, or a model that libvirt knows, such as `Skylake-Server`."""
     numa: NUMA | None = None
     realtime: Realtime | None = None
     sockets: Int64 | None = None
+    """Sockets; 1 if left out."""
     threads: Int64 | None = None
+    """Threads per core; 1 if left out."""
 
 
 class Hugepages(Object, frozen=True, kw_only=True):
     """`page_size` such as 2Mi or 1Gi."""
 
     page_size: str | None = None
+    """Size of one page; the node must have such pages."""
 
 
 class ReservedOverhead(Object, frozen=True, kw_only=True):
     """Memory of the host that belongs to the VM beyond the guest's own."""
 
     added_overhead: QuantityValue | None = None
+    """Memory reserved beyond what is computed."""
     mem_lock: str | None = None
+    """Whether all memory of the process must be locked: Required or NotRequired."""
 
 
 class Memory(Object, frozen=True, kw_only=True):
     """`guest` is what the guest sees, `max_guest` how far it may be raised while it runs."""
 
     guest: QuantityValue | None = None
+    """What the guest sees as its memory."""
     hugepages: Hugepages | None = None
     max_guest: QuantityValue | None = None
+    """How far the guest's memory may grow while it runs."""
     reserved_overhead: ReservedOverhead | None = None
 
 
@@ -113,221 +105,18 @@ class ResourceRequirements(Object, frozen=True, kw_only=True):
     """What the launcher pod asks of the node."""
 
     limits: dict[str, QuantityValue] = {}
+    """The most that the pod may use, by resource."""
     overcommit_guest_overhead: bool | None = None
+    """Leaves the memory of the virtualization itself out of the request."""
     requests: dict[str, QuantityValue] = {}
-
-
-class Machine(Object, frozen=True, kw_only=True):
-    """libvirt's machine type, such as q35."""
-
-    type: str | None = None
-
-
-class ACPI(Object, frozen=True, kw_only=True):
-    """ACPI tables for the guest, from Secrets' volumes."""
-
-    msdm_name_ref: str | None = None
-    slic_name_ref: str | None = None
-
-
-class BIOS(Object, frozen=True, kw_only=True):
-    """SeaBIOS; `use_serial` shows it on the serial console."""
-
-    use_serial: bool | None = None
-
-
-class EFI(Object, frozen=True, kw_only=True):
-    """UEFI; secure boot is on unless `secure_boot` is false."""
-
-    persistent: bool | None = None
-    secure_boot: bool | None = None
-
-
-class Bootloader(Object, frozen=True, kw_only=True):
-    """BIOS or EFI; at most one."""
-
-    bios: BIOS | None = None
-    efi: EFI | None = None
-
-
-class KernelBootContainer(Object, frozen=True, kw_only=True):
-    """An image that carries a kernel and an initrd at these paths."""
-
-    image: str
-    image_pull_policy: str | None = None
-    image_pull_secret: str | None = None
-    initrd_path: str | None = None
-    kernel_path: str | None = None
-
-
-class KernelBoot(Object, frozen=True, kw_only=True):
-    """Boots a kernel directly."""
-
-    container: KernelBootContainer | None = None
-    kernel_args: str | None = None
-
-
-class Firmware(Object, frozen=True, kw_only=True):
-    """Boot loader, SMBIOS uuid and serial."""
-
-    acpi: ACPI | None = None
-    bootloader: Bootloader | None = None
-    kernel_boot: KernelBoot | None = None
-    serial: str | None = None
-    uuid: str | None = None
-
-
-class Chassis(Object, frozen=True, kw_only=True):
-    """SMBIOS chassis strings."""
-
-    asset: str | None = None
-    manufacturer: str | None = None
-    serial: str | None = None
-    sku: str | None = None
-    version: str | None = None
-
-
-class FeatureAPIC(Object, frozen=True, kw_only=True):
-    """`end_of_interrupt` is for TCG or nested guests that need it."""
-
-    enabled: bool | None = None
-    end_of_interrupt: bool | None = None
-
-
-class FeatureSpinlocks(Object, frozen=True, kw_only=True):
-    """Retries before the guest tells the hypervisor that it spins."""
-
-    enabled: bool | None = None
-    spinlocks: Int64 | None = None
-
-
-class FeatureVendorID(Object, frozen=True, kw_only=True):
-    """The hypervisor's vendor id as Hyper-V guests see it, up to 12 characters."""
-
-    enabled: bool | None = None
-    vendorid: str | None = None
-
-
-class SyNICTimer(Object, frozen=True, kw_only=True):
-    """Synthetic timers, `direct` ones included."""
-
-    direct: FeatureState | None = None
-    enabled: bool | None = None
-
-
-class TLBFlush(Object, frozen=True, kw_only=True):
-    """Paravirtual TLB flush."""
-
-    direct: FeatureState | None = None
-    enabled: bool | None = None
-    extended: FeatureState | None = None
-
-
-class FeatureHyperv(Object, frozen=True, kw_only=True):
-    """Hyper-V enlightenments, one by one."""
-
-    evmcs: FeatureState | None = None
-    frequencies: FeatureState | None = None
-    ipi: FeatureState | None = None
-    reenlightenment: FeatureState | None = None
-    relaxed: FeatureState | None = None
-    reset: FeatureState | None = None
-    runtime: FeatureState | None = None
-    spinlocks: FeatureSpinlocks | None = None
-    synic: FeatureState | None = None
-    synictimer: SyNICTimer | None = None
-    tlbflush: TLBFlush | None = None
-    vapic: FeatureState | None = None
-    vendorid: FeatureVendorID | None = None
-    vpindex: FeatureState | None = None
-
-
-class HyperVPassthrough(Object, frozen=True, kw_only=True):
-    """Every Hyper-V enlightenment that the host knows."""
-
-    enabled: bool | None = None
-
-
-class FeatureKVM(Object, frozen=True, kw_only=True):
-    """`hidden` hides KVM from the guest."""
-
-    hidden: bool | None = None
-
-
-class Features(Object, frozen=True, kw_only=True):
-    """CPU and platform features."""
-
-    acpi: FeatureState | None = None
-    apic: FeatureAPIC | None = None
-    hyperv: FeatureHyperv | None = None
-    hyperv_passthrough: HyperVPassthrough | None = None
-    kvm: FeatureKVM | None = None
-    pvspinlock: FeatureState | None = None
-    smm: FeatureState | None = None
-
-
-class ClockOffsetUTC(Object, frozen=True, kw_only=True):
-    """UTC, shifted by seconds."""
-
-    offset_seconds: Int32 | None = None
-
-
-class HPETTimer(Object, frozen=True, kw_only=True):
-    """HPET; `tick_policy` is delay, catchup, merge or discard."""
-
-    present: bool | None = None
-    tick_policy: str | None = None
-
-
-class HypervTimer(Object, frozen=True, kw_only=True):
-    """Hyper-V reference clock."""
-
-    present: bool | None = None
-
-
-class KVMTimer(Object, frozen=True, kw_only=True):
-    """KVM clock."""
-
-    present: bool | None = None
-
-
-class PITTimer(Object, frozen=True, kw_only=True):
-    """PIT; `tick_policy` is delay, catchup or discard."""
-
-    present: bool | None = None
-    tick_policy: str | None = None
-
-
-class RTCTimer(Object, frozen=True, kw_only=True):
-    """RTC; `track` is guest or wall."""
-
-    present: bool | None = None
-    tick_policy: str | None = None
-    track: str | None = None
-
-
-class Timer(Object, frozen=True, kw_only=True):
-    """Timers of the guest; absent ones keep libvirt's default."""
-
-    hpet: HPETTimer | None = None
-    hyperv: HypervTimer | None = None
-    kvm: KVMTimer | None = None
-    pit: PITTimer | None = None
-    rtc: RTCTimer | None = None
-
-
-class Clock(Object, frozen=True, kw_only=True):
-    """Clock of the guest: UTC (with an offset) or a time zone."""
-
-    timer: Timer | None = None
-    timezone: str | None = None
-    utc: ClockOffsetUTC | None = None
+    """What the pod is promised, by resource; left out, the guest's memory and a share of its CPUs."""
 
 
 class SEVPolicy(Object, frozen=True, kw_only=True):
     """Policy bits of an AMD SEV guest."""
 
     encrypted_state: bool | None = None
+    """Whether CPU registers are encrypted as well (SEV-ES)."""
 
 
 class SEVAttestation(Object, frozen=True, kw_only=True):
@@ -339,8 +128,10 @@ class SEV(Object, frozen=True, kw_only=True):
 
     attestation: SEVAttestation | None = None
     dh_cert: str | None = None
+    """The guest owner's Diffie-Hellman key, base64."""
     policy: SEVPolicy | None = None
     session: str | None = None
+    """The guest owner's session blob, base64."""
 
 
 class SEVSNP(Object, frozen=True, kw_only=True):
@@ -370,8 +161,10 @@ class DomainSpec(Object, frozen=True, kw_only=True):
     firmware: Firmware | None = None
     io_threads: DiskIOThreads | None = None
     io_threads_policy: str | None = None
+    """How disks share I/O threads: shared, auto or supplementalPool."""
     launch_security: LaunchSecurity | None = None
     machine: Machine | None = None
     memory: Memory | None = None
     reboot_policy: str | None = None
+    """What a reboot from inside does: Reboot keeps the instance, Terminate ends it."""
     resources: ResourceRequirements | None = None

@@ -20,27 +20,39 @@ class VirtualMachineInstanceReplicaSetSpec(Object, frozen=True, kw_only=True):
     selector: LabelSelector
     template: VirtualMachineInstanceTemplateSpec
     paused: bool | None = None
+    """Whether it leaves its instances as they are."""
     replicas: Int32 | None = None
+    """How many; 1 if left out."""
 
 
 class VirtualMachineInstanceReplicaSetCondition(Object, frozen=True, kw_only=True):
     """ReplicaFailure or ReplicaPaused."""
 
     type: str
+    """Which condition it is."""
     last_probe_time: Time | None = None
+    """When it was last looked at."""
     last_transition_time: Time | None = None
+    """When the status last changed."""
     message: str | None = None
+    """What it means, for people."""
     reason: str | None = None
+    """One word for programs."""
     status: str
+    """True, False or Unknown."""
 
 
 class VirtualMachineInstanceReplicaSetStatus(Object, frozen=True, kw_only=True):
     """Counts, and the selector as text for the scale subresource."""
 
     conditions: list[VirtualMachineInstanceReplicaSetCondition] = []
+    """What is true of the set, one by one."""
     label_selector: str | None = None
+    """The selector as text."""
     ready_replicas: Int32 | None = None
+    """Instances that are ready."""
     replicas: Int32 | None = None
+    """Instances that exist."""
 
 
 class VirtualMachineInstanceReplicaSet(Object, frozen=True, kw_only=True):

@@ -85,24 +85,36 @@ class Condition(Object, frozen=True, kw_only=True):
     """metav1.Condition: `status` is True, False or Unknown; `reason` is one CamelCase word."""
 
     type: str
+    """Which condition it is."""
     status: str
+    """True, False or Unknown."""
     reason: str = ""
+    """One word for programs."""
     message: str = ""
+    """What it means, for people."""
     last_probe_time: Time | None = None
+    """When it was last looked at."""
     last_transition_time: Time | None = None
+    """When the status last changed."""
     observed_generation: int = 0
+    """The generation that it was true of."""
 
 
 class LabelSelectorRequirement(Object, frozen=True, kw_only=True):
     """`operator` is In, NotIn, Exists or DoesNotExist."""
 
     key: str
+    """The label's key."""
     operator: str
+    """How key and values relate."""
     values: list[str] = []
+    """Values; none for Exists and DoesNotExist."""
 
 
 class LabelSelector(Object, frozen=True, kw_only=True):
     """All of `match_labels` and of `match_expressions` must hold; an empty selector matches everything."""
 
     match_labels: dict[str, str] = {}
+    """Keys with the values that they must have."""
     match_expressions: list[LabelSelectorRequirement] = []
+    """Requirements on labels."""

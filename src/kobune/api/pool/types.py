@@ -35,14 +35,18 @@ class VirtualMachinePoolNameGeneration(Object, frozen=True, kw_only=True):
     """Whether names of configuration and secrets get the machine's index."""
 
     append_index_to_config_map_refs: bool | None = None
+    """Each machine refers to ConfigMaps of its own."""
     append_index_to_secret_refs: bool | None = None
+    """Each machine refers to Secrets of its own."""
 
 
 class VirtualMachinePoolAutohealingStrategy(Object, frozen=True, kw_only=True):
     """When a machine that fails to start is replaced."""
 
     min_failing_to_start_duration: str | None = None
+    """How long it must have failed, such as 5m."""
     start_up_failure_threshold: Int64 | None = None
+    """How many failed starts in a row it takes; 3 if left out."""
 
 
 class VirtualMachinePoolSelectors(Object, frozen=True, kw_only=True):
@@ -50,6 +54,7 @@ class VirtualMachinePoolSelectors(Object, frozen=True, kw_only=True):
 
     label_selector: LabelSelector | None = None
     node_selector_requirement_matcher: list[NodeSelectorRequirement] = []
+    """Requirements on the node's labels."""
 
 
 class VirtualMachinePoolSelectionPolicy(Object, frozen=True, kw_only=True):
@@ -57,12 +62,14 @@ class VirtualMachinePoolSelectionPolicy(Object, frozen=True, kw_only=True):
 
     selectors: VirtualMachinePoolSelectors | None = None
     sort_policy: str | None = None
+    """Random, AscendingOrder, DescendingOrder, Oldest or Newest."""
 
 
 class VirtualMachinePoolOpportunisticScaleInStrategy(Object, frozen=True, kw_only=True):
     """Scales in by machines that stop."""
 
     state_preservation: str | None = None
+    """What becomes of the machine's volumes: Disabled, Offline or Online."""
 
 
 class VirtualMachinePoolProactiveScaleInStrategy(Object, frozen=True, kw_only=True):
@@ -70,6 +77,7 @@ class VirtualMachinePoolProactiveScaleInStrategy(Object, frozen=True, kw_only=Tr
 
     selection_policy: VirtualMachinePoolSelectionPolicy | None = None
     state_preservation: str | None = None
+    """What becomes of the machine's volumes: Disabled, Offline or Online."""
 
 
 class VirtualMachinePoolUnmanagedStrategy(Object, frozen=True, kw_only=True):
@@ -109,9 +117,12 @@ class VirtualMachinePoolSpec(Object, frozen=True, kw_only=True):
     virtual_machine_template: VirtualMachineTemplateSpec
     autohealing: VirtualMachinePoolAutohealingStrategy | None = None
     max_unavailable: IntOrString | None = None
+    """How many machines may be away for an update, as a number or in percent."""
     name_generation: VirtualMachinePoolNameGeneration | None = None
     paused: bool | None = None
+    """Whether it leaves its machines as they are."""
     replicas: Int32 | None = None
+    """How many; 1 if left out."""
     scale_in_strategy: VirtualMachinePoolScaleInStrategy | None = None
     update_strategy: VirtualMachinePoolUpdateStrategy | None = None
 
@@ -120,20 +131,30 @@ class VirtualMachinePoolCondition(Object, frozen=True, kw_only=True):
     """ReplicaFailure or ReplicaPaused."""
 
     type: str
+    """Which condition it is."""
     last_probe_time: Time | None = None
+    """When it was last looked at."""
     last_transition_time: Time | None = None
+    """When the status last changed."""
     message: str | None = None
+    """What it means, for people."""
     reason: str | None = None
+    """One word for programs."""
     status: str
+    """True, False or Unknown."""
 
 
 class VirtualMachinePoolStatus(Object, frozen=True, kw_only=True):
     """Counts, and the selector as text for the scale subresource."""
 
     conditions: list[VirtualMachinePoolCondition] = []
+    """What is true of the pool, one by one."""
     label_selector: str | None = None
+    """The selector as text."""
     ready_replicas: Int32 | None = None
+    """Machines that are ready."""
     replicas: Int32 | None = None
+    """Machines that exist."""
 
 
 class VirtualMachinePool(Object, frozen=True, kw_only=True):

@@ -1,7 +1,10 @@
 """Hypervisor features: ACPI, APIC, Hyper-V enlightenments, KVM hiding, SMM, and QEMU's translation buffer."""
 
 from kobune.api.kubevirt.devices import FeatureState
-from kobune.api.kubevirt.domain import FeatureHyperv, Features
+from kobune.api.kubevirt.features import (
+    FeatureHyperv,
+    Features,
+)
 from kobune.virt.domain.document import Domain, DomainSource, Element, add
 from kobune.virt.domain.memory import guest_memory_bytes
 
