@@ -11,6 +11,7 @@ from kobune.kube.client.resource import Key
 from kobune.kube.runtime import ControllerProcess, LeaderElection
 from kobune.virt.controllers.clone.wire import wire as wire_clone
 from kobune.virt.controllers.installation.wire import wire as wire_installation
+from kobune.virt.controllers.node.wire import wire as wire_node
 from kobune.virt.controllers.pending.wire import wire as wire_pending
 from kobune.virt.controllers.pool.wire import wire as wire_pool
 from kobune.virt.controllers.replicaset.wire import wire as wire_replica_set
@@ -41,6 +42,12 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         process = ControllerProcess(client, component="virtualmachine-controller")
         wire_virtual_machine(process)
         wire_instance(process, launcher_image=config.launcher_image, image_pull_policy=config.image_pull_policy)
+        wire_node(
+            process,
+            launcher_image=config.launcher_image,
+            image_pull_policy=config.image_pull_policy,
+            namespace=config.namespace,
+        )
         wire_replica_set(process)
         wire_pool(process)
         wire_clone(process)

@@ -23,23 +23,23 @@ INTERVAL_S: Final = 60.0
 RETRY_S: Final = 0.5
 
 
-def node_patch(address: str, now: str, labels: dict[str, str]) -> dict[str, Any]:
+def node_patch(address: str, now: str) -> dict[str, Any]:
     """The merge patch of one beat."""
     return {
         "metadata": {
-            "labels": {"kubevirt.io/schedulable": "true", **labels},
+            "labels": {"kubevirt.io/schedulable": "true"},
             "annotations": {"kubevirt.io/heartbeat": now, ADDRESS_ANNOTATION: address},
         }
     }
 
 
-async def heartbeat(client: Client, node: str, address: str, labels: dict[str, str], clock: Clock) -> None:
+async def heartbeat(client: Client, node: str, address: str, clock: Clock) -> None:
     """Beat until cancelled; a node that is not registered yet is waited for."""
     waiting = False
     while True:
         delay_s = INTERVAL_S
         try:
-            await client.patch(NODES, node, Patch.merge(node_patch(address, format_time(clock.now()), labels)))
+            await client.patch(NODES, node, Patch.merge(node_patch(address, format_time(clock.now()))))
             if waiting:
                 log.info("node %s is registered", node)
             waiting = False

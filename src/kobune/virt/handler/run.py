@@ -24,7 +24,7 @@ from kobune.virt.handler.devices.kvm import KVM, KvmProof
 from kobune.virt.handler.devices.plugin import DeviceNode, DevicePlugin
 from kobune.virt.handler.heartbeat import heartbeat
 from kobune.virt.handler.instance.wire import InstanceController
-from kobune.virt.handler.labels import observe_labels
+from kobune.virt.handler.labeller.wire import Labeller
 from kobune.virt.handler.leftovers import Leftovers
 from kobune.virt.handler.network.setup import PodNetworks
 from kobune.virt.handler.server.app import make_app
@@ -81,10 +81,10 @@ async def _run(config: HandlerConfig, client: Client) -> None:
     kvm = KvmProof(HostRunner(), config.state_dir)
     networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid))
     verdict = await kvm.prove()
-    capabilities = CapabilityCache(
-        config.kubelet_root, config.state_dir, f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
-    )
+    variant = f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
+    capabilities = CapabilityCache(config.kubelet_root, config.state_dir, variant)
     controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm, capabilities)
+    labeller = Labeller(process, config.node_name, config.kubelet_root, config.state_dir, kvm, variant=variant)
     tls = ServerTls(config.state_dir / "tls")
     certificates = process.informers.of(
         SECRETS, namespace=SECRET_NAMESPACE, field_selector=f"metadata.name={SECRET_NAME}"
@@ -93,6 +93,7 @@ async def _run(config: HandlerConfig, client: Client) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(process.run(), name="controllers")
+            group.create_task(labeller.run(), name="labels")
             group.create_task(Leftovers(controller.pods, networks).run(), name="leftovers")
             for plugin in _plugins(config, kvm):
                 group.create_task(plugin.run(), name=plugin.node.resource)
@@ -122,7 +123,6 @@ async def _serve(
         host, port = runner.addresses[0][:2]
         log.info("listening on %s:%d", host, port)
         address = f"{config.advertise_host or host}:{port}"
-        labels = await observe_labels(HostRunner())
-        await heartbeat(process.client, config.node_name, address, labels, process.clock)
+        await heartbeat(process.client, config.node_name, address, process.clock)
     finally:
         await runner.cleanup()

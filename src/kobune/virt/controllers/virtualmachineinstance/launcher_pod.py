@@ -27,6 +27,9 @@ PROBE: Final = ("python3", "-sPm", "kobune.virt.launcher.probe")
 PROBE_MARGIN_S: Final = 2
 UNPAUSED_GATE: Final = "kubevirt.io/virtual-machine-unpaused"
 
+CPU_FEATURE: Final = "cpu-feature.node.kubevirt.io/"
+_HOST_MODELS: Final = (None, "", "host-model", "host-passthrough", "maximum")
+_NEEDED: Final = (None, "", "require")
 _KEPT_FROM_POD = ("kubectl.kubernetes.io/last-applied-configuration", "kubevirt.io/latest-observed-api-version")
 
 
@@ -223,15 +226,29 @@ def _node_selector(spec: VirtualMachineInstanceSpec) -> dict[str, str]:
     machine = spec.domain.machine.type if spec.domain.machine is not None else None
     if machine:
         selector[f"machine-type.node.kubevirt.io/{machine}"] = "true"
+    cpu = spec.domain.cpu
+    if cpu is not None:
+        if cpu.model not in _HOST_MODELS:
+            selector[f"cpu-model.node.kubevirt.io/{cpu.model}"] = "true"
+        for feature in cpu.features:
+            if feature.policy in _NEEDED:
+                selector[f"{CPU_FEATURE}{feature.name}"] = "true"
     return selector
 
 
 def _affinity(spec: VirtualMachineInstanceSpec) -> dict[str, Any]:
-    """The VMI's own rules, and for the host's CPU model: no node whose model is obsolete."""
+    """The VMI's own rules; for the host's CPU model no node whose model is obsolete; none with a forbidden feature."""
     affinity: dict[str, Any] = msgspec.to_builtins(spec.affinity) if spec.affinity is not None else {}
-    model = spec.domain.cpu.model if spec.domain.cpu is not None else None
-    if model in (None, "", "host-model"):
-        rule = {"key": "node-labeller.kubevirt.io/obsolete-host-model", "operator": "DoesNotExist"}
+    cpu = spec.domain.cpu
+    avoided = [
+        f"{CPU_FEATURE}{feature.name}"
+        for feature in (cpu.features if cpu is not None else ())
+        if feature.policy == "forbid"
+    ]
+    if cpu is None or cpu.model in (None, "", "host-model"):
+        avoided.append("node-labeller.kubevirt.io/obsolete-host-model")
+    for label in avoided:
+        rule = {"key": label, "operator": "DoesNotExist"}
         required = affinity.setdefault("nodeAffinity", {}).setdefault(
             "requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": []}
         )

@@ -1,0 +1,1 @@
+"""What this node can offer to guests, as labels of its Node (names are KubeVirt's)."""
