@@ -1,10 +1,11 @@
 """Files that are written whole or not at all: the one way to write what must survive a crash."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["write_file"]
+__all__ = ["copy_file", "sync_directory", "write_file"]
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -24,3 +25,19 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy content, mode and times to a new file, durably; for what is too large to hold in memory."""
+    shutil.copy2(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Make what was created, renamed or deleted in a directory survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

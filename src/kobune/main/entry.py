@@ -17,7 +17,7 @@ INSTANCE_COMMANDS = (
     ("status", "kobune.main.status:status", "Show what runs of an instance and whether it is well."),
     ("kubeconfig", "kobune.main.status:kubeconfig", "Print the administrator's kubeconfig of an instance."),
     ("backup", "kobune.main.backup:backup", "Write an instance's objects and identities to a file."),
-    ("restore", "kobune.main.backup:restore", "Put a backup in the place of a stopped instance."),
+    ("restore", "kobune.main.restore:restore", "Put a backup in the place of an instance."),
     ("component", "kobune.main.components:component", ""),
 )
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["Progress"]
@@ -14,11 +14,23 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self.began_s = time.monotonic()
+        self.listener: Callable[[str], None] | None = None
+        """Gets every line as well: somebody at another terminal."""
+
+    def restart(self, listener: Callable[[str], None]) -> None:
+        """Count from now, for somebody else."""
+        self.began_s = time.monotonic()
+        self.listener = listener
 
     def say(self, text: str) -> None:
         """One line under the current step."""
+        self._line(f"         {text}")
+
+    def _line(self, text: str) -> None:
         if not self.quiet:
-            print(f"         {text}", flush=True)
+            print(text, flush=True)
+        if self.listener is not None:
+            self.listener(text)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -30,11 +42,9 @@ class Progress:
         try:
             yield
         except BaseException:
-            if not self.quiet:
-                print(f"  FAILED  {title}", flush=True)
+            self._line(f"  FAILED  {title}")
             raise
-        if not self.quiet:
-            print(f"{time.monotonic() - began_s:7.1f}s  {title}", flush=True)
+        self._line(f"{time.monotonic() - began_s:7.1f}s  {title}")
 
     @property
     def elapsed_s(self) -> float:

@@ -80,12 +80,14 @@ class Supervisor:
         self._tasks[spec.name] = asyncio.create_task(self._keep(spec), name=f"component {spec.name}")
 
     async def stop(self) -> None:
-        """Stop all components, the last started first; SIGKILL after a time limit each."""
+        """Stop all components for good, the last started first; SIGKILL after a time limit each."""
         for name in reversed(list(self._tasks)):
             task = self._tasks.pop(name)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for descriptor in self._alive:
+            os.close(descriptor)
 
     async def _keep(self, spec: ComponentSpec) -> None:
         failures = 0

@@ -1,6 +1,6 @@
 """The append-only revision log under the embedded API server: memory and SQLite behind one interface."""
 
-from kobune.embedded.store.backup import backup, restore
+from kobune.embedded.store.backup import backup, check, newest_revision, restore
 from kobune.embedded.store.errors import (
     Compacted,
     Corrupt,
@@ -32,5 +32,7 @@ __all__ = [
     "StoreFailed",
     "StoreInUse",
     "backup",
+    "check",
+    "newest_revision",
     "restore",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from kobune.embedded.store.errors import Corrupt, NewerVersion
 from kobune.embedded.store.sqlite import APPLICATION_ID, FORMAT, SqliteJournal
 
-__all__ = ["backup", "restore"]
+__all__ = ["backup", "check", "newest_revision", "restore"]
 
 
 def backup(store: Path, target: Path) -> int:
@@ -26,11 +26,34 @@ def backup(store: Path, target: Path) -> int:
         source.close()
 
 
-def restore(file: Path, store: Path, *, skip_revisions: int = 0) -> int:
+def check(file: Path) -> int:
+    """The newest revision of a backup that nobody has open. Raises Corrupt, NewerVersion."""
+    source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        return _check(source, file)
+    except sqlite3.DatabaseError as error:
+        raise Corrupt(file, str(error)) from error
+    finally:
+        source.close()
+
+
+def newest_revision(store: Path) -> int:
+    """The newest revision that a store tells of, without a check of the rest; 0 when it can't be read."""
+    try:
+        source = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+        try:
+            return _newest(source)
+        finally:
+            source.close()
+    except sqlite3.DatabaseError:
+        return 0
+
+
+def restore(file: Path, store: Path, *, beyond: int = 0) -> int:
     """Put a backup in the place of the store; gives its newest revision.
 
-    `skip_revisions` are never given out: clients may have seen them before the store went back in time. Watches from
-    before that gap are refused as compacted, so that their clients list again.
+    Revisions up to `beyond` are never given out: clients may have seen them before the store went back in time. Watches
+    from before that gap are refused as compacted, so that their clients list again.
     Raises StoreInUse when a server runs, Corrupt or NewerVersion for a bad backup; then nothing has changed.
     """
     lock = SqliteJournal(store)
@@ -38,7 +61,7 @@ def restore(file: Path, store: Path, *, skip_revisions: int = 0) -> int:
     try:
         source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
-            revision = _copy(source, file, store, skip_revisions)
+            revision = _copy(source, file, store, beyond)
         finally:
             source.close()
         # The write-ahead log belonged to the file that was replaced. A caller that must survive being killed just
@@ -50,7 +73,7 @@ def restore(file: Path, store: Path, *, skip_revisions: int = 0) -> int:
         lock.close()
 
 
-def _copy(source: sqlite3.Connection, name: Path, target: Path, skip_revisions: int = 0) -> int:
+def _copy(source: sqlite3.Connection, name: Path, target: Path, beyond: int = 0) -> int:
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(descriptor)
     try:
@@ -58,8 +81,8 @@ def _copy(source: sqlite3.Connection, name: Path, target: Path, skip_revisions: 
         try:
             source.backup(copy)
             revision = _check(copy, name)
-            if skip_revisions:
-                revision += skip_revisions
+            if beyond > revision:
+                revision = beyond
                 with copy:
                     copy.execute("UPDATE state SET value = ? WHERE name IN ('revision', 'compacted')", (revision,))
         finally:
@@ -90,6 +113,10 @@ def _check(copy: sqlite3.Connection, name: Path) -> int:
     problem = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if problem != "ok":
         raise Corrupt(name, str(problem))
-    newest = copy.execute("SELECT max(revision) FROM log").fetchone()[0] or 0
-    kept = copy.execute("SELECT value FROM state WHERE name = 'revision'").fetchone()[0]
+    return _newest(copy)
+
+
+def _newest(database: sqlite3.Connection) -> int:
+    newest = database.execute("SELECT max(revision) FROM log").fetchone()[0] or 0
+    kept = database.execute("SELECT value FROM state WHERE name = 'revision'").fetchone()[0]
     return max(int(newest), int(kept))
