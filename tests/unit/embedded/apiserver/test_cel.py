@@ -187,7 +187,12 @@ def test_a_condition_that_is_false_decides_whatever_others_fail() -> None:
 
 
 def test_parameters_reach_the_expressions() -> None:
-    program = PolicyProgram({"validations": [{"expression": "object.n <= params.max"}]})
+    program = PolicyProgram(
+        {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [{"expression": "object.n <= params.max"}],
+        }
+    )
     assert program.evaluate(bindings({"n": 1}, params={"max": 2})) == []
     assert program.evaluate(bindings({"n": 3}, params={"max": 2})) == [
         Denial("failed expression: object.n <= params.max", "Invalid")

@@ -3,12 +3,16 @@
 from typing import Any
 
 from kobune.base.errors import TerminalError
-from kobune.embedded.apiserver.cel import DYN, CelCompileError, CelRuntimeError, Program, compile_expression
+from kobune.embedded.apiserver.admission.questions import authorizer_bindings, questions
+from kobune.embedded.apiserver.cel import CelCompileError, CelRuntimeError, Program
+from kobune.embedded.apiserver.cel.authorizer import asking
+from kobune.embedded.apiserver.cel.budget import limited
+from kobune.embedded.apiserver.cel.policy_scope import Scope, compile_policy
 from kobune.embedded.apiserver.rest.call import Call
 
 __all__ = ["ConditionError", "Conditions"]
 
-_VARIABLES = {"object": DYN, "oldObject": DYN, "request": DYN}
+_SCOPE = Scope(namespace=True, authorizer=True)
 
 
 class ConditionError(TerminalError):
@@ -30,9 +34,13 @@ class Conditions:
             self._compiled = [(c.get("name", ""), _compile(c["expression"])) for c in self._conditions]
         return self._compiled
 
-    def hold(self, request: dict[str, Any], call: Call) -> bool:
-        """Evaluate against an AdmissionRequest. Raises ConditionError."""
-        bindings = bindings_of(request)
+    def hold(self, request: dict[str, Any], call: Call, namespace: dict[str, Any] | None) -> bool:
+        """Evaluate against an AdmissionRequest in its namespace. Raises ConditionError."""
+        with limited(), asking(questions(call)):
+            bindings = bindings_of(request) | authorizer_bindings(call) | {"namespaceObject": namespace}
+            return self._hold(bindings)
+
+    def _hold(self, bindings: dict[str, Any]) -> bool:
         failures = []
         for name, program in self._programs():
             if isinstance(program, str):
@@ -50,7 +58,7 @@ class Conditions:
 
 def _compile(expression: str) -> Program | str:
     try:
-        return compile_expression(expression, _VARIABLES)
+        return compile_policy(expression, _SCOPE)
     except CelCompileError as error:
         return str(error)
 

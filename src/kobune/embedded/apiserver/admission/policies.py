@@ -6,8 +6,12 @@ The expressions themselves are `cel.policy`'s.
 from dataclasses import dataclass
 from typing import Any
 
+from kobune.embedded.apiserver.admission.conditions import bindings_of
 from kobune.embedded.apiserver.admission.matching import Matched, Matcher, object_selected, selector
+from kobune.embedded.apiserver.admission.questions import authorizer_bindings, questions
 from kobune.embedded.apiserver.admission.review import admission_request
+from kobune.embedded.apiserver.cel.authorizer import asking
+from kobune.embedded.apiserver.cel.budget import limited
 from kobune.embedded.apiserver.cel.policy import Denial, PolicyProgram
 from kobune.embedded.apiserver.registry.collection import Change, Collection
 from kobune.embedded.apiserver.registry.registry import Registry
@@ -150,19 +154,16 @@ class Policies:
             seen = await convert(call.resource, matched.resource, obj) if obj is not None else None
             before = await convert(call.resource, matched.resource, old) if old is not None else None
         request = admission_request(call, operation, matched.resource, seen, before)
-        shown = {k: v for k, v in request.items() if k not in ("object", "oldObject")}
-        bindings = {
-            "object": seen,
-            "oldObject": before,
-            "request": shown,
-            "namespaceObject": self._matcher.namespace_object(call),
-        }
+        bindings = bindings_of(request) | {"namespaceObject": self._matcher.namespace_object(call)}
         name = str(request.get("name", ""))
+        bindings |= authorizer_bindings(call)
         for params in self._params(binding, call):
             if isinstance(params, Denial):
                 self._act(binding, params, call, name)
                 continue
-            for denial in binding.program.evaluate({**bindings, "params": params}):
+            with limited(), asking(questions(call)):
+                denials = binding.program.evaluate({**bindings, "params": params})
+            for denial in denials:
                 self._act(binding, denial, call, name)
 
     def _params(self, binding: _Binding, call: Call) -> "list[dict[str, Any] | Denial | None]":

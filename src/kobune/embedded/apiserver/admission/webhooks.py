@@ -69,7 +69,7 @@ class _Hooks:
         if hook.conditions is None:
             return True
         try:
-            return hook.conditions.hold(request, call)
+            return hook.conditions.hold(request, call, self._matcher.namespace_object(call))
         except ConditionError as error:
             if hook.ignores_failures:
                 return False

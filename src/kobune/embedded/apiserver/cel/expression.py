@@ -4,22 +4,29 @@ Owns: environments (one per set of variable types) and the translation of the li
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from kobune.base.errors import TerminalError
-from kobune.embedded.apiserver.cel.library import FUNCTIONS
+from kobune.embedded.apiserver.cel.budget import EXHAUSTED, spend
+from kobune.embedded.apiserver.cel.library import FUNCTIONS, Declaration
 from kobune.embedded.apiserver.cel.types import CelType
 
 __all__ = [
+    "COST_LIMIT",
     "MAX_EXPRESSION",
+    "CelBudgetSpent",
     "CelCompileError",
     "CelRuntimeError",
     "Program",
     "compile_expression",
+    "compile_in",
     "compile_in_pool",
+    "environment",
 ]
 
+COST_LIMIT = "operation cancelled: actual cost limit exceeded"
 MAX_EXPRESSION = 32_768
 """Longer expressions are refused (bytes)."""
 
@@ -30,6 +37,10 @@ class CelCompileError(TerminalError):
 
 class CelRuntimeError(TerminalError):
     """Evaluation failed (no such key, overflow, ...)."""
+
+
+class CelBudgetSpent(CelRuntimeError):
+    """The request's expressions have cost too much already."""
 
 
 class Program:
@@ -47,14 +58,22 @@ class Program:
         return data
 
     def evaluate(self, bindings: dict[str, Any]) -> Any:
-        """The plain value. Raises CelRuntimeError."""
-        try:
-            value = self._expression.eval(data=bindings)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise CelRuntimeError(str(error)) from error
+        """The plain value. Raises CelRuntimeError, CelBudgetSpent."""
+        with spend() as affordable:
+            if not affordable:
+                raise CelBudgetSpent(EXHAUSTED)
+            try:
+                value = self._expression.eval(data=bindings)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise CelRuntimeError(_failure_words(str(error))) from error
         if value.type().name() == "ERROR":
             raise CelRuntimeError(_runtime_words(str(value.plain_value())))
         return value.plain_value()
+
+
+def _failure_words(text: str) -> str:
+    # The library stops after ten thousand turns of loops; a real server counts steps, and calls it the same.
+    return COST_LIMIT if "Iteration budget exceeded" in text else text
 
 
 def _runtime_words(text: str) -> str:
@@ -73,18 +92,61 @@ def compile_expression(text: str, variables: dict[str, CelType]) -> Program:
 
 def compile_in_pool(text: str, variables: dict[str, str], pool: Any) -> Program:
     """Compile with variables of any type the checker can name, messages of `pool` included. Raises CelCompileError."""
+    return _compiled(environment(variables, pool), text)
+
+
+def environment(variables: dict[str, str], pool: Any, functions: Sequence[Declaration] = ()) -> Any:
+    """Variables and own functions of any type the checker can name, for `compile_in`."""
     cel, extensions = _library()
     typed = {name: _named_type(cel, word) for name, word in variables.items()}
-    environment = cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=extensions)
-    return _compiled(environment, text)
+    more = [_extension(cel, "own", functions)] if functions else []
+    return cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=[*extensions, *more])
 
 
-def _compiled(environment: Any, text: str) -> Program:
+def compile_in(env: Any, text: str) -> Program:
+    """Compile in an environment that is used often. Raises CelCompileError."""
+    if len(text) > MAX_EXPRESSION:
+        raise CelCompileError(f"expression is longer than {MAX_EXPRESSION} bytes")
+    return _compiled(env, text)
+
+
+def _compiled(env: Any, text: str) -> Program:
     try:
-        expression = environment.compile(text)
+        expression = env.compile(text)
     except (RuntimeError, ValueError) as error:
-        raise CelCompileError(re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))) from error
+        told = re.sub(r"^INVALID_ARGUMENT: |\s*\[INVALID_ARGUMENT\]$", "", str(error))
+        raise CelCompileError(_compiler_words(told)) from error
     return Program(expression, expression.return_type().name())
+
+
+_UNDECLARED = re.compile(
+    r"<input>:(\d+):(\d+): undeclared reference to '(\w+)(\.[\w.]+)' \(in container ''\)\n \| (.*)\n \| \.*\^"
+)
+
+
+def _compiler_words(text: str) -> str:
+    """The library's errors as Go's says them: the variable alone, at its place, where a field of it was asked for."""
+    text = re.sub(r"(undefined field '[^']*') not found in struct '[^']*'", r"\1", text)
+
+    def variable(found: re.Match[str]) -> str:
+        line, column, name, fields, shown = found.groups()
+        at = shown.rfind(name + fields, 0, int(column) + len(fields))
+        if at < 0:
+            return found[0]
+        where = f"<input>:{line}:{at + 1}: undeclared reference to '{name}' (in container '')"
+        return f"{where}\n | {shown}\n | {'.' * at}^"
+
+    return _UNDECLARED.sub(variable, text)
+
+
+def _extension(cel: Any, name: str, functions: Sequence[Declaration]) -> Any:
+    declared: dict[str, list[Any]] = {}
+    for function, overload, parameters, result, member, implementation in functions:
+        types = [_named_type(cel, word) for word in parameters]
+        declared.setdefault(function, []).append(
+            cel.Overload(overload, _named_type(cel, result), types, member, implementation)
+        )
+    return cel.CelExtension(name, [cel.FunctionDecl(n, overloads) for n, overloads in declared.items()])
 
 
 def _named_type(cel: Any, word: str) -> Any:
@@ -100,12 +162,7 @@ def _library() -> tuple[Any, list[Any]]:
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
-    declared: dict[str, list[Any]] = {}
-    for name, overload, parameters, result, member, implementation in FUNCTIONS:
-        declared.setdefault(name, []).append(
-            cel.Overload(overload, _type(cel, result), [_type(cel, p) for p in parameters], member, implementation)
-        )
-    kubernetes = cel.CelExtension("kubernetes", [cel.FunctionDecl(n, overloads) for n, overloads in declared.items()])
+    kubernetes = _extension(cel, "kubernetes", FUNCTIONS)
     extensions = [
         ext_strings.ExtStrings(),
         ext_optional.ExtOptional(),

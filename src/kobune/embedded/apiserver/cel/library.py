@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kobune.base.quantity import parse_quantity
+from kobune.embedded.apiserver.schema.patterns import compile_pattern
 from kobune.embedded.apiserver.schema.scalars import canonical_quantity
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "Declaration"]
 
 Declaration = tuple[str, str, tuple[str, ...], str, bool, Callable[..., Any]]
 """(name, overload id, parameter types, result type, called as a method, implementation)"""
@@ -93,12 +94,12 @@ def _contains_cidr(outer: str, inner: str) -> bool:
 
 
 def _find(text: str, pattern: str) -> str:
-    found = re.search(pattern, text)
+    found = compile_pattern(pattern).search(text)
     return found.group(0) if found else ""
 
 
 def _find_all(text: str, pattern: str) -> list[str]:
-    return [m.group(0) for m in re.finditer(pattern, text)]
+    return [m.group(0) for m in compile_pattern(pattern).finditer(text)]
 
 
 def _find_some(text: str, pattern: str, limit: int) -> list[str]:

@@ -6,15 +6,10 @@ Owns: compiling a policy's spec and deciding on one request. Pure: what the expr
 from dataclasses import dataclass
 from typing import Any
 
-from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program, compile_expression
-from kobune.embedded.apiserver.cel.types import DYN, CelType
+from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program
+from kobune.embedded.apiserver.cel.policy_scope import Scope, compile_policy
 
-__all__ = ["POLICY_VARIABLES", "Denial", "PolicyProgram"]
-
-POLICY_VARIABLES: dict[str, CelType] = dict.fromkeys(
-    ("object", "oldObject", "request", "namespaceObject", "params", "variables"), DYN
-)
-"""What the expressions of a policy may refer to."""
+__all__ = ["Denial", "PolicyProgram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +29,10 @@ class _Validation:
     reason: str
 
 
-def _compile(text: str) -> "Program | str":
+def _compile(text: str, scope: Scope) -> "Program | str":
     """The program, or why there is none."""
     try:
-        return compile_expression(text, POLICY_VARIABLES)
+        return compile_policy(text, scope)
     except CelCompileError as error:
         return str(error)
 
@@ -53,25 +48,34 @@ class PolicyProgram:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.fails = spec.get("failurePolicy", "Fail") != "Ignore"
+        params = spec.get("paramKind") is not None
+        full = Scope(params, namespace=True, authorizer=True, variables=True)
+        plain = Scope(params, namespace=True, authorizer=False, variables=True)
         self._conditions = [
-            (c.get("name", ""), _compile(c.get("expression", ""))) for c in spec.get("matchConditions") or ()
+            (c.get("name", ""), _compile(c.get("expression", ""), full)) for c in spec.get("matchConditions") or ()
         ]
-        self._variables = [(v.get("name", ""), _compile(v.get("expression", ""))) for v in spec.get("variables") or ()]
+        self._variables = [
+            (v.get("name", ""), _compile(v.get("expression", ""), full)) for v in spec.get("variables") or ()
+        ]
         self._validations = [
             _Validation(
                 v.get("expression", ""),
-                _compile(v.get("expression", "")),
+                _compile(v.get("expression", ""), full),
                 v.get("message", ""),
-                _compile(v["messageExpression"]) if v.get("messageExpression") else None,
+                _compile(v["messageExpression"], plain) if v.get("messageExpression") else None,
                 v.get("reason") or "Invalid",
             )
             for v in spec.get("validations") or ()
+        ]
+        self._annotations = [
+            (a.get("valueExpression", ""), _compile(a.get("valueExpression", ""), full))
+            for a in spec.get("auditAnnotations") or ()
         ]
 
     def evaluate(self, bindings: dict[str, Any]) -> list[Denial]:
         """What is wrong with a request; empty when nothing is or the policy does not apply.
 
-        `bindings` has object, oldObject, request, namespaceObject and params.
+        `bindings` has object, oldObject, request, namespaceObject, params and the authorizer's variables.
         """
         values = {**bindings, "variables": {}}
         try:
@@ -85,8 +89,18 @@ class PolicyProgram:
             except CelRuntimeError:
                 # The error shows, as in the real server, when something uses the variable.
                 continue
-        found = (self._check(validation, values) for validation in self._validations)
+        found = [self._check(validation, values) for validation in self._validations]
+        # Their values are for an audit log; there is none, but one that fails counts.
+        found += [self._annotate(text, program, values) for text, program in self._annotations]
         return [denial for denial in found if denial is not None]
+
+    def _annotate(self, text: str, program: "Program | str", values: dict[str, Any]) -> Denial | None:
+        try:
+            _run(program, values)
+        except CelRuntimeError as error:
+            if self.fails:
+                return Denial(f"valueExpression '{text}' resulted in error: {error}", "Invalid")
+        return None
 
     def _applies(self, values: dict[str, Any]) -> bool:
         """Whether all conditions hold: one that is false decides, whatever others fail."""

@@ -16,8 +16,9 @@ from kobune.embedded.apiserver.cel.cost import (
     worst_cardinality,
 )
 from kobune.embedded.apiserver.schema.errors import FieldError
+from kobune.embedded.apiserver.schema.patterns import PatternError, compile_pattern
 from kobune.embedded.apiserver.schema.rules import compile_rule, rule_type
-from kobune.embedded.apiserver.schema.structural_validation import compile_validation, go_pattern
+from kobune.embedded.apiserver.schema.structural_validation import compile_validation
 
 __all__ = ["validate_schema"]
 
@@ -118,23 +119,10 @@ def _pattern(schema: dict[str, Any], path: str, errors: list[FieldError]) -> Non
     if not pattern:
         return
     try:
-        go_pattern(pattern)
-    except re.error as error:
-        detail = f"must be a valid regular expression, but isn't: error parsing regexp: {_go_regexp(error, pattern)}"
+        compile_pattern(pattern)
+    except PatternError as error:
+        detail = f"must be a valid regular expression, but isn't: {error}"
         errors.append(FieldError.invalid(f"{path}.pattern", pattern, detail))
-
-
-def _go_regexp(error: re.error, pattern: str) -> str:
-    text = str(error.msg)
-    if "missing )" in text or "unterminated subpattern" in text:
-        return f"missing closing ): `{pattern}`"
-    if "unterminated character set" in text:
-        return f"missing closing ]: `{pattern[error.pos or 0 :]}`"
-    if "nothing to repeat" in text:
-        return f"missing argument to repetition operator: `{pattern[error.pos or 0 : (error.pos or 0) + 1]}`"
-    if "unbalanced parenthesis" in text:
-        return f"unexpected ): `{pattern}`"
-    return f"{text}: `{pattern}`"
 
 
 def _list_type(schema: dict[str, Any], path: str, errors: list[FieldError]) -> None:

@@ -76,8 +76,8 @@ class Reviews:
         else:
             path = spec["nonResourceAttributes"]
             attributes = Attributes(user, path.get("verb", ""), path=path.get("path", ""))
-        allowed = call.services.authorizer.allowed(attributes)
-        review["status"] = {"allowed": allowed}
+        allowed, reason = call.services.authorizer.explain(attributes)
+        review["status"] = {"allowed": allowed} | ({"reason": reason} if reason else {})
         return await respond.obj(call, 201, review)
 
     async def self_rules(self, call: Call) -> AnyResponse:

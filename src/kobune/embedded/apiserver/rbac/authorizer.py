@@ -3,7 +3,6 @@
 Owns: an index of bindings by subject, kept up by listening to the four collections, and the wording of refusals.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +19,8 @@ from kobune.embedded.apiserver.user import MASTERS, User
 __all__ = ["Authorizer"]
 
 _PREFIX = "rbac.authorization.k8s.io/"
-_ACCOUNT = re.compile(r"^system:serviceaccount:([^:]+):([^:]+)$")
+_Grant = tuple[str | None, tuple[Rule, ...], str]
+"""(namespace or None for everywhere, rules, the binding in words)."""
 
 
 class Authorizer:
@@ -32,7 +32,7 @@ class Authorizer:
         self._bindings = storage.collection(_PREFIX + "rolebindings")
         self._cluster_bindings = storage.collection(_PREFIX + "clusterrolebindings")
         self._parsed: dict[Item, Any] = {}
-        self._by_user: dict[tuple[str, tuple[str, ...]], list[tuple[str | None, tuple[Rule, ...]]]] = {}
+        self._by_user: dict[tuple[str, tuple[str, ...]], list[_Grant]] = {}
         self._nodes = NodeAuthorizer(NodeGraph(storage), parse_rules(NODE_RULES))
         self.generation = 0
         """Rises with every change of a role or binding: what was decided before may not hold any more."""
@@ -46,24 +46,39 @@ class Authorizer:
             return True
         if self._nodes.allowed(attributes):
             return True
-        for namespace, rules in self._grants(user):
-            if namespace is not None and (namespace != attributes.namespace or not attributes.resource):
-                continue
-            for rule in rules:
-                if attributes.resource:
-                    if rule.allows_resource(
-                        attributes.verb, attributes.group, attributes.resource, attributes.subresource, attributes.name
-                    ):
-                        return True
-                elif rule.allows_path(attributes.verb, attributes.path):
-                    return True
-        return False
+        return any(_grants(granted, attributes) for granted in self._grants(user))
+
+    def explain(self, attributes: Attributes) -> tuple[bool, str]:
+        """(granted, why or why not): what reviews and expressions are told."""
+        if not self.allowed(attributes):
+            node = node_of(attributes.user)
+            if node:
+                return False, f"no relationship found between node '{node}' and this object"
+            return False, self._trouble(attributes)
+        if MASTERS in attributes.user.groups or self._nodes.allowed(attributes):
+            return True, ""
+        source = next(granted[2] for granted in self._grants(attributes.user) if _grants(granted, attributes))
+        return True, f"RBAC: allowed by {source}"
 
     def require(self, attributes: Attributes) -> None:
         """Raise the 403 answer when the request is not granted."""
         if not self.allowed(attributes):
-            node = node_of(attributes.user)
-            raise refusal(attributes, f"no relationship found between node '{node}' and this object" if node else "")
+            raise refusal(attributes, self.explain(attributes)[1])
+
+    def _trouble(self, attributes: Attributes) -> str:
+        """The bindings of a user that name roles which do not exist."""
+        user, missing = attributes.user, []
+        bindings = [(binding, "") for binding in self._cluster_bindings.select()]
+        if attributes.namespace:
+            bindings += [(binding, attributes.namespace) for binding in self._bindings.select(attributes.namespace)]
+        for item, namespace in bindings:
+            binding = self._binding(item)
+            if _bound(binding, user, namespace) and self.role_rules(binding["roleRef"], namespace) is None:
+                kind = str(binding["roleRef"].get("kind", "")).lower()
+                missing.append(f'{kind}.rbac.authorization.k8s.io "{binding["roleRef"].get("name", "")}" not found')
+        if not missing:
+            return ""
+        return f"RBAC: {missing[0] if len(missing) == 1 else '[' + ', '.join(dict.fromkeys(missing)) + ']'}"
 
     def holds(self, attributes: Attributes, since: int) -> bool:
         """Whether what was granted at generation `since` still is; a node's rights also change with its pods."""
@@ -77,7 +92,7 @@ class Authorizer:
         if MASTERS in user.groups:
             rules.append(Rule(("*",), ("*",), ("*",)))
             rules.append(Rule(("*",), paths=("*",)))
-        for scope, granted in self._grants(user):
+        for scope, granted, _ in self._grants(user):
             if scope is None or scope == namespace:
                 rules.extend(granted)
         return rules
@@ -91,7 +106,7 @@ class Authorizer:
             item = self._roles.get(namespace, name)
         return self._rules(item) if item else None
 
-    def _grants(self, user: User) -> list[tuple[str | None, tuple[Rule, ...]]]:
+    def _grants(self, user: User) -> list[_Grant]:
         key = (user.name, user.groups)
         found = self._by_user.get(key)
         if found is None:
@@ -100,19 +115,22 @@ class Authorizer:
             found = self._by_user[key] = list(self._find_grants(user))
         return found
 
-    def _find_grants(self, user: User) -> Iterator[tuple[str | None, tuple[Rule, ...]]]:
+    def _find_grants(self, user: User) -> Iterator[_Grant]:
         for item in self._cluster_bindings.select():
             binding = self._binding(item)
-            if _binds(binding, user, ""):
+            subject = _bound(binding, user, "")
+            if subject:
                 rules = self.role_rules(binding["roleRef"], "")
                 if rules:
-                    yield None, rules
+                    yield None, rules, f'ClusterRoleBinding "{item.name}" of {_role(binding)} to {subject}'
         for item in self._bindings.select():
             binding = self._binding(item)
-            if _binds(binding, user, item.namespace):
+            subject = _bound(binding, user, item.namespace)
+            if subject:
                 rules = self.role_rules(binding["roleRef"], item.namespace)
                 if rules:
-                    yield item.namespace, rules
+                    source = f'RoleBinding "{item.name}/{item.namespace}" of {_role(binding)} to {subject}'
+                    yield item.namespace, rules, source
 
     def _binding(self, item: Item) -> dict[str, Any]:
         parsed = self._parsed.get(item)
@@ -135,20 +153,39 @@ class Authorizer:
         self.generation += 1
 
 
-def _binds(binding: dict[str, Any], user: User, namespace: str) -> bool:
+def _grants(granted: _Grant, attributes: Attributes) -> bool:
+    namespace, rules, _ = granted
+    a = attributes
+    if namespace is not None and (namespace != a.namespace or not a.resource):
+        return False
+    if a.resource:
+        return any(rule.allows_resource(a.verb, a.group, a.resource, a.subresource, a.name) for rule in rules)
+    return any(rule.allows_path(a.verb, a.path) for rule in rules)
+
+
+def _role(binding: dict[str, Any]) -> str:
+    reference = binding["roleRef"]
+    return f'{reference.get("kind", "")} "{reference.get("name", "")}"'
+
+
+def _bound(binding: dict[str, Any], user: User, namespace: str) -> str:
+    """The subject of a binding that is this user, as refusals and reasons name it; empty for none."""
     for subject in binding.get("subjects") or ():
-        match subject.get("kind"):
+        kind, name = subject.get("kind"), subject.get("name")
+        match kind:
             case "User":
-                if subject.get("name") == user.name:
-                    return True
+                found = name == user.name
             case "Group":
-                if subject.get("name") in user.groups:
-                    return True
+                found = name in user.groups
             case "ServiceAccount":
-                wanted = f"system:serviceaccount:{subject.get('namespace') or namespace}:{subject.get('name')}"
-                if wanted == user.name:
-                    return True
-    return False
+                where = subject.get("namespace") or namespace
+                found = user.name == f"system:serviceaccount:{where}:{name}"
+                name = f"{name}/{where}"
+            case _:
+                continue
+        if found:
+            return f'{kind} "{name}"'
+    return ""
 
 
 def refusal(attributes: Attributes, reason: str = "") -> StatusError:

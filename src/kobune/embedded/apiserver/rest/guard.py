@@ -53,11 +53,16 @@ class _Check:
         self._timer = self._loop.call_later(CHECK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        if self._allowed():
+        self._timer = None
+        allowed = False
+        try:
+            allowed = self._allowed()
+        finally:
+            # Also when that could not be found out.
+            if not allowed:
+                self._end()
+        if allowed:
             self._arm()
-        else:
-            self._timer = None
-            self._end()
 
     def stop(self) -> None:
         """The answer is over."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kobune.embedded.apiserver.cel import (
+    COST_LIMIT,
+    CelBudgetSpent,
     CelCompileError,
     CelRuntimeError,
     CelType,
@@ -17,6 +19,7 @@ from kobune.embedded.apiserver.cel import (
     from_schema,
     to_cel,
 )
+from kobune.embedded.apiserver.cel.budget import limited
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.structural_validation import MISSING, correlate, type_name
 
@@ -114,7 +117,11 @@ class SchemaRules:
             )
             return [FieldError.invalid("<nil>", None, detail)]
         errors: list[FieldError] = []
-        _walk(self._root, obj, MISSING if old is None else old, "", errors, part)
+        try:
+            with limited():
+                _walk(self._root, obj, MISSING if old is None else old, "", errors, part)
+        except CelBudgetSpent as error:
+            errors.append(FieldError.invalid("<nil>", type_name(obj), str(error)))
         return errors
 
 
@@ -221,8 +228,15 @@ def _evaluate(rule: Rule, value: Any, old: Any, path: str) -> FieldError | None:
             bindings["oldSelf"] = bindings["self"] if old is MISSING else rule.convert(old)
         if rule.program.evaluate(bindings) is True:
             return None
+    except CelBudgetSpent:
+        raise
     except CelRuntimeError as error:
         text = f"{error} evaluating rule: {_message(rule, bindings)}"
+        if str(error) == COST_LIMIT:
+            text = (
+                f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule:"
+                f" {_message(rule, bindings)}"
+            )
         return FieldError.invalid(field, shown, text)
     return _failure(rule, _message(rule, bindings), field, path, shown)
 

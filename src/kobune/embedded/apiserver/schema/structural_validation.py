@@ -4,14 +4,14 @@ Owns: types, limits, enums, patterns, formats, list types, and the value-validat
 On update, parts that did not change are not validated again (ratcheting). Rules (CEL) are elsewhere.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from kobune.embedded.apiserver.schema.errors import FieldError, quote
 from kobune.embedded.apiserver.schema.formats import has_format
+from kobune.embedded.apiserver.schema.patterns import compile_pattern
 
-__all__ = ["MISSING", "Validate", "compile_validation", "correlate", "go_pattern", "validate_root"]
+__all__ = ["MISSING", "Validate", "compile_validation", "correlate", "validate_root"]
 
 MISSING: Any = object()
 """Stands for "no old value to compare with"."""
@@ -46,35 +46,6 @@ def type_name(value: Any) -> str:
     if isinstance(value, str):
         return "string"
     return "array" if isinstance(value, list) else "object"
-
-
-def go_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a regular expression of Go's RE2 dialect. Raises re.error.
-
-    The dialects agree but for \\z, \\pX classes and $, which in Python also matches before a final newline.
-    """
-    text = pattern.replace("\\z", "\\Z").replace("[[:alnum:]]", "[0-9A-Za-z]").replace("[[:alpha:]]", "[A-Za-z]")
-    text = text.replace("[[:digit:]]", "[0-9]").replace("[[:lower:]]", "[a-z]").replace("[[:upper:]]", "[A-Z]")
-    return re.compile(_strict_end(text))
-
-
-def _strict_end(text: str) -> str:
-    """Replace an unescaped `$` outside of classes by the end of the text."""
-    out, escaped, in_class = [], False, False
-    for char in text:
-        if escaped:
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == "[":
-            in_class = True
-        elif char == "]":
-            in_class = False
-        elif char == "$" and not in_class:
-            out.append("\\Z")
-            continue
-        out.append(char)
-    return "".join(out)
 
 
 def compile_validation(schema: dict[str, Any]) -> Validate:
@@ -158,7 +129,7 @@ def _text(schema: dict[str, Any]) -> Validate | None:
     pattern, form = schema.get("pattern"), schema.get("format")
     if low is None and high is None and not pattern and not form:
         return None
-    rx = go_pattern(pattern) if pattern else None
+    rx = compile_pattern(pattern) if pattern else None
 
     def validate(value: Any, path: str, errors: list[FieldError], old: Any) -> None:
         if not isinstance(value, str):

@@ -14,7 +14,7 @@ from kobune.embedded.apiserver.schema.names import (
     path_segment,
 )
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
-from kobune.embedded.apiserver.validation import access, admission, core, nodes, others, pods, workloads
+from kobune.embedded.apiserver.validation import access, admission, core, nodes, others, pods, policies, workloads
 from kobune.embedded.apiserver.validation.defaults import DEFAULTS
 from kobune.embedded.apiserver.validation.metadata import NameRule, metadata_create, metadata_update
 
@@ -64,8 +64,8 @@ _CREATE: dict[tuple[str, str], _Check] = {
     (_RBAC, "ClusterRoleBinding"): access.binding,
     (_HOOKS, "ValidatingWebhookConfiguration"): admission.webhooks,
     (_HOOKS, "MutatingWebhookConfiguration"): admission.webhooks,
-    (_HOOKS, "ValidatingAdmissionPolicy"): admission.policy,
-    (_HOOKS, "ValidatingAdmissionPolicyBinding"): admission.policy_binding,
+    (_HOOKS, "ValidatingAdmissionPolicy"): policies.policy,
+    (_HOOKS, "ValidatingAdmissionPolicyBinding"): policies.policy_binding,
     ("coordination.k8s.io", "Lease"): others.lease,
     ("networking.k8s.io", "NetworkPolicy"): others.network_policy,
     ("networking.k8s.io", "Ingress"): others.ingress,
