@@ -28,6 +28,11 @@ __all__ = ["ClusterLookups"]
 _REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
     "apps", "v1", "controllerrevisions", "ControllerRevision", True, dict
 )
+_VOLUMES: Final[dict[str, Resource[dict[str, Any]]]] = {
+    "persistentvolumeclaims": Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, dict),
+    "datavolumes": Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, dict),
+    "datasources": Resource("cdi.kubevirt.io", "v1beta1", "datasources", "DataSource", True, dict),
+}
 
 
 class ClusterLookups:
@@ -98,6 +103,13 @@ class ClusterLookups:
             "instancetype.kubevirt.io", "v1beta1", plural, matcher.kind or "", not clustered, dict
         )
         return await self._client.get(resource, matcher.name or "", "" if clustered else namespace)
+
+    async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """See webhooks.Lookups. A kind that the cluster does not have has no objects."""
+        try:
+            return await self._client.get(_VOLUMES[plural], name, namespace)
+        except NotFound:
+            return None
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""

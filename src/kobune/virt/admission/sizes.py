@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kobune.api.instancetype import VirtualMachineInstancetypeSpec, VirtualMachinePreferenceSpec
-from kobune.api.instancetype.expand import conflicts, expand
+from kobune.api.instancetype.conflicts import conflicts
+from kobune.api.instancetype.expand import expand
+from kobune.api.instancetype.requirements import shortage
+from kobune.api.instancetype.topology import spread_problem
 from kobune.virt.admission.review import Problem, Reason
 
 __all__ = ["Sizes"]
@@ -21,13 +24,25 @@ class Sizes:
     preference: VirtualMachinePreferenceSpec | None = None
     missing: str = ""
 
-    def problems(self, template_spec: Document) -> list[Problem]:
-        """Fields that the machine gives and its instancetype decides."""
+    def problems(self, template: Document) -> list[Problem]:
+        """Fields that the machine's template gives and its instancetype decides, and vCPUs that cannot be spread."""
         if self.instancetype is None:
             return []
-        paths = [f"spec.template.spec.{path}" for path in conflicts(template_spec, self.instancetype)]
+        if uneven := spread_problem(self.instancetype, self.preference):
+            return [Problem("instancetype.spec.cpu.guest", Reason.INVALID, uneven)]
+        annotations = (template.get("metadata") or {}).get("annotations") or {}
+        found = conflicts(template.get("spec") or {}, self.instancetype, annotations)
+        paths = [path[1:] if path.startswith("/") else f"spec.template.spec.{path}" for path in found]
         message = f"VM field(s) {', '.join(paths)} conflicts with selected instance type"
         return [Problem(path, Reason.INVALID, message) for path in paths]
+
+    def shortage(self, template_spec: Document) -> Problem | None:
+        """What an expanded machine lacks of what its preference requires."""
+        found = shortage(template_spec, self.instancetype, self.preference)
+        if found is None:
+            return None
+        message = f"failure checking preference requirements: {found.message}"
+        return Problem(", ".join(found.fields), Reason.NOT_FOUND, message)
 
     def expand(self, machine: Document) -> Document:
         """The machine with both applied to its template; the matchers stay."""

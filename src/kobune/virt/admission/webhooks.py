@@ -17,20 +17,24 @@ from kobune.api.instancetype import (
     VirtualMachineClusterPreference,
     VirtualMachineInstancetype,
     VirtualMachinePreference,
+    VirtualMachinePreferenceSpec,
 )
 from kobune.api.kubevirt import (
     KubeVirt,
+    PreferenceMatcher,
     VirtualMachine,
     VirtualMachineInstance,
     VirtualMachineInstanceMigration,
     VirtualMachineInstanceReplicaSet,
+    VirtualMachineInstanceTemplateSpec,
     VirtualMachineSpec,
 )
 from kobune.api.migrations import MigrationPolicy
 from kobune.api.pool import VirtualMachinePool
 from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
+from kobune.virt.admission.defaults.infer import CannotInfer, infer
 from kobune.virt.admission.defaults.instance import default_instance
-from kobune.virt.admission.defaults.machine import check_matchers, default_machine
+from kobune.virt.admission.defaults.machine import check_matcher_update, check_matchers, default_machine
 from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
 from kobune.virt.admission.sizes import Sizes
@@ -44,6 +48,7 @@ from kobune.virt.admission.validation.groups import (
     check_preference,
     check_restore,
     check_snapshot,
+    preference_warnings,
 )
 from kobune.virt.admission.validation.instance import check_instance, check_instance_update
 from kobune.virt.admission.validation.machine import check_machine, machine_warnings
@@ -87,6 +92,10 @@ class Lookups(Protocol):
         """The instancetype and the preference that a machine's matchers mean, as they are now."""
         ...
 
+    async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """A claim, DataVolume or DataSource."""
+        ...
+
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""
         ...
@@ -127,12 +136,34 @@ class Webhooks:
         obj = _copy(request.obj)
         if problems := complete(VirtualMachine, obj):
             return Verdict(tuple(problems))
-        refused = check_matchers(obj["spec"])
-        if not refused.allowed:
-            return refused
         creating = request.operation == "CREATE"
-        default_machine(obj, new_uuid=uuid.uuid4() if creating else None, new_serial=uuid.uuid4() if creating else None)
+        for refused in (
+            check_matcher_update((request.old or {}).get("spec") or {}, obj["spec"]) if not creating else Verdict(),
+            check_matchers(obj["spec"]),
+        ):
+            if not refused.allowed:
+                return refused
+        try:
+            await infer(obj["spec"], request.namespace, self._lookups.find)
+        except CannotInfer as error:
+            return Verdict(message=str(error))
+        default_machine(
+            obj,
+            new_uuid=uuid.uuid4() if creating else None,
+            new_serial=uuid.uuid4() if creating else None,
+            preference=await self._preference(request.namespace, obj["spec"]),
+        )
         return Verdict(patched={"spec": obj["spec"]})
+
+    async def _preference(self, namespace: str, spec: dict[str, Any]) -> VirtualMachinePreferenceSpec | None:
+        """The preference of a machine, None when it has or finds none; what is missing is told at its start."""
+        matcher = spec.get("preference")
+        if not matcher:
+            return None
+        only = VirtualMachineSpec(
+            template=VirtualMachineInstanceTemplateSpec(), preference=_convert(matcher, PreferenceMatcher)
+        )
+        return (await self._lookups.sizes(namespace, only)).preference
 
     async def _mutate_instance(self, request: AdmissionRequest) -> Verdict:
         obj = _copy(request.obj)
@@ -163,10 +194,13 @@ class Webhooks:
             # What is stored stays manageable: labels, finalizers and the like never fail on an old specification.
             return Verdict(warnings=tuple(warnings))
         sizes = await self._lookups.sizes(request.namespace, vm.spec)
-        clashes = sizes.problems(request.obj["spec"]["template"].get("spec") or {})
+        clashes = sizes.problems(request.obj["spec"]["template"])
         if clashes:
             return Verdict(tuple(clashes))
-        checked = _convert(sizes.expand(request.obj), VirtualMachine)
+        expanded = sizes.expand(request.obj)
+        if short := sizes.shortage(expanded["spec"]["template"].get("spec") or {}):
+            return Verdict((short,))
+        checked = _convert(expanded, VirtualMachine)
         problems, found = check_machine(checked, old, version=request.version, gates=self._lookups.gates())
         return Verdict(tuple(problems), (*warnings, *found))
 
@@ -233,7 +267,9 @@ def _plain(kind: type[Any], check: Callable[[Any], list[Problem]]) -> Webhook:
     """A webhook whose check needs the object alone."""
 
     async def answer(request: AdmissionRequest) -> Verdict:
-        return Verdict(tuple(check(msgspec.convert(request.obj, kind))))
+        obj = msgspec.convert(request.obj, kind)
+        warnings = preference_warnings(obj.spec) if "Preference" in kind.__name__ else []
+        return Verdict(tuple(check(obj)), tuple(warnings))
 
     return answer
 

@@ -31,6 +31,9 @@ class Cluster:
     async def is_installed(self) -> bool:
         return True
 
+    async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
+        return None
+
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         raw = {"metadata": {"name": "m", "uid": "other"}, "spec": {"vmiName": vmi_name}}
         return [msgspec.convert(raw, VirtualMachineInstanceMigration)] * self._active

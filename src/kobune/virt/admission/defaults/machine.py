@@ -1,26 +1,62 @@
 """Defaults of VirtualMachines: little, so that what a user wrote stays what is stored; the instance gets the rest."""
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+
+from kobune.api.instancetype import VirtualMachinePreferenceSpec
+from kobune.api.instancetype.prefer import prefer_platform
 from kobune.virt.admission.defaults.instance import annotate_template, default_platform
 from kobune.virt.admission.review import Problem, Reason, Verdict
 
-__all__ = ["check_matchers", "default_machine"]
+__all__ = ["check_matcher_update", "check_matchers", "default_machine"]
 
 Document = dict[str, Any]
 
+_MATCHERS: Final = ("instancetype", "preference")
 
-def default_machine(obj: Document, *, new_uuid: uuid.UUID | None, new_serial: uuid.UUID | None) -> None:
+
+def default_machine(
+    obj: Document,
+    *,
+    new_uuid: uuid.UUID | None,
+    new_serial: uuid.UUID | None,
+    preference: VirtualMachinePreferenceSpec | None = None,
+) -> None:
     """Fill in a VirtualMachine; the uuids are given when it is being created."""
     template = obj["spec"]["template"]
     annotate_template(template)
     spec = template["spec"]
+    if preference is not None:
+        prefer_platform(spec, msgspec.to_builtins(preference))
+        _prefer_storage_class(obj["spec"], preference)
     default_platform(spec)
     if new_uuid is not None and new_serial is not None:
         firmware = spec["domain"].setdefault("firmware", {})
         firmware.setdefault("uuid", str(new_uuid))
         firmware.setdefault("serial", str(new_serial))
+
+
+def _prefer_storage_class(spec: Document, preference: VirtualMachinePreferenceSpec) -> None:
+    wanted = preference.volumes.preferred_storage_class_name if preference.volumes is not None else None
+    for template in (spec.get("dataVolumeTemplates") or ()) if wanted else ():
+        for name in ("pvc", "storage"):
+            claim = (template.get("spec") or {}).get(name)
+            if claim is not None and claim.get("storageClassName") is None:
+                claim["storageClassName"] = wanted
+
+
+def check_matcher_update(old: Document, new: Document) -> Verdict:
+    """A matcher that is pinned to a revision keeps its name, or names another revision."""
+    for word in _MATCHERS:
+        was, is_ = old.get(word) or {}, new.get(word) or {}
+        if not was or not is_ or not was.get("revisionName"):
+            continue
+        if was.get("name") != is_.get("name") and was["revisionName"] == is_.get("revisionName"):
+            message = "the Matcher Name has been updated without updating the RevisionName"
+            return Verdict((Problem(f"spec.{word}.revisionName", Reason.INVALID, message),))
+    return Verdict()
 
 
 def check_matchers(spec: Document) -> Verdict:
@@ -37,21 +73,11 @@ def check_matchers(spec: Document) -> Verdict:
         if wanted and inferred:
             message = "Name already set, should be cleared before setting inferFromVolume"
             return Verdict((Problem(f"{path}.name", Reason.NOT_SUPPORTED, message),))
+        if inferred and matcher.get("kind"):
+            message = "Kind already set, should be cleared before setting inferFromVolume"
+            return Verdict((Problem(f"{path}.kind", Reason.NOT_SUPPORTED, message),))
         policy = matcher.get("inferFromVolumeFailurePolicy")
         if policy not in (None, "", "Ignore", "Reject"):
             message = f"Invalid value '{policy}' for InferFromVolumeFailurePolicy"
             return Verdict((Problem(f"{path}.inferFromVolumeFailurePolicy", Reason.INVALID, message),))
-        if inferred and (refused := _not_inferable(spec, inferred)) and policy != "Ignore":
-            return Verdict(message=refused)
     return Verdict()
-
-
-def _not_inferable(spec: Document, name: str) -> str:
-    """Why a volume cannot tell what it wants; empty when it can."""
-    volumes = spec["template"]["spec"].get("volumes") or ()
-    volume = next((item for item in volumes if item.get("name") == name), None)
-    if volume is None:
-        return f"unable to find volume {name} to infer defaults"
-    if volume.get("persistentVolumeClaim") is None and volume.get("dataVolume") is None:
-        return f"unable to infer defaults from volume {name} as type is not supported"
-    return ""

@@ -123,7 +123,7 @@ class MachineVerbs:
         sizes = await self._lookups.sizes(namespace, vm.spec, vm.status)
         if sizes.missing:
             raise bad_request(sizes.missing)
-        if clashes := sizes.problems(raw["spec"]["template"].get("spec") or {}):
+        if clashes := sizes.problems(raw["spec"]["template"]):
             raise bad_request(clashes[0].message)
         expanded = sizes.expand(raw)
         spec = {name: value for name, value in expanded["spec"].items() if name not in ("instancetype", "preference")}

@@ -6,6 +6,7 @@ from typing import Final
 from kobune.api.clone import VirtualMachineClone
 from kobune.api.export import VirtualMachineExport
 from kobune.api.instancetype import VirtualMachineInstancetypeSpec, VirtualMachinePreferenceSpec
+from kobune.api.instancetype.topology import DEPRECATED_TOPOLOGIES, preferred_topology, spread_options
 from kobune.api.kubevirt import KubeVirt, VirtualMachine
 from kobune.api.migrations import MigrationPolicy
 from kobune.api.pool import VirtualMachinePool
@@ -25,6 +26,7 @@ __all__ = [
     "check_preference",
     "check_restore",
     "check_snapshot",
+    "preference_warnings",
 ]
 
 KUBEVIRT: Final = "kubevirt.io"
@@ -32,6 +34,7 @@ _TOPOLOGIES: Final = (
     *("sockets", "cores", "threads", "spread", "any"),
     *("preferSockets", "preferCores", "preferThreads", "preferSpread", "preferAny"),
 )
+_ACROSS: Final = ("SocketsCores", "CoresThreads", "SocketsCoresThreads")
 _TEMPLATE: Final = "spec.virtualMachineTemplate.spec"
 
 
@@ -147,11 +150,26 @@ def check_preference(spec: VirtualMachinePreferenceSpec) -> list[Problem]:
     if topology and topology not in _TOPOLOGIES:
         message = f"unknown preferredCPUTopology {topology}"
         return [Problem("spec.cpu.preferredCPUTopology", Reason.INVALID, message)]
-    options = cpu.spread_options
-    if options is not None and options.across == "CoresThreads" and options.ratio not in (None, 2):
+    if preferred_topology(spec) != "spread":
+        return []
+    ratio, across = spread_options(spec)
+    if across not in _ACROSS:
+        return [Problem("spec.cpu.spreadOptions.across", Reason.INVALID, f"across {across} is not supported")]
+    if across == "CoresThreads" and ratio != 2:
         message = "only a ratio of 2 (1 core 2 threads) is allowed when spreading vCPUs over cores and threads"
         return [Problem("spec.cpu.spreadOptions.ratio", Reason.INVALID, message)]
     return []
+
+
+def preference_warnings(spec: VirtualMachinePreferenceSpec) -> list[str]:
+    """Words for topologies that are going away."""
+    topology = spec.cpu.preferred_cpu_topology if spec.cpu is not None else None
+    if topology not in DEPRECATED_TOPOLOGIES:
+        return []
+    instead = DEPRECATED_TOPOLOGIES[topology]
+    return [
+        f"PreferredCPUTopology {topology} is deprecated for removal in a future release, please use {instead} instead"
+    ]
 
 
 def check_migration_policy(policy: MigrationPolicy) -> list[Problem]:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from kobune.api.instancetype.expand import MAX_SOCKETS_RATIO, expand
+from kobune.api.instancetype.prefer import AUTOATTACHED_INPUT
 from kobune.api.kubevirt import VirtualMachine
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.objects import owner_reference
@@ -42,7 +43,7 @@ def instance(vm: VirtualMachine, sizing: Sizing | None = None) -> dict[str, Any]
     annotations[VM_GENERATION_ANNOTATION] = str(vm.metadata.generation)
     if vm.spec.run_strategy == "WaitAsReceiver":
         annotations["kubevirt.io/wait-as-receiver"] = "true"
-    annotations |= _sizing_annotations(sizing)
+    annotations = {**_sizing_annotations(sizing), **annotations}
     metadata: dict[str, Any] = {
         "name": vm.metadata.name,
         "namespace": vm.metadata.namespace,
@@ -56,6 +57,7 @@ def instance(vm: VirtualMachine, sizing: Sizing | None = None) -> dict[str, Any]
     if sizing.instancetype is not None:
         cpu = spec["domain"]["cpu"]
         cpu.setdefault("maxSockets", cpu["sockets"] * MAX_SOCKETS_RATIO)
+    _attach_input(spec["domain"]["devices"])
     if any(
         request.action == "Start" and request.data.get("paused") == "true"
         for request in vm.status.state_change_requests
@@ -64,13 +66,24 @@ def instance(vm: VirtualMachine, sizing: Sizing | None = None) -> dict[str, Any]
     return {"metadata": metadata, "spec": spec, "status": {"virtualMachineRevisionName": revision_name(vm)}}
 
 
+def _attach_input(devices: dict[str, Any]) -> None:
+    """The input device that `autoattachInputDevice` asks for: a tablet on USB unless a preference says otherwise."""
+    if devices.get("autoattachInputDevice") is True and not devices.get("inputs"):
+        devices["inputs"] = [{"name": AUTOATTACHED_INPUT}]
+    for device in devices.get("inputs") or ():
+        if device.get("name") == AUTOATTACHED_INPUT:
+            device["bus"] = device.get("bus") or "usb"
+            device["type"] = device.get("type") or "tablet"
+
+
 def _sizing_annotations(sizing: Sizing) -> dict[str, str]:
     """Which instancetype and preference the instance was made with."""
     annotations: dict[str, str] = {}
     for word, part in (("instancetype", sizing.instancetype), ("preference", sizing.preference)):
         if part is not None:
-            prefix = "cluster-" if "Cluster" in part.kind else ""
+            prefix = "cluster-" if "cluster" in part.kind.lower() else ""
             annotations[f"kubevirt.io/{prefix}{word}-name"] = part.name
-    for spec in (sizing.instancetype_spec(), sizing.preference_spec()):
+    # What the instancetype says goes before what the preference says.
+    for spec in (sizing.preference_spec(), sizing.instancetype_spec()):
         annotations |= spec.annotations if spec is not None else {}
     return annotations

@@ -1,6 +1,7 @@
 """Gathers what the decision about a VirtualMachine needs, from caches alone."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kobune.api.cdi import DataVolume
@@ -47,12 +48,13 @@ def observer(
         if matcher is None or not matcher.name:
             return None
         kind, namespace = kind_of(matcher), vm.metadata.namespace
+        written = matcher.kind or kind
         recorded = recorded_revision(matcher, reference)
         if recorded and (kept := revisions.get(Key(namespace, recorded))) is not None:
-            return recorded_part(kind, matcher.name, kept)
+            return recorded_part(written, matcher.name, kept)
         found = sizes.get(kind)
         obj = found.get(Key("" if "Cluster" in kind else namespace, matcher.name)) if found is not None else None
-        return new_part(vm, kind, obj) if obj is not None else f"{kind} {matcher.name}"
+        return replace(new_part(vm, kind, obj), kind=written) if obj is not None else f"{kind} {matcher.name}"
 
     def sizing(vm: VirtualMachine) -> Sizing:
         instancetype = part(vm, vm.spec.instancetype, vm.status.instancetype_ref)

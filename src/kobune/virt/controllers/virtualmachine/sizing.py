@@ -15,7 +15,7 @@ from kobune.api.kubevirt import InstancetypeMatcher, InstancetypeStatusRef, Pref
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.objects import owner_reference
 
-__all__ = ["Sizing", "SizingPart", "kind_of", "new_part", "recorded_part", "recorded_revision"]
+__all__ = ["Sizing", "SizingPart", "canonical_kind", "kind_of", "new_part", "recorded_part", "recorded_revision"]
 
 _VERSION: Final = "v1beta1"
 _GROUP: Final = "instancetype.kubevirt.io"
@@ -35,6 +35,7 @@ class SizingPart:
     """One of the two objects: what it says, and the revision that keeps it."""
 
     kind: str
+    """As the matcher spells it."""
     name: str
     spec: dict[str, Any]
     revision_name: str
@@ -74,6 +75,11 @@ def kind_of(matcher: InstancetypeMatcher | PreferenceMatcher) -> str:
     """The kind that a matcher means; cluster-wide objects when it does not say."""
     default = "Instancetype" if isinstance(matcher, InstancetypeMatcher) else "Preference"
     given = matcher.kind or f"VirtualMachineCluster{default}"
+    return canonical_kind(given)
+
+
+def canonical_kind(given: str) -> str:
+    """The kind as the API spells it, for the spellings that a matcher may use (singular, plural, any case)."""
     return _KINDS.get(given.lower().removesuffix("s"), given)
 
 
@@ -81,7 +87,7 @@ def recorded_revision(matcher: InstancetypeMatcher | PreferenceMatcher, referenc
     """The name of the revision that the machine uses already, empty when it has none."""
     if matcher.revision_name:
         return matcher.revision_name
-    if reference is None or reference.name != matcher.name or reference.kind != kind_of(matcher):
+    if reference is None or reference.name != matcher.name or canonical_kind(reference.kind or "") != kind_of(matcher):
         return ""
     found = reference.controller_revision_ref
     return (found.name or "") if found is not None else ""
