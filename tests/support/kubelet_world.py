@@ -9,16 +9,21 @@ from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.networks.attach import PodAttachments
+from kobune.embedded.kubelet.networks.state import Records
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.volumes.claims import NodeClaims
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.embedded.kubelet.worker import PodWorker
 from kobune.host.cgroup import Cgroups
+from kobune.host.cni import InvalidNetwork
+from kobune.host.cni.fake import FakePlugins
 from kobune.host.containerd import SnapshotMount
 from kobune.host.cri.fake import FakeCri
 from kobune.host.loop import LoopDevices
 from kobune.host.mount import FakeMounter
+from kobune.host.netlink.fake import FakeNetlink
 from kobune.host.run.fake import FakeRunner
 from kobune.kube.client.core import EVENTS, PODS
 from kobune.kube.runtime import EventRecorder
@@ -50,6 +55,9 @@ class World:
         self.cri = FakeCri(self.clock, "img:1")
         self.snapshots = FakeSnapshots()
         self.mounter = FakeMounter()
+        self.plugins = FakePlugins()
+        self.networks: dict[str, str] = {}
+        """`spec.config` of NetworkAttachmentDefinitions by NAMESPACE/NAME."""
         self.events = EventRecorder(self.api, component="kubelet", instance="node1", clock=self.clock)
         self.paths = KubeletPaths(root / "kubelet", root / "logs")
         self.paths.pod_logs.mkdir(parents=True)
@@ -71,6 +79,9 @@ class World:
                 ImageVolumes(self.cri, self.snapshots, self.mounter, ensure),
                 NodeClaims(self.api, LoopDevices(FakeRunner())),
             ),
+            networks=PodAttachments(
+                self.plugins, FakeNetlink(), Records(self.paths.networks), self.definition, "kobune"
+            ),
             objects=PodObjects(self.api, None, facts),
             devices=DevicePlugins(root / "plugins", lambda: None),
             cgroups=Cgroups(root / "cgroup"),
@@ -80,10 +91,19 @@ class World:
             host_dns=lambda: DnsConfig(("192.0.2.53",)),
             cgroup_root="/kobune",
         )
+        self.cri.namespaces = root / "netns"
+        self.cri.namespaces.mkdir()
         (root / "cgroup").mkdir()
         (root / "plugins").mkdir()
         self.worker: PodWorker | None = None
         self.tasks: list[asyncio.Task[None]] = [asyncio.create_task(self.events.run())]
+
+    async def definition(self, namespace: str, name: str) -> str:
+        """As the API answers."""
+        try:
+            return self.networks[f"{namespace}/{name}"]
+        except KeyError:
+            raise InvalidNetwork(f"NetworkAttachmentDefinition {namespace}/{name} does not exist") from None
 
     async def start(self, spec: dict[str, Any], **metadata: Any) -> PodWorker:
         """Create the pod `web` and work on it."""

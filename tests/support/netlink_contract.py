@@ -10,6 +10,7 @@ from kobune.host.netlink import (
     DeleteLink,
     Link,
     Netlink,
+    RenameLink,
     SetLink,
     SetPort,
 )
@@ -91,6 +92,14 @@ async def a_deleted_interface_is_gone(netlink: Netlink, space: NetworkNamespace)
         await netlink.change(space, [DeleteLink("br0")])
 
 
+async def an_interface_that_is_down_takes_another_name(netlink: Netlink, space: NetworkNamespace) -> None:
+    await netlink.change(space, [BRIDGE, SetLink("br0", up=True)])
+    with pytest.raises(CommandFailed):
+        await netlink.change(space, [BRIDGE, RenameLink("br0", "br1")])
+    await netlink.change(space, [SetLink("br0", up=False), RenameLink("br0", "br1")])
+    assert set(await by_name(netlink, space)) == {"lo", "br1"}
+
+
 async def nothing_to_do_is_fine(netlink: Netlink, space: NetworkNamespace) -> None:
     await netlink.change(space, [])
     await netlink.change(space, [BRIDGE, SetLink("br0")])
@@ -106,6 +115,7 @@ LINK_RULES = (
     a_name_is_taken_once,
     the_first_failure_stops_and_what_was_done_stays,
     a_deleted_interface_is_gone,
+    an_interface_that_is_down_takes_another_name,
     nothing_to_do_is_fine,
 )
 

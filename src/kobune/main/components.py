@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -83,6 +84,9 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         instance=instance,
         cluster_dns=(instance.network.gateway,) if has_network else (),
     )
+    networks = settings.component_kubeconfig("networks")
+    if networks.exists():
+        config = replace(config, networks_kubeconfig=networks)
     storage = StorageConfig(
         kubeconfig=settings.component_kubeconfig("storage"),
         node_name=settings.node,

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(hours=12)
 REFRESH_EVERY = timedelta(hours=3)
 STORAGE_USER = "system:kobune:local-storage"
+NETWORKS_USER = "system:kobune:network-attachments"
 SERVICE_ACCOUNTS = {name: f"kobune-{name}" for name in ("virt-api", "virt-controller", "virt-handler")}
 
 
@@ -65,6 +66,7 @@ def write_certificate_kubeconfigs(settings: Settings, ca: bytes) -> None:
         "kubelet": (f"system:node:{settings.node}", ["system:nodes"]),
         "network": ("system:kube-proxy", []),
         "storage": (STORAGE_USER, []),
+        "networks": (NETWORKS_USER, []),
     }
     for name, (common_name, organizations) in identities.items():
         certificate, key = issue_client_certificate(settings.data_dir, common_name, organizations)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from kobune.base.errors import KobuneError
+from kobune.embedded.kubelet.networks.definitions import install as install_networks
 from kobune.embedded.storage.run import install as install_storage
 from kobune.host.containerd import ContainerdConfig, ContainerdDaemon, import_image, list_images
 from kobune.kube.client.core import NODES
@@ -28,6 +29,7 @@ async def bring_up_node(settings: Settings, client: Client, progress: Progress, 
     with progress.step("containerd"):
         await ContainerdDaemon(config).ensure()
         await install_storage(client)
+        await install_networks(client)
         await _import(settings, config, images.values(), progress)
     start("kubelet")
     start("virt-handler")

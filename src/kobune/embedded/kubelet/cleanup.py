@@ -17,12 +17,16 @@ from pathlib import Path
 from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.names import GRACE_ANNOTATION, KubeletPaths
+from kobune.embedded.kubelet.networks.attach import PodAttachments, remove_bridges
+from kobune.embedded.kubelet.networks.definitions import no_definitions
+from kobune.embedded.kubelet.networks.state import Records
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.host.cgroup import Cgroups
-from kobune.host.cni import BridgeNetwork, remove_left_rules
+from kobune.host.cni import CNI_BIN_DIR, BridgeNetwork, CniPlugins, remove_left_rules
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
 from kobune.host.cri import ContainerState, CriClient, CriError, SandboxInfo
 from kobune.host.mount import HostMounter
+from kobune.host.netlink import IpCommand
 from kobune.host.run import CommandError, HostRunner, Runner
 
 __all__ = ["NodeRemains", "cleanup", "remove_node"]
@@ -70,6 +74,7 @@ async def remove_node(remains: NodeRemains, *, grace_s: float = 30.0, runner: Ru
     daemon = ContainerdDaemon(remains.containerd, runner)
     cgroups = Cgroups()
     had_anything = remains.containerd.root.exists() or remains.kubelet_root.exists()
+    left += await _release_networks(remains, runner)
     if had_anything and _pods_may_run(remains, cgroups):
         try:
             # Also when it was killed: only containerd knows how to give back what its sandboxes have.
@@ -89,6 +94,15 @@ async def remove_node(remains: NodeRemains, *, grace_s: float = 30.0, runner: Ru
     await _remove_network(remains, runner, left)
     _remove_directories(remains, left)
     return left
+
+
+async def _release_networks(remains: NodeRemains, runner: Runner) -> list[str]:
+    """Give back pods' further networks while their namespaces are there; a pod's processes may still run in them."""
+    records = Records(KubeletPaths(remains.kubelet_root, remains.pod_logs).networks)
+    netlink = IpCommand(runner)
+    plugins = CniPlugins(runner, CNI_BIN_DIR, remains.network.state_dir)
+    attachments = PodAttachments(plugins, netlink, records, no_definitions, remains.network.name)
+    return [*await attachments.release_all(), *await remove_bridges(records, netlink)]
 
 
 def _pods_may_run(remains: NodeRemains, cgroups: Cgroups) -> bool:

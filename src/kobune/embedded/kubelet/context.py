@@ -7,6 +7,7 @@ from kobune.base.clock import Clock
 from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.networks.attach import PodAttachments
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.volumes.provision import PodVolumes
@@ -28,6 +29,7 @@ class NodeContext:
     cri: CriRuntime
     images: Images
     volumes: PodVolumes
+    networks: PodAttachments
     objects: PodObjects
     devices: DevicePlugins
     cgroups: Cgroups

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from kobune.api.core import Container, Pod
 from kobune.base.clock import parse_time
 from kobune.embedded.kubelet.model import (
+    NETWORKS_PROBLEM,
+    AttachNetworks,
     ContainerInfo,
     ContainerState,
     FinishDeletion,
@@ -32,6 +34,7 @@ from kobune.embedded.kubelet.model import (
     is_sidecar,
 )
 from kobune.embedded.kubelet.names import BACKOFF_ANNOTATION, GRACE_ANNOTATION
+from kobune.embedded.kubelet.networks.selection import asked_networks
 from kobune.embedded.kubelet.status import CRASH_LOOP, Verdict, pod_status
 from kobune.kube.runtime.decision import Event, EventType
 
@@ -196,7 +199,7 @@ def _run(seen: PodObserved, pod: Pod, draft: _Draft) -> None:
             draft.actions.append(PrepareVolumes())
         return
     sandbox = _sandbox(seen, pod, draft)
-    if sandbox is None:
+    if sandbox is None or not _networks(seen, pod, sandbox, draft):
         return
     _remove_history(seen, draft)
     if _run_init_containers(seen, pod, sandbox, draft):
@@ -240,6 +243,19 @@ def _sandbox(seen: PodObserved, pod: Pod, draft: _Draft) -> SandboxInfo | None:
         draft.actions.append(StopSandbox(newest.id))
     draft.actions.append(RunSandbox(0 if newest is None else newest.attempt + 1))
     return None
+
+
+def _networks(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, draft: _Draft) -> bool:
+    """Further networks; False while containers must not start because the sandbox does not have them yet."""
+    if seen.memory.networks == asked_networks(pod):
+        return True
+    begun = any(container.sandbox_id == sandbox.id for container in seen.containers)
+    problem = seen.memory.problems.get(NETWORKS_PROBLEM)
+    if begun and problem is not None and seen.now < problem.retry_at:
+        draft.wake(problem.retry_at)
+    else:
+        draft.actions.append(AttachNetworks(sandbox.id))
+    return begun
 
 
 def _remove_history(seen: PodObserved, draft: _Draft) -> None:

@@ -22,6 +22,8 @@ class Memory:
     volumes_ready: bool = False
     preparing: bool = False
     torn_down: bool = False
+    networks: str | None = ""
+    primary_ips: tuple[str, ...] = ()
     volumes: dict[str, MountedVolume] = field(default_factory=dict)
     images: dict[str, ImageView] = field(default_factory=dict)
     stopping: dict[str, int] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Memory:
             volumes_ready=self.volumes_ready,
             preparing=self.preparing,
             torn_down=self.torn_down,
+            networks=self.networks,
             images=dict(self.images),
             probes={name: probes.view for name, probes in self.probes.items()},
             stopping=dict(self.stopping),

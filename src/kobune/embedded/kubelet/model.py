@@ -12,6 +12,8 @@ from kobune.kube.runtime.decision import Event
 
 __all__ = [
     "EMPTY_MEMORY",
+    "NETWORKS_PROBLEM",
+    "AttachNetworks",
     "ContainerInfo",
     "ContainerState",
     "FinishDeletion",
@@ -37,6 +39,10 @@ __all__ = [
     "all_containers",
     "is_sidecar",
 ]
+
+
+NETWORKS_PROBLEM = "/networks"
+"""The name under which a problem with a running pod's further networks is remembered; no container has it."""
 
 
 class ImageViewState(StrEnum):
@@ -85,6 +91,8 @@ class PodMemory:
     preparing: bool = False
     """Volumes are being made; that can take as long as pulling an image."""
     torn_down: bool = False
+    networks: str | None = ""
+    """What the annotations asked for when the sandbox was last made to have it; None when that has to be looked at."""
     images: Mapping[str, ImageView] = field(default_factory=dict)
     probes: Mapping[str, ProbeView] = field(default_factory=dict)
     stopping: Mapping[str, int] = field(default_factory=dict)
@@ -134,6 +142,13 @@ class RunSandbox:
     """Create the pod's sandbox with its network."""
 
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttachNetworks:
+    """Make the sandbox have the networks of the pod's annotations, no more and no less."""
+
+    sandbox_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +217,7 @@ class ForgetPod:
 PodAction: TypeAlias = (
     PrepareVolumes
     | RunSandbox
+    | AttachNetworks
     | PullImage
     | StartContainer
     | KillContainer

@@ -69,6 +69,11 @@ class KubeletPaths:
         """Sockets of the kubelet and of device plugins."""
         return self.root / "device-plugins"
 
+    @property
+    def networks(self) -> Path:
+        """Records of the further networks of pods."""
+        return self.root / "networks"
+
     def pod(self, uid: str) -> Path:
         """Everything of one pod."""
         return self.pods / uid

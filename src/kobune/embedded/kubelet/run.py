@@ -15,6 +15,9 @@ from kobune.embedded.kubelet.images import ImageError, Images
 from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.machine import own_address, read_machine, read_pressure
 from kobune.embedded.kubelet.names import KubeletPaths
+from kobune.embedded.kubelet.networks.attach import PodAttachments
+from kobune.embedded.kubelet.networks.definitions import definitions, no_definitions
+from kobune.embedded.kubelet.networks.state import Records
 from kobune.embedded.kubelet.node import NodeIdentity, NodeRegistration
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.pods import NodePods
@@ -23,11 +26,12 @@ from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
 from kobune.embedded.kubelet.volumes.claims import NodeClaims
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
 from kobune.host.cgroup import Cgroups
-from kobune.host.cni import write_conflist
+from kobune.host.cni import CNI_BIN_DIR, CniPlugins, write_conflist
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
 from kobune.host.cri import CriClient, CriError
 from kobune.host.loop import LoopDevices
 from kobune.host.mount import HostMounter
+from kobune.host.netlink import IpCommand
 from kobune.host.run import HostRunner
 from kobune.kube.client.clock import SystemClock
 from kobune.kube.client.config import load_config
@@ -76,19 +80,28 @@ class KubeletConfig:
     instance: NodeInstance | None = None
     """None: the names that belong to the data directory, which is the parent of `root`."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    networks_kubeconfig: Path | None = None
+    """Whose user may read NetworkAttachmentDefinitions; without it, pods that ask for one do not start."""
 
 
 async def run(config: KubeletConfig, *, ready: asyncio.Event | None = None) -> None:
     """Run the node's kubelet until cancelled; `ready` is set once the node is registered and its server listens."""
     client = HttpClient(load_config(config.kubeconfig), user_agent="kobune-kubelet")
+    networks = None
+    if config.networks_kubeconfig is not None:
+        networks = HttpClient(load_config(config.networks_kubeconfig), user_agent="kobune-networks")
     try:
-        await run_with_client(config, client, ready=ready)
+        await run_with_client(config, client, ready=ready, networks=networks)
     finally:
         await client.close()
+        if networks is not None:
+            await networks.close()
 
 
-async def run_with_client(config: KubeletConfig, client: Client, *, ready: asyncio.Event | None = None) -> None:
-    """As `run`, with a client that the caller made."""
+async def run_with_client(
+    config: KubeletConfig, client: Client, *, ready: asyncio.Event | None = None, networks: Client | None = None
+) -> None:
+    """As `run`, with clients that the caller made; `networks` reads NetworkAttachmentDefinitions."""
     clock = SystemClock()
     instance = config.instance or NodeInstance.of(config.root.parent, config.pod_subnet)
     write_conflist(instance.network, instance.cni_conf_dir)
@@ -130,6 +143,13 @@ async def run_with_client(config: KubeletConfig, client: Client, *, ready: async
                 mounter,
                 ImageVolumes(cri, containerd, mounter, ensure_image),
                 NodeClaims(client, LoopDevices(HostRunner())),
+            ),
+            networks=PodAttachments(
+                CniPlugins(HostRunner(), CNI_BIN_DIR, instance.network.state_dir),
+                IpCommand(HostRunner()),
+                Records(paths.networks),
+                definitions(networks) if networks is not None else no_definitions,
+                instance.network.name,
             ),
             objects=objects,
             devices=devices,

@@ -23,6 +23,7 @@ from kobune.embedded.kubelet.hooks import run_hook
 from kobune.embedded.kubelet.images import ImageError
 from kobune.embedded.kubelet.memory import Memory
 from kobune.embedded.kubelet.model import (
+    AttachNetworks,
     FinishDeletion,
     ForgetPod,
     ImageView,
@@ -40,6 +41,7 @@ from kobune.embedded.kubelet.model import (
     TearDownVolumes,
     all_containers,
 )
+from kobune.embedded.kubelet.networks.steps import NetworkSteps
 from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, hostname, sandbox_config
 from kobune.embedded.kubelet.volumes.provision import VolumeError, make_sub_path
 from kobune.host.cri import cri_pb2 as pb
@@ -75,6 +77,7 @@ class PodSteps:
         self._wake = wake
         self._report = report
         self._track = track
+        self._networks = NetworkSteps(context, uid, memory, report)
         self._background: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
         self.forgotten = False
@@ -89,6 +92,8 @@ class PodSteps:
                 return True
             case RunSandbox():
                 return await self._run_sandbox(seen, action)
+            case AttachNetworks(sandbox_id=sandbox_id):
+                return await self._networks.attach(seen, sandbox_id)
             case PullImage():
                 self._pull(seen, action.container)
                 return True
@@ -100,6 +105,9 @@ class PodSteps:
             case RemoveContainer():
                 return await self._guard("remove container", self._context.cri.remove_container(action.container_id))
             case StopSandbox():
+                # While the namespace is there, and before the runtime gives back what it has made itself.
+                if not await self._networks.release():
+                    return False
                 return await self._guard("stop sandbox", self._context.cri.stop_sandbox(action.sandbox_id))
             case RemoveSandbox():
                 return await self._guard("remove sandbox", self._context.cri.remove_sandbox(action.sandbox_id))
@@ -284,6 +292,8 @@ class PodSteps:
             self._preparing.cancel()
             await asyncio.gather(self._preparing, return_exceptions=True)
             self._memory.preparing = False
+        if not await self._networks.release():
+            return False
         try:
             await context.volumes.tear_down(self._uid)
         except (KobuneError, OSError) as error:

@@ -65,7 +65,7 @@ class PodWorker:
         self.sandboxes: tuple[SandboxInfo, ...] = ()
         self._context = context
         self._track = track
-        self._memory = Memory()
+        self._memory = Memory(networks=None if context.networks.known(uid) else "")
         self._wake = asyncio.Event()
         self._ended: dict[str, ContainerInfo] = {}
         self._addresses: dict[str, tuple[str, ...]] = {}
@@ -203,6 +203,8 @@ class PodWorker:
         return full
 
     async def _with_addresses(self, sandbox: SandboxInfo) -> SandboxInfo:
+        if self._memory.primary_ips:
+            return replace(sandbox, ips=self._memory.primary_ips)
         known = self._addresses.get(sandbox.id)
         if known:
             return replace(sandbox, ips=known)

@@ -7,6 +7,7 @@ fail.
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from kobune.base.clock import Clock
 from kobune.host.cri import cri_pb2 as pb
@@ -40,6 +41,7 @@ class FakeCri:
         """Images that can be pulled."""
         self.on_change: Callable[[str, str], None] = lambda topic, container_id: None
         self.on_exec: Callable[[str, Sequence[str]], ExecResult] = lambda container, command: ExecResult(0, b"", b"")
+        self.namespaces: Path | None = None
         self._clock = clock
         self._sandboxes: dict[str, SandboxInfo] = {}
         self._containers: dict[str, ContainerInfo] = {}
@@ -134,8 +136,12 @@ class FakeCri:
         return self._sandboxes[sandbox_id]
 
     async def sandbox_network_namespace(self, sandbox_id: str) -> str:
-        """A path that does not exist."""
-        return f"/run/netns/{(await self.sandbox(sandbox_id)).id}"
+        """A file in `namespaces`, or a path that does not exist."""
+        found = (await self.sandbox(sandbox_id)).id
+        if self.namespaces is None:
+            return f"/run/netns/{found}"
+        (self.namespaces / found).touch()
+        return str(self.namespaces / found)
 
     async def list_sandboxes(self, labels: Mapping[str, str] | None = None) -> list[SandboxInfo]:
         """Without addresses."""

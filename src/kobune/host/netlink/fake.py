@@ -14,6 +14,7 @@ from kobune.host.netlink.types import (
     DeleteLink,
     Link,
     LinkChange,
+    RenameLink,
     Route,
     SetLink,
     SetPort,
@@ -93,6 +94,12 @@ class FakeNetlink:
                 links[name] = replace(link, addresses=kept)
             case DeleteLink(name):
                 self._existing(links, name)
+                del links[name]
+            case RenameLink(name, new_name):
+                link = self._existing(links, name)
+                if link.up:
+                    raise _failure("RTNETLINK answers: Device or resource busy")
+                self._create(links, replace(link, name=new_name))
                 del links[name]
             case _:
                 assert_never(change)

@@ -13,6 +13,7 @@ from kobune.host.netlink.types import (
     DeleteLink,
     Link,
     LinkChange,
+    RenameLink,
     Route,
     SetLink,
     SetPort,
@@ -112,6 +113,8 @@ def _words(change: LinkChange) -> list[str]:
             return ["address", "delete", cidr, "dev", link]
         case DeleteLink(name):
             return ["link", "delete", "dev", name]
+        case RenameLink(name, new_name):
+            return ["link", "set", "dev", name, "name", new_name]
         case _:
             assert_never(change)
 

@@ -12,6 +12,7 @@ __all__ = [
     "DeleteLink",
     "Link",
     "LinkChange",
+    "RenameLink",
     "Route",
     "SetLink",
     "SetPort",
@@ -120,4 +121,12 @@ class DeleteLink:
     name: str
 
 
-LinkChange: TypeAlias = AddBridge | AddTap | SetLink | SetPort | AddAddress | DeleteAddress | DeleteLink
+@dataclass(frozen=True, slots=True)
+class RenameLink:
+    """Give an interface another name; it must be down."""
+
+    name: str
+    new_name: str
+
+
+LinkChange: TypeAlias = AddBridge | AddTap | SetLink | SetPort | AddAddress | DeleteAddress | DeleteLink | RenameLink
