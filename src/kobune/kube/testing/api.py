@@ -353,7 +353,9 @@ class FakeApi:
         if subresource == "status" and self._splits_status(resource):
             metadata = {**copy.deepcopy(old["metadata"])}
             given = document.get("metadata") or {}
-            metadata |= {name: given[name] for name in ("resourceVersion", "uid") if name in given}
+            # Built-in kinds take annotations on this way as well, custom ones do not.
+            names = ("resourceVersion", "uid", *(("annotations",) if not resource.group else ()))
+            metadata |= {name: given[name] for name in names if name in given}
             merged = {**copy.deepcopy(old), "metadata": metadata, "status": document.get("status") or {}}
             if not merged["status"]:
                 merged.pop("status")

@@ -148,9 +148,8 @@ async def test_a_plugin_that_failed_is_undone_and_tried_again(world: World) -> N
 
 
 async def test_they_go_with_the_pod(world: World) -> None:
-    await world.start(ONE, annotations={NETWORKS: "lan"})
-    await world.until_phase("Running")
-    await world.api.delete(PODS, "web", "default", grace_period_s=0)
+    worker = await world.start(ONE, annotations={NETWORKS: "lan"})
+    worker.removed(await world.until_phase("Running"))
     await eventually(lambda: there(world) == [], "detached")
     await eventually(lambda: list(Records(world.paths.networks).uids()) == [], "forgotten")
 

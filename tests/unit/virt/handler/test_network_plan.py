@@ -20,7 +20,8 @@ from kobune.virt.handler.network.model import NetworkPlan, PodInterface, Unsuppo
 from kobune.virt.handler.network.plan import guest_mac, plan
 
 ETH0 = (Address("inet", "10.42.0.7", 24), Address("inet6", "fe80::1", 64, "link"))
-POD = PodInterface("0a:00:00:00:00:07", 1450, ETH0, (Route("default", "10.42.0.1", "eth0"),))
+ETH = PodInterface("0a:00:00:00:00:07", 1450, ETH0, (Route("default", "10.42.0.1", "eth0"),))
+POD = {"eth0": ETH}
 RESOLV = "nameserver 10.43.0.10\nnameserver ::1\nsearch a.b c.d\noptions ndots:5\n"
 
 
@@ -62,8 +63,8 @@ def test_ports_narrow_what_comes_in() -> None:
 
 
 def test_ipv6_follows_the_pod() -> None:
-    dual = replace(POD, addresses=(*ETH0, Address("inet6", "fd42::7", 64)))
-    made = plan(vmi({"masquerade": {}}), dual, "")
+    dual = replace(ETH, addresses=(*ETH0, Address("inet6", "fd42::7", 64)))
+    made = plan(vmi({"masquerade": {}}), {"eth0": dual}, "")
     assert [a.cidr for a in made.links[0].addresses] == ["10.0.2.1/24", "fd10:0:2::1/120"]
     assert made.dhcp is not None
     assert made.dhcp.leases[0].address6 == "fd10:0:2::2"
@@ -73,10 +74,10 @@ def test_ipv6_follows_the_pod() -> None:
 
 def test_bridge_binding_hands_the_pod_s_address_and_mac_to_the_guest() -> None:
     made = plan(vmi({"bridge": {}}), POD, "")
-    assert made.guests[0].mac == POD.mac
+    assert made.guests[0].mac == ETH.mac
     assert made.table is None
     eth0 = next(link for link in made.links if link.name == "eth0")
-    assert eth0.mac != POD.mac
+    assert eth0.mac != ETH.mac
     assert eth0.addresses == ()
     assert made.dhcp is not None
     assert (made.dhcp.leases[0].address, made.dhcp.leases[0].gateway) == ("10.42.0.7", "10.42.0.1")
@@ -142,7 +143,7 @@ async def test_any_interrupted_set_up_converges(binding: dict[str, Any], cut: in
     """Killed after any number of changes, the next pass does the rest, and one after that nothing."""
     wanted = plan(vmi(binding), POD, "")
     kernel = FakeNetlink()
-    kernel.add(HOST, Link("eth0", POD.mac, POD.mtu, True, "veth", addresses=ETH0))
+    kernel.add(HOST, Link("eth0", ETH.mac, ETH.mtu, True, "veth", addresses=ETH0))
     await kernel.change(HOST, tuple(itertools.islice(link_changes(wanted, await kernel.links(HOST)), cut)))
     await kernel.change(HOST, link_changes(wanted, await kernel.links(HOST)))
     assert link_changes(wanted, await kernel.links(HOST)) == ()

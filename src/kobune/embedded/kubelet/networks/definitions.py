@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from kobune.base.errors import KobuneError
 from kobune.host.cni import InvalidNetwork
+from kobune.kube.client.companions import NETWORK_ATTACHMENT_DEFINITIONS
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
@@ -14,10 +15,6 @@ __all__ = ["USER", "definitions", "install", "no_definitions"]
 USER: Final = "system:kobune:network-attachments"
 _FIELD_MANAGER: Final = "kobune-network-attachments"
 _RBAC: Final = "rbac.authorization.k8s.io"
-_GROUP: Final = "k8s.cni.cncf.io"
-_DEFINITIONS: Resource[dict[str, Any]] = Resource(
-    _GROUP, "v1", "network-attachment-definitions", "NetworkAttachmentDefinition", True, dict
-)
 
 
 def definitions(client: Client) -> Callable[[str, str], Awaitable[str]]:
@@ -25,13 +22,13 @@ def definitions(client: Client) -> Callable[[str, str], Awaitable[str]]:
 
     async def read(namespace: str, name: str) -> str:
         try:
-            found = await client.get(_DEFINITIONS, name, namespace)
+            found = await client.get(NETWORK_ATTACHMENT_DEFINITIONS, name, namespace)
         except NotFound:
             raise InvalidNetwork(
                 f"NetworkAttachmentDefinition {namespace}/{name} does not exist; create it, or change the annotation"
             ) from None
-        config = (found.get("spec") or {}).get("config") or ""
-        if not isinstance(config, str) or not config.strip():
+        config = found.spec.config
+        if not config.strip():
             raise InvalidNetwork(f"NetworkAttachmentDefinition {namespace}/{name} has no spec.config")
         return config
 
@@ -45,7 +42,8 @@ async def no_definitions(namespace: str, name: str) -> str:
 
 async def install(client: Client) -> None:
     """The right of `USER` to read definitions, and nothing else. Idempotent."""
-    rules = [{"apiGroups": [_GROUP], "resources": ["network-attachment-definitions"], "verbs": ["get"]}]
+    definition = NETWORK_ATTACHMENT_DEFINITIONS
+    rules = [{"apiGroups": [definition.group], "resources": [definition.plural], "verbs": ["get"]}]
     subject = {"apiGroup": _RBAC, "kind": "User", "name": USER}
     role: Resource[dict[str, Any]] = Resource(_RBAC, "v1", "clusterroles", "ClusterRole", False, dict)
     binding: Resource[dict[str, Any]] = Resource(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", False, dict)

@@ -30,6 +30,7 @@ from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     launcher_pod,
     launcher_pod_name,
 )
+from kobune.virt.controllers.virtualmachineinstance.networks import networks_of_running_pod
 from kobune.virt.controllers.virtualmachineinstance.podview import (
     CLAIM_MISSING,
     claim_facts,
@@ -143,6 +144,8 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     ready(status, pod, now)
     if phase in ("Scheduled", "Running") or status["phase"] == "Scheduled":
         actions += _unpaused_gate(status, pod, now)
+        if not is_over(pod):
+            actions += networks_of_running_pod(vmi, pod)
     if status["phase"] == "Scheduled" and vmi.metadata.labels.get(NODE_NAME_LABEL) != pod.spec.node_name:
         # Label and status in one write, so that virt-handler never sees one without the other.
         body: Status = {

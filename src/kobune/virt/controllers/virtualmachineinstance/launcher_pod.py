@@ -14,6 +14,7 @@ import msgspec
 
 from kobune.api.kubevirt import Interface, Probe, VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.api.meta import QuantityValue
+from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
 
@@ -212,6 +213,7 @@ def _annotations(vmi: VirtualMachineInstance) -> dict[str, str]:
     kept = {key: value for key, value in vmi.metadata.annotations.items() if key not in _KEPT_FROM_POD}
     return {
         **kept,
+        **network_annotations(vmi),
         "kubevirt.io/domain": vmi.metadata.name,
         "kubectl.kubernetes.io/default-container": COMPUTE,
     }

@@ -1,5 +1,6 @@
 """Gathers what a decision about one instance needs. Reads caches; asks the API only when a pod is missing in them."""
 
+import json
 from typing import Any, Final
 
 from kobune.api.core import Pod
@@ -9,7 +10,7 @@ from kobune.kube.client.core import PODS
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
-from kobune.virt.handler.instance.observed import LauncherPod, Observed
+from kobune.virt.handler.instance.observed import AttachedNetwork, LauncherPod, Observed
 from kobune.virt.handler.launchers import Launchers
 
 __all__ = ["CREATED_BY", "InstanceObserver", "launcher_pod"]
@@ -17,6 +18,7 @@ __all__ = ["CREATED_BY", "InstanceObserver", "launcher_pod"]
 CREATED_BY: Final = "kubevirt.io/created-by"
 """Label of a launcher pod: the uid of its instance."""
 COMPUTE: Final = "compute"
+NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 
 
 class InstanceObserver:
@@ -76,5 +78,19 @@ def launcher_pod(pod: Pod) -> LauncherPod:
         finished=terminated is not None or pod.status.phase in ("Succeeded", "Failed"),
         exit_code=terminated.exit_code if terminated is not None else None,
         image=image or "",
+        attached=_attached(pod.metadata.annotations.get(NETWORK_STATUS, "")),
         message=(terminated.message if terminated is not None else "") or pod.status.message,
     )
+
+
+def _attached(status: str) -> tuple[AttachedNetwork, ...]:
+    """What the pod's network-status says; nothing when it cannot be read: others write it."""
+    try:
+        entries = json.loads(status or "[]")
+        return tuple(
+            AttachedNetwork(str(entry["interface"]), tuple(str(ip) for ip in entry.get("ips") or ()))
+            for entry in entries
+            if entry.get("interface")
+        )
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return ()

@@ -6,7 +6,15 @@ from datetime import datetime
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.virt.launcherproto.messages import DomainState
 
-__all__ = ["LauncherPod", "LauncherView", "Observed", "Setback"]
+__all__ = ["AttachedNetwork", "LauncherPod", "LauncherView", "Observed", "Setback"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedNetwork:
+    """One network that the pod's node says the pod is attached to: the pod's interface and the addresses it got."""
+
+    interface: str
+    ips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,8 @@ class LauncherPod:
     exit_code: int | None = None
     message: str = ""
     image: str = ""
+    attached: tuple[AttachedNetwork, ...] = ()
+    """By its network-status; empty where nobody attaches networks beside the pod network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ are KubeVirt's.
 from datetime import datetime
 from typing import Any, Final
 
-from kobune.api.kubevirt import Interface
+from kobune.api.kubevirt import Interface, Network
 from kobune.base.clock import format_time
 from kobune.base.quantity import format_quantity
 from kobune.kube.client.objects import to_builtins
 from kobune.virt.domain.devices.disk import target_names
+from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
 from kobune.virt.handler.instance.observed import LauncherPod, Observed
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, InterfaceState, PauseReason
 
@@ -102,8 +103,10 @@ def _put(status: Status, name: str, value: object) -> None:
 def _interfaces(seen: Observed, pod: LauncherPod, state: DomainState) -> list[Status]:
     """Those of the specification in its order, then those that only the guest agent knows."""
     known = {interface.name: interface for interface in state.interfaces if interface.name}
-    specified = [i for i in seen.vmi.spec.domain.devices.interfaces if i.state != "absent"]
-    rendered = [_interface(wanted, known.get(wanted.name, InterfaceState()), pod) for wanted in specified]
+    rendered = [
+        _interface(wanted, network, known.get(wanted.name, InterfaceState()), pod)
+        for wanted, network in pairs(seen.vmi.spec)
+    ]
     for extra in state.interfaces:
         if extra.name or not extra.from_agent:
             continue
@@ -125,9 +128,16 @@ def _volumes(seen: Observed) -> list[Status]:
     return [known[name] for name in sorted(known)]
 
 
-def _interface(wanted: Interface, told: InterfaceState, pod: LauncherPod) -> Status:
-    sources = [word for word, there in (("domain", told.from_domain), ("guest-agent", told.from_agent)) if there]
-    rendered: Status = {"name": wanted.name, "podInterfaceName": "eth0"}
+def _interface(wanted: Interface, network: Network, told: InterfaceState, pod: LauncherPod) -> Status:
+    name = pod_interface(network)
+    attached = next((one for one in pod.attached if one.interface == name), None)
+    known = (
+        ("domain", told.from_domain),
+        ("guest-agent", told.from_agent),
+        ("multus-status", attached is not None and is_secondary(network)),
+    )
+    sources = [word for word, there in known if there]
+    rendered: Status = {"name": wanted.name, "podInterfaceName": name}
     _put(rendered, "infoSource", ", ".join(sources))
     _put(rendered, "mac", told.mac)
     _put(rendered, "interfaceName", told.guest_name)
@@ -137,7 +147,9 @@ def _interface(wanted: Interface, told: InterfaceState, pod: LauncherPod) -> Sta
     told_addresses = () if wanted.masquerade is not None else tuple(told.ip_addresses)
     beyond_link = tuple(address for address in told_addresses if not address.startswith("fe80:"))
     on_link = tuple(address for address in told_addresses if address.startswith("fe80:"))
-    _addresses(rendered, (beyond_link or pod.ips) + on_link)
+    of_network = attached.ips if attached is not None else ()
+    of_pod = of_network if is_secondary(network) else pod.ips
+    _addresses(rendered, (beyond_link or of_pod) + on_link)
     return rendered
 
 

@@ -1,7 +1,7 @@
 """The bridge binding: the pod's address, routes and MAC address move into the guest. Pure."""
 
 import hashlib
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from kobune.api.kubevirt import Interface, VirtualMachineInstance
@@ -18,17 +18,40 @@ from kobune.virt.handler.network.model import (
 
 __all__ = ["bridge_part"]
 
-DHCP_ADDRESS: Final = "169.254.75.10"
+DHCP_ADDRESS: Final = IPv4Address("169.254.75.10")
 """Where the DHCP server answers from: the bridge has no address of its own in the guest's network."""
 
 
-def bridge_part(vmi: VirtualMachineInstance, interface: Interface, pod: PodInterface, guest: GuestInterface) -> Part:
-    """The pod's interface becomes a port of the bridge; raises UnsupportedInterface when it has no IPv4 address."""
+def bridge_part(
+    vmi: VirtualMachineInstance, interface: Interface, pod: PodInterface, guest: GuestInterface, number: int
+) -> Part:
+    """The pod's interface becomes a port of the bridge, and its address, if it has one, the guest's.
+
+    `number` tells the DHCP servers of a pod's interfaces apart. A secondary network may come without addresses: the
+    guest then finds its own. Raises UnsupportedInterface when the pod network has no IPv4 address.
+    """
     found = pod.global_address("inet")
-    if found is None:
+    if found is None and pod.name == POD_INTERFACE:
         raise UnsupportedInterface(f"interface {interface.name}: the pod has no IPv4 address to give to the guest")
     identity = f"{vmi.metadata.namespace}/{vmi.metadata.name}/{interface.name}/port"
     port_mac = ":".join(["02", *(f"{byte:02x}" for byte in hashlib.sha256(identity.encode()).digest()[:5])])
+    own = () if found is None else (Address("inet", str(DHCP_ADDRESS + number), 32),)
+    return Part(
+        guest=guest,
+        links=(
+            Link(guest.bridge, BRIDGE_MAC, pod.mtu, True, "bridge", addresses=own),
+            # Pod networks may reflect the guest's own broadcasts (hairpin mode of the bridge plugin): a bridge that
+            # learnt from them would look for the guest outside.
+            Link(pod.name, port_mac, pod.mtu, True, master=guest.bridge, learning=False),
+            Link(guest.tap, "", pod.mtu, True, "tun", master=guest.bridge),
+        ),
+        sysctls=(),
+        rules={},
+        lease=None if found is None else _lease(pod, guest, found),
+    )
+
+
+def _lease(pod: PodInterface, guest: GuestInterface, found: Address) -> Lease:
     net = IPv4Network(f"{found.address}/{found.prefix_length}", strict=False)
     gateway = next((route.gateway for route in pod.routes if route.destination == "default" and _is4(route)), "")
     static = tuple(
@@ -36,29 +59,16 @@ def bridge_part(vmi: VirtualMachineInstance, interface: Interface, pod: PodInter
         for route in pod.routes
         if _is4(route) and route.gateway
     )
-    own = Address("inet", DHCP_ADDRESS, 32)
-    return Part(
-        guest=guest,
-        links=(
-            Link(guest.bridge, BRIDGE_MAC, pod.mtu, True, "bridge", addresses=(own,)),
-            # Pod networks may reflect the guest's own broadcasts (hairpin mode of the bridge plugin): a bridge that
-            # learnt from them would look for the guest outside.
-            Link(POD_INTERFACE, port_mac, pod.mtu, True, master=guest.bridge, learning=False),
-            Link(guest.tap, "", pod.mtu, True, "tun", master=guest.bridge),
-        ),
-        sysctls=(),
-        rules={},
-        lease=Lease(
-            bridge=guest.bridge,
-            mac=guest.mac,
-            address=found.address,
-            prefix_length=found.prefix_length,
-            netmask=str(net.netmask),
-            gateway=gateway or None,
-            mtu=pod.mtu,
-            routes=static if any(destination != "0.0.0.0/0" for destination, _ in static) else (),
-            shared_network=True,
-        ),
+    return Lease(
+        bridge=guest.bridge,
+        mac=guest.mac,
+        address=found.address,
+        prefix_length=found.prefix_length,
+        netmask=str(net.netmask),
+        gateway=gateway or None,
+        mtu=pod.mtu,
+        routes=static if any(destination != "0.0.0.0/0" for destination, _ in static) else (),
+        shared_network=True,
     )
 
 

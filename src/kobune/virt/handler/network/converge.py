@@ -1,11 +1,28 @@
 """What is missing between a network plan and a namespace as it is. Pure."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
-from kobune.host.netlink import AddAddress, AddBridge, AddTap, DeleteAddress, Link, LinkChange, SetLink, SetPort
+from kobune.api.kubevirt import Network
+from kobune.host.netlink import (
+    AddAddress,
+    AddBridge,
+    AddTap,
+    DeleteAddress,
+    DeleteLink,
+    Link,
+    LinkChange,
+    SetLink,
+    SetPort,
+)
+from kobune.virt.domain.networks import bridge_name, tap_name
 from kobune.virt.handler.network.model import QEMU_ID, NetworkPlan
 
-__all__ = ["link_changes", "missing_sysctls"]
+__all__ = ["link_changes", "missing_sysctls", "surplus"]
+
+_OURS: Final = re.compile(r"(k6t-|tap)[0-9a-f]{11}")
+_KINDS: Final = ("bridge", "tun")
 
 
 def link_changes(plan: NetworkPlan, observed: Iterable[Link]) -> tuple[LinkChange, ...]:
@@ -52,6 +69,14 @@ def _corrections(wanted: Link, found: Link) -> list[LinkChange]:
     if wanted.up and (not found.up or new_mac):
         changes.append(SetLink(wanted.name, up=True))
     return changes
+
+
+def surplus(networks: Iterable[Network], observed: Iterable[Link]) -> tuple[LinkChange, ...]:
+    """Removes bridges and taps of secondary networks that are none of these any more."""
+    kept = {name for network in networks for name in (bridge_name(network), tap_name(network))}
+    found = {link.name: link.kind for link in observed}
+    ours = [name for name, kind in found.items() if kind in _KINDS and _OURS.fullmatch(name)]
+    return tuple(DeleteLink(name) for name in sorted(ours) if name not in kept)
 
 
 def missing_sysctls(plan: NetworkPlan, observed: dict[str, str]) -> tuple[tuple[str, str], ...]:

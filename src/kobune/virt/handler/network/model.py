@@ -33,12 +33,13 @@ class UnsupportedInterface(TerminalError):
 
 @dataclass(frozen=True, slots=True)
 class PodInterface:
-    """The pod's interface as CNI made it, before anything was changed."""
+    """One of the pod's interfaces as CNI made it, before anything was changed."""
 
     mac: str
     mtu: int
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
+    name: str = POD_INTERFACE
 
     def global_address(self, family: str) -> Address | None:
         """Its first address of family `inet` or `inet6` that reaches beyond the link."""
@@ -71,10 +72,13 @@ class NetworkPlan:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one interface contributes to the plan; `rules` are lines of nftables by chain."""
+    """What one interface contributes to the plan; `rules` are lines of nftables by chain.
+
+    `lease` is None where the guest gets its address from the network itself, or none at all.
+    """
 
     guest: GuestInterface
     links: tuple[Link, ...]
     sysctls: tuple[tuple[str, str], ...]
     rules: dict[str, tuple[str, ...]]
-    lease: Lease
+    lease: Lease | None

@@ -6,16 +6,17 @@ interfaces are KubeVirt's.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 from kobune.api.kubevirt import Interface, Network, VirtualMachineInstance
 from kobune.host.dnsmasq import DhcpConfig, Lease
 from kobune.host.nftables import Chain, Table
+from kobune.virt.domain.networks import bridge_name, pairs, pod_interface, tap_name
 from kobune.virt.handler.network.bridge import bridge_part
 from kobune.virt.handler.network.masquerade import masquerade_part
 from kobune.virt.handler.network.model import (
-    POD_INTERFACE,
     TABLE,
     GuestInterface,
     NetworkPlan,
@@ -29,38 +30,54 @@ __all__ = ["guest_mac", "plan"]
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
 
-def plan(vmi: VirtualMachineInstance, pod: PodInterface, resolv_conf: str) -> NetworkPlan:
-    """The plan for a VMI, given the pod's interface and the text of its /etc/resolv.conf.
+def plan(vmi: VirtualMachineInstance, pod: Mapping[str, PodInterface], resolv_conf: str) -> NetworkPlan:
+    """The plan for a VMI, given the pod's interfaces by name and the text of its /etc/resolv.conf.
 
-    Raises UnsupportedInterface.
+    An interface whose counterpart in the pod is not given is left out. Raises UnsupportedInterface.
     """
-    networks = {network.name: network for network in vmi.spec.networks}
-    parts: list[Part] = []
+    known = {network.name for network in vmi.spec.networks}
     for interface in vmi.spec.domain.devices.interfaces:
-        if interface.state == "absent":
+        if interface.state != "absent" and interface.name not in known:
+            raise UnsupportedInterface(f"interface {interface.name}: there is no network of this name")
+    parts: list[Part] = []
+    for number, (interface, network) in enumerate(pairs(vmi.spec)):
+        if network.pod is None and network.multus is None:
+            raise UnsupportedInterface(f"interface {interface.name}: this kind of network cannot be attached")
+        found = pod.get(pod_interface(network))
+        if found is None:
             continue
-        network = networks.get(interface.name)
-        if network is None or network.pod is None:
-            raise UnsupportedInterface(f"interface {interface.name}: only the pod network can be attached")
-        if parts:
-            raise UnsupportedInterface(f"interface {interface.name}: there is one pod network, it can be attached once")
-        part = _part(vmi, interface, network, pod)
-        parts.append(replace(part, lease=_with_options(interface, part.lease)))
+        part = _part(vmi, interface, network, found, number)
+        if any(part.guest.bridge == other.guest.bridge for other in parts):
+            raise UnsupportedInterface(f"interface {interface.name}: a network can be attached once")
+        if part.lease is not None:
+            part = replace(part, lease=_with_options(interface, part.lease))
+        parts.append(part)
     if not parts:
         return NetworkPlan()
-    servers, domains = _resolv(resolv_conf)
+    leases = tuple(part.lease for part in parts if part.lease is not None)
     return NetworkPlan(
         guests=tuple(part.guest for part in parts),
         links=tuple(link for part in parts for link in part.links),
         multi_queue_taps=frozenset(part.guest.tap for part in parts if part.guest.queues > 1),
         sysctls=tuple(setting for part in parts for setting in part.sysctls),
         table=_table(parts),
-        dhcp=DhcpConfig(
-            leases=tuple(part.lease for part in parts),
-            hostname=vmi.spec.hostname or vmi.metadata.name,
-            dns_servers=servers,
-            search_domains=domains,
-        ),
+        dhcp=_dhcp(vmi, leases, resolv_conf) if leases else None,
+    )
+
+
+def _dhcp(vmi: VirtualMachineInstance, leases: tuple[Lease, ...], resolv_conf: str) -> DhcpConfig:
+    servers, domains = _resolv(resolv_conf)
+    if vmi.spec.subdomain and domains:
+        # The guest's own domain, so that it finds its neighbours of the subdomain by their short names.
+        namespace_domain = f"{vmi.metadata.namespace}.svc."
+        own = next((domain for domain in domains if domain.startswith(namespace_domain)), None)
+        if own is not None:
+            domains = (f"{vmi.spec.subdomain}.{own}", *domains)
+    return DhcpConfig(
+        leases=leases,
+        hostname=vmi.spec.hostname or vmi.metadata.name,
+        dns_servers=servers,
+        search_domains=domains,
     )
 
 
@@ -76,16 +93,17 @@ def guest_mac(vmi: VirtualMachineInstance, interface: Interface) -> str:
     return ":".join(["02", *(f"{byte:02x}" for byte in digest[:5])])
 
 
-def _part(vmi: VirtualMachineInstance, interface: Interface, network: Network, pod: PodInterface) -> Part:
-    bridge, tap = f"k6t-{POD_INTERFACE}", "tap0"
-    if interface.masquerade is not None:
-        guest = GuestInterface(interface.name, tap, bridge, guest_mac(vmi, interface), pod.mtu, _queues(vmi, interface))
-        return masquerade_part(interface, network, pod, guest)
+def _part(vmi: VirtualMachineInstance, interface: Interface, network: Network, pod: PodInterface, number: int) -> Part:
+    guest = GuestInterface(
+        interface.name, tap_name(network), bridge_name(network), "", pod.mtu, _queues(vmi, interface)
+    )
+    if interface.masquerade is not None and network.pod is not None:
+        return masquerade_part(interface, network, pod, replace(guest, mac=guest_mac(vmi, interface)))
     if interface.bridge is not None:
         mac = guest_mac(vmi, interface) if interface.mac_address else pod.mac
-        guest = GuestInterface(interface.name, tap, bridge, mac, pod.mtu, _queues(vmi, interface))
-        return bridge_part(vmi, interface, pod, guest)
-    raise UnsupportedInterface(f"interface {interface.name}: its binding is not supported, use masquerade or bridge")
+        return bridge_part(vmi, interface, pod, replace(guest, mac=mac), number)
+    where = "the pod network" if network.pod is not None else "a secondary network"
+    raise UnsupportedInterface(f"interface {interface.name}: its binding is not supported on {where}")
 
 
 def _with_options(interface: Interface, lease: Lease) -> Lease:

@@ -1,7 +1,8 @@
 """Looks at a launcher pod's network namespace and makes it what the plan says. Idempotent, safe to be killed in.
 
-Owns: the pod interface's first description on disk (`STATE/pods/UID/interface.json`; a bridge binding takes address and
-MAC away from the interface, so what CNI made must be remembered before the first change) and the order of steps.
+Owns: the first description of each of the pod's interfaces on disk (`STATE/pods/UID/interface.json`, and
+`interface-NAME.json` for secondary ones; a bridge binding takes address and MAC away from an interface, so what CNI
+made must be remembered before the first change) and the order of steps.
 """
 
 import asyncio
@@ -18,12 +19,14 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.errors import RetryableError, TerminalError
 from kobune.host import procroot
 from kobune.host.dnsmasq import DhcpServers
+from kobune.host.files import write_file
 from kobune.host.netlink import Link, Netlink, Route
 from kobune.host.netns import HOST, NetworkNamespace
 from kobune.host.nftables import Nftables
 from kobune.host.run import Runner
 from kobune.virt.domain.facts import InterfaceFacts
-from kobune.virt.handler.network.converge import link_changes, missing_sysctls
+from kobune.virt.domain.networks import pairs, pluggable, pod_interface
+from kobune.virt.handler.network.converge import link_changes, missing_sysctls, surplus
 from kobune.virt.handler.network.model import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface
 from kobune.virt.handler.network.plan import plan
 
@@ -45,12 +48,19 @@ class ForeignNamespace(TerminalError):
 class GuestNetworks(Protocol):
     """The networks of the launcher pods on this node, by pod uid."""
 
-    async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
+    async def ensure(
+        self, pod_uid: str, pid: int, vmi: VirtualMachineInstance, *, partly: bool = False
+    ) -> list[InterfaceFacts]:
         """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
 
-        Idempotent. Raises UnsupportedInterface, ForeignNamespace, NotReady, NamespaceGone, ProcessGone, UnsafePath,
-        DnsmasqFailed, CommandError.
+        Idempotent. With `partly`, interfaces that the pod does not have (yet) are left out; else NotReady is raised.
+        Takes nothing away: see `prune`. Raises UnsupportedInterface, ForeignNamespace, NotReady, NamespaceGone,
+        ProcessGone, UnsafePath, DnsmasqFailed, CommandError.
         """
+        ...
+
+    async def prune(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> None:
+        """Remove what was made for interfaces that the guest does not have any more. Idempotent."""
         ...
 
     async def release(self, pod_uid: str) -> None:
@@ -74,17 +84,16 @@ class PodNetworks:
         self._dhcp = dhcp
         self._state_dir = state_dir
 
-    async def ensure(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> list[InterfaceFacts]:
+    async def ensure(
+        self, pod_uid: str, pid: int, vmi: VirtualMachineInstance, *, partly: bool = False
+    ) -> list[InterfaceFacts]:
         """See `GuestNetworks.ensure`."""
         if not vmi.spec.domain.devices.interfaces:
             return []
         resolv_conf = await asyncio.to_thread(_resolv_conf, pid)
-        with NetworkNamespace.of_process(pid) as namespace:
-            if namespace.identity == HOST.identity:
-                # The pid is the launcher's word: one that was used again after its process ended may be anybody's.
-                raise ForeignNamespace(f"process {pid} is not in a pod's network namespace")
+        with _namespace(pid) as namespace:
             links = await self._netlink.links(namespace)
-            pod = await self._pod_interface(pod_uid, namespace, links)
+            pod = await self._pod_interfaces(pod_uid, namespace, links, vmi, partly=partly)
             wanted = plan(vmi, pod, resolv_conf)
             if not wanted.guests:
                 return []
@@ -96,6 +105,15 @@ class PodNetworks:
             )
             for guest in wanted.guests
         ]
+
+    async def prune(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> None:
+        """See `GuestNetworks.prune`."""
+        networks = [network for _, network in pairs(vmi.spec)]
+        with _namespace(pid) as namespace:
+            links = await self._netlink.links(namespace)
+            await self._netlink.change(namespace, surplus(networks, links))
+        for name in {*self._described(pod_uid)} - {pod_interface(network) for network in networks}:
+            self._description(pod_uid, name).unlink(missing_ok=True)
 
     async def release(self, pod_uid: str) -> None:
         """See `GuestNetworks.release`."""
@@ -139,8 +157,10 @@ class PodNetworks:
             await self._nftables.replace(namespace, wanted.table)
 
     async def _serve_dhcp(self, pod_uid: str, namespace: NetworkNamespace, wanted: NetworkPlan) -> None:
-        assert wanted.dhcp is not None
-        if await self._dhcp.digest(pod_uid) != wanted.dhcp.digest:
+        if wanted.dhcp is None:
+            if await self._dhcp.digest(pod_uid) is not None:
+                await self._dhcp.stop(pod_uid)
+        elif await self._dhcp.digest(pod_uid) != wanted.dhcp.digest:
             await self._dhcp.start(pod_uid, namespace, wanted.dhcp)
 
     async def _sysctls(self, namespace: NetworkNamespace, names: list[str]) -> dict[str, str]:
@@ -149,34 +169,58 @@ class PodNetworks:
         done = await namespace.run(self._runner, ["sysctl", "-n", *names], timeout_s=SYSCTL_TIMEOUT_S)
         return dict(zip(names, done.text.split(), strict=True))
 
-    async def _pod_interface(self, pod_uid: str, namespace: NetworkNamespace, links: tuple[Link, ...]) -> PodInterface:
-        path = self._folder(pod_uid) / "interface.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=PodInterface)
-        except FileNotFoundError:
-            pass
-        found = next((link for link in links if link.name == POD_INTERFACE), None)
-        if found is None:
-            raise NotReady(f"the pod has no interface {POD_INTERFACE} yet")
-        routes: tuple[Route, ...] = tuple(
-            route for route in await self._netlink.routes(namespace) if route.device == POD_INTERFACE
-        )
-        pod = PodInterface(found.mac, found.mtu, found.addresses, routes)
-        await asyncio.to_thread(_write_atomically, path, msgspec.json.encode(pod))
-        return pod
+    async def _pod_interfaces(
+        self,
+        pod_uid: str,
+        namespace: NetworkNamespace,
+        links: tuple[Link, ...],
+        vmi: VirtualMachineInstance,
+        *,
+        partly: bool,
+    ) -> dict[str, PodInterface]:
+        """The pod's interfaces that the guest's networks come by, as they were made."""
+        routes: tuple[Route, ...] | None = None
+        found: dict[str, PodInterface] = {}
+        for interface, network in pairs(vmi.spec):
+            name = pod_interface(network)
+            path = self._description(pod_uid, name)
+            link = next((link for link in links if link.name == name), None)
+            if link is None and partly and pluggable(interface, network):
+                continue
+            try:
+                found[name] = msgspec.json.decode(path.read_bytes(), type=PodInterface)
+                continue
+            except FileNotFoundError:
+                pass
+            if link is None:
+                raise NotReady(f"the pod has no interface {name} yet, which network {network.name} comes by")
+            if routes is None:
+                routes = await self._netlink.routes(namespace)
+            own = tuple(route for route in routes if route.device == name)
+            found[name] = PodInterface(link.mac, link.mtu, link.addresses, own, name)
+            await asyncio.to_thread(write_file, path, msgspec.json.encode(found[name]))
+        return found
+
+    def _description(self, pod_uid: str, name: str) -> Path:
+        return self._folder(pod_uid) / ("interface.json" if name == POD_INTERFACE else f"interface-{name}.json")
+
+    def _described(self, pod_uid: str) -> list[str]:
+        """Secondary interfaces of the pod that were described."""
+        paths = self._folder(pod_uid).glob("interface-*.json")
+        return [path.name.removeprefix("interface-").removesuffix(".json") for path in paths]
 
     def _folder(self, pod_uid: str) -> Path:
         return self._state_dir / "pods" / pod_uid
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+def _namespace(pid: int) -> NetworkNamespace:
+    """The network namespace of a launcher. Raises ForeignNamespace, NamespaceGone."""
+    namespace = NetworkNamespace.of_process(pid)
+    if namespace.identity == HOST.identity:
+        namespace.close()
+        # The pid is the launcher's word: one that was used again after its process ended may be anybody's.
+        raise ForeignNamespace(f"process {pid} is not in a pod's network namespace")
+    return namespace
 
 
 def _resolv_conf(pid: int) -> str:

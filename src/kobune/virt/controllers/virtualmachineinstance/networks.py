@@ -1,0 +1,49 @@
+"""The annotations by which a launcher pod asks for networks beside the pod network. Pure.
+
+Source: the Kubernetes Network Custom Resource Definition De-facto Standard, as KubeVirt uses it.
+"""
+
+import json
+from typing import Any, Final
+
+from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.kube.client.core import PODS
+from kobune.kube.client.resource import Key
+from kobune.kube.client.types import Patch
+from kobune.kube.runtime.decision import Action, PatchObject
+from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
+
+__all__ = ["DEFAULT_NETWORK", "NETWORKS", "network_annotations", "networks_of_running_pod"]
+
+NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
+DEFAULT_NETWORK: Final = "v1.multus-cni.io/default-network"
+
+
+def network_annotations(vmi: VirtualMachineInstance) -> dict[str, str]:
+    """None for a guest on the pod network alone."""
+    elements: list[dict[str, Any]] = []
+    annotations: dict[str, str] = {}
+    for interface, network in pairs(vmi.spec):
+        if network.multus is None:
+            continue
+        namespace, _, name = network.multus.network_name.rpartition("/")
+        if not is_secondary(network):
+            annotations[DEFAULT_NETWORK] = network.multus.network_name
+            continue
+        element = {"name": name, "namespace": namespace or vmi.metadata.namespace}
+        if interface.mac_address:
+            element["mac"] = interface.mac_address
+        elements.append({**element, "interface": pod_interface(network)})
+    if elements:
+        annotations[NETWORKS] = json.dumps(elements, separators=(",", ":"))
+    return annotations
+
+
+def networks_of_running_pod(vmi: VirtualMachineInstance, pod: Pod) -> list[Action]:
+    """Tell the pod's node which networks the instance has now. The first network stays what it was."""
+    wanted = network_annotations(vmi).get(NETWORKS, vmi.metadata.annotations.get(NETWORKS))
+    if pod.metadata.annotations.get(NETWORKS) == wanted:
+        return []
+    patch = Patch.merge({"metadata": {"uid": pod.metadata.uid, "annotations": {NETWORKS: wanted}}})
+    return [PatchObject(PODS, Key(pod.metadata.namespace, pod.metadata.name), patch)]
