@@ -25,6 +25,7 @@ PACKAGES = (
     "sysvinit-core",
     "sysvinit-utils",
     "dropbear-bin",
+    "netcat-traditional",
     "qemu-guest-agent",
     "e2fsprogs",
     "lua5.4",
@@ -37,6 +38,7 @@ PACKAGES = (
 PROGRAM_FILES = (
     "lib64/ld-linux-x86-64.so.2",
     "bin/busybox",
+    "bin/nc.traditional",
     "sbin/init",
     "sbin/shutdown",
     "sbin/halt",

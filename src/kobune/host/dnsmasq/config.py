@@ -67,6 +67,8 @@ def render(config: DhcpConfig) -> str:
         "bind-interfaces",
         "except-interface=lo",
         "dhcp-authoritative",
+        # A secondary network may have other guests on it, whose own servers answer: refuse them nothing.
+        "dhcp-ignore=tag:!known",
         "leasefile-ro",  # one guest, one address: nothing to remember
         "no-ping",
         "no-resolv",

@@ -1,18 +1,21 @@
 """The launcher pod: what it asks for, where it may run, what it mounts."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from kobune.api.kubevirt import VirtualMachineInstanceSpec
+from kobune.kube.runtime.decision import PatchObject
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     PodSettings,
     launcher_pod,
     launcher_pod_name,
 )
+from kobune.virt.controllers.virtualmachineinstance.networks import networks_of_running_pod
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
-from support.vms import VMI_UID, instance, spec
+from support.vms import VMI_UID, instance, launcher, spec
 
 SETTINGS = PodSettings("registry.example/launcher:1")
 
@@ -203,3 +206,53 @@ def test_any_name_gives_a_host_name(name: str, hostname: str) -> None:
     pod = launcher_pod(instance(name=name), SETTINGS)
     assert pod["spec"]["hostname"] == hostname
     assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())
+
+
+NETWORKS = "k8s.v1.cni.cncf.io/networks"
+
+
+def networked(*states: str | None) -> dict[str, Any]:
+    """A specification with a secondary network `blue` and one of another namespace, in these states."""
+    interfaces: list[dict[str, Any]] = [
+        {"name": "default", "masquerade": {}},
+        {"name": "blue", "bridge": {}, "macAddress": "02:00:00:00:00:05"},
+        {"name": "red", "bridge": {}},
+    ]
+    for interface, state in zip(interfaces[1:], states, strict=True):
+        interface |= {"state": state} if state else {}
+    devices = {**spec()["domain"]["devices"], "interfaces": interfaces}
+    networks = [
+        {"name": "default", "pod": {}},
+        {"name": "blue", "multus": {"networkName": "lan"}},
+        {"name": "red", "multus": {"networkName": "other/lan"}},
+    ]
+    return {**domain(devices=devices), "networks": networks}
+
+
+BLUE = {"name": "lan", "namespace": "ns", "mac": "02:00:00:00:00:05", "interface": "pod16477688c0e"}
+RED = {"name": "lan", "namespace": "other", "interface": "podb1f51a511f1"}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"), [((None, "down"), [BLUE, RED]), (("absent", "up"), [RED]), (("absent", "absent"), None)]
+)
+def test_secondary_networks_are_asked_for_by_annotation(
+    states: tuple[str | None, ...], expected: list[dict[str, str]] | None
+) -> None:
+    vmi = instance(spec_changes=networked(*states))
+    annotations = launcher_pod(vmi, SETTINGS)["metadata"]["annotations"]
+    assert json.loads(annotations.get(NETWORKS, "null")) == expected
+    # A pod that runs is told what has changed, and nothing when nothing has.
+    assert networks_of_running_pod(vmi, launcher(annotations=annotations)) == []
+    (action,) = networks_of_running_pod(vmi, launcher(annotations={NETWORKS: "before"}))
+    assert isinstance(action, PatchObject)
+    assert action.patch.body["metadata"]["annotations"] == {NETWORKS: annotations.get(NETWORKS)}
+
+
+def test_a_default_network_takes_the_place_of_the_pod_network() -> None:
+    devices = {**spec()["domain"]["devices"], "interfaces": [{"name": "main", "bridge": {}}]}
+    networks = [{"name": "main", "multus": {"networkName": "infra/lan", "default": True}}]
+    pod = launcher_pod(instance(spec_changes={**domain(devices=devices), "networks": networks}), SETTINGS)
+    annotations = pod["metadata"]["annotations"]
+    assert annotations["v1.multus-cni.io/default-network"] == "infra/lan"
+    assert NETWORKS not in annotations

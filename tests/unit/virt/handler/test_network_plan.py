@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import convert
+from msgspec import convert, to_builtins
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.host.dnsmasq import DhcpConfig, Lease, render
-from kobune.host.netlink import Address, AddTap, Link, Route
+from kobune.host.netlink import Address, AddTap, DeleteLink, Link, Route
 from kobune.host.netlink.fake import FakeNetlink
 from kobune.host.netns import HOST
 from kobune.host.nftables import render as render_table
-from kobune.virt.handler.network.converge import link_changes, missing_sysctls
+from kobune.virt.handler.network.converge import link_changes, missing_sysctls, surplus
 from kobune.virt.handler.network.model import NetworkPlan, PodInterface, UnsupportedInterface
 from kobune.virt.handler.network.plan import guest_mac, plan
 
@@ -169,3 +169,64 @@ def test_no_text_of_a_user_becomes_a_line_of_the_dhcp_configuration(hostname: st
 def test_a_lease_refuses_what_is_no_mac_address() -> None:
     with pytest.raises(ValueError, match="no MAC address"):
         Lease("k6t-eth0", "02:00\ndhcp-script=x", "10.0.2.2", 24, "255.255.255.0", None, 1500)
+
+
+LAN = {"name": "lan", "multus": {"networkName": "lan"}}
+POD_LAN, BRIDGE_LAN, TAP_LAN = "pod094a367b026", "k6t-094a367b026", "tap094a367b026"
+
+
+def on_lan(**interface: Any) -> VirtualMachineInstance:
+    """A guest on the pod network by masquerade and on `lan` by bridge."""
+    spec = {
+        "domain": {"devices": {"interfaces": [{"name": "default", "masquerade": {}}, {"name": "lan", **interface}]}},
+        "networks": [{"name": "default", "pod": {}}, LAN],
+    }
+    return convert({"metadata": {"namespace": "ns", "name": "vm"}, "spec": spec}, type=VirtualMachineInstance)
+
+
+def lan(*addresses: Address) -> PodInterface:
+    return PodInterface("02:aa:00:00:00:01", 1400, addresses, (), POD_LAN)
+
+
+def test_a_secondary_network_without_addresses_is_bridged_and_needs_no_server() -> None:
+    made = plan(on_lan(bridge={}), {**POD, POD_LAN: lan()}, "")
+    guest = made.guests[1]
+    assert (guest.bridge, guest.tap, guest.mac, guest.mtu) == (BRIDGE_LAN, TAP_LAN, "02:aa:00:00:00:01", 1400)
+    port = next(link for link in made.links if link.name == POD_LAN)
+    assert (port.master, port.mac != guest.mac) == (BRIDGE_LAN, True)
+    assert made.dhcp is not None
+    assert [lease.bridge for lease in made.dhcp.leases] == ["k6t-eth0"]
+
+
+def test_a_secondary_networks_address_is_leased_without_a_way_out() -> None:
+    made = plan(on_lan(bridge={}), {**POD, POD_LAN: lan(Address("inet", "10.9.0.2", 24))}, "")
+    assert made.dhcp is not None
+    lease = made.dhcp.leases[1]
+    assert (lease.bridge, lease.address, lease.gateway) == (BRIDGE_LAN, "10.9.0.2", None)
+    servers = {a.cidr for link in made.links if link.kind == "bridge" for a in link.addresses}
+    assert servers == {"10.0.2.1/24", "169.254.75.11/32"}, "its server does not answer from where another one does"
+
+
+def test_an_interface_that_the_pod_does_not_have_is_left_out() -> None:
+    assert [guest.name for guest in plan(on_lan(bridge={}), POD, "").guests] == ["default"]
+
+
+def test_masquerade_is_for_the_pod_network() -> None:
+    with pytest.raises(UnsupportedInterface, match="a secondary network"):
+        plan(on_lan(masquerade={}), {**POD, POD_LAN: lan()}, "")
+
+
+def test_what_is_not_a_network_any_more_is_taken_away() -> None:
+    made = plan(on_lan(bridge={}), {**POD, POD_LAN: lan()}, "")
+    networks = on_lan(bridge={}).spec.networks
+    assert surplus(networks, made.links) == ()
+    gone = surplus(networks[:1], (*made.links, Link("tap-else", "", 1500, True, "tun")))
+    assert gone == (DeleteLink(BRIDGE_LAN), DeleteLink(TAP_LAN))
+
+
+def test_a_subdomain_is_searched_in_first() -> None:
+    document = to_builtins(vmi({"masquerade": {}}))
+    document["spec"]["subdomain"] = "group"
+    made = plan(convert(document, type=VirtualMachineInstance), POD, "search ns.svc.cluster.local cluster.local\n")
+    assert made.dhcp is not None
+    assert made.dhcp.search_domains == ("group.ns.svc.cluster.local", "ns.svc.cluster.local", "cluster.local")

@@ -1,0 +1,167 @@
+"""Guests on several networks, looked at from inside: bridges with and without addresses, the pod network by bridge."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.instance import Console, Instance
+from support.network_guests import definition, guest, manifests, server_pod
+
+POD: dict[str, object] = {"pod": {}}
+SUBNET = "10.177.0.0/24"
+OBJECTS = (
+    definition("lan"),
+    definition("leased", ipam={"type": "host-local", "subnet": SUBNET}),
+    server_pod("peer", "from-the-peer"),
+    guest(
+        "left",
+        {"default": POD, "lan": {"multus": {"networkName": "lan"}}, "leased": {"multus": {"networkName": "leased"}}},
+        [
+            {"name": "default", "bridge": {}},
+            {"name": "lan", "bridge": {}, "macAddress": "02:4b:00:00:00:01"},
+            {"name": "leased", "bridge": {}},
+        ],
+        cores=2,
+        devices={"networkInterfaceMultiqueue": True},
+    ),
+    guest(
+        "right",
+        {
+            "default": POD,
+            "lan": {"multus": {"networkName": "default/lan"}},
+            "leased": {"multus": {"networkName": "leased"}},
+        },
+        [
+            {"name": "default", "masquerade": {}},
+            {"name": "lan", "bridge": {}},
+            {"name": "leased", "bridge": {}},
+        ],
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def guests(instance: Instance) -> Iterator[Instance]:
+    text = manifests(*OBJECTS)
+    instance.kubectl("apply", "-f", "-", stdin=text)
+    instance.kubectl("wait", "pod/peer", "--for=condition=Ready", "--timeout=120s")
+    for name in ("left", "right"):
+        instance.wait_phase(name, "Running")
+    yield instance
+    instance.kubectl("delete", "--ignore-not-found", "--timeout=150s", "-f", "-", stdin=text)
+
+
+def logged_in(instance: Instance, name: str) -> Iterator[Console]:
+    console = instance.console(name).login()
+    yield console
+    # Its guest may be gone by now.
+    console.child.close(force=True)
+
+
+@pytest.fixture(scope="module")
+def left(guests: Instance) -> Iterator[Console]:
+    yield from logged_in(guests, "left")
+
+
+@pytest.fixture(scope="module")
+def right(guests: Instance) -> Iterator[Console]:
+    yield from logged_in(guests, "right")
+
+
+def interface(instance: Instance, vmi: str, name: str) -> dict[str, object]:
+    found = instance.get("vmi", vmi)["status"]["interfaces"]
+    return next(one for one in found if one["name"] == name)
+
+
+def address(console: Console, device: str) -> str:
+    """Its IPv4 address inside, or nothing."""
+    return console.run(f"ip -4 addr show dev {device} | sed -n 's/.*inet \\([0-9.]*\\).*/\\1/p'")
+
+
+def pings(console: Console, where: str) -> bool:
+    return "1 packets received" in console.run(f"sudo ping -c 1 -W 3 {where} | tail -n 2")
+
+
+def test_guests_meet_on_a_network_without_addresses(guests: Instance, left: Console, right: Console) -> None:
+    assert left.run("cat /sys/class/net/eth1/address") == "02:4b:00:00:00:01"
+    left.run("sudo ip address add 192.168.77.1/24 dev eth1")
+    right.run("sudo ip address add 192.168.77.2/24 dev eth1")
+    guests.eventually("left reaches right", lambda: pings(left, "192.168.77.2"), 60)
+    assert pings(right, "192.168.77.1")
+    told = interface(guests, "left", "lan")
+    assert told["mac"] == "02:4b:00:00:00:01"
+    assert str(told["podInterfaceName"]).startswith("pod")
+    assert "multus-status" in str(told["infoSource"])
+    # Nothing but that network leads there.
+    ping = "ping -c 1 -W 2 192.168.77.1 >/dev/null && echo yes || true"
+    peer = guests.kubectl("exec", "peer", "--", "sh", "-c", ping)
+    assert peer.strip() == ""
+
+
+def test_a_network_with_addresses_gives_them_to_the_guests(guests: Instance, left: Console, right: Console) -> None:
+    guests.eventually("left has an address", lambda: address(left, "eth2").startswith("10.177.0."), 60)
+    guests.eventually("right has another", lambda: address(right, "eth2").startswith("10.177.0."), 60)
+    one, other = address(left, "eth2"), address(right, "eth2")
+    assert one != other
+    assert pings(left, other)
+    assert interface(guests, "left", "leased")["ipAddress"] == one
+    assert left.run("ip route | grep -c ^default") == "1", "the way out stays the pod network's"
+
+
+def test_the_pods_address_is_the_guests_by_a_bridge(guests: Instance, left: Console) -> None:
+    pod = guests.get("pod", "-l", "guest=left")["items"][0]["status"]["podIP"]
+    guests.eventually("its address", lambda: address(left, "eth0") == pod, 60)
+    assert interface(guests, "left", "default")["ipAddress"] == pod
+    peer = guests.get("pod", "peer")["status"]["podIP"]
+    assert left.run(f"wget -qO- http://{peer}:8080/") == "from-the-peer"
+    left.run("mkdir -p /tmp/www; echo from-left > /tmp/www/word; sudo httpd -p 8083 -h /tmp/www")
+    done = guests.kubectl("exec", "peer", "--", "curl", "-sf", "-m", "5", f"http://{pod}:8083/word")
+    assert done.strip() == "from-left"
+
+
+def test_queues_are_as_many_as_processors(guests: Instance, left: Console, right: Console) -> None:
+    assert left.run("ls -d /sys/class/net/eth0/queues/rx-* | wc -l") == "2"
+    assert left.run("ls -d /sys/class/net/eth1/queues/tx-* | wc -l") == "2"
+    assert interface(guests, "left", "default")["queueCount"] == 2
+    assert right.run("ls -d /sys/class/net/eth0/queues/rx-* | wc -l") == "1"
+
+
+def test_names_of_the_cluster_are_searched_in_by_the_guest(guests: Instance, right: Console) -> None:
+    lines = right.run("cat /etc/resolv.conf").splitlines()
+    assert "search default.svc.cluster.local svc.cluster.local cluster.local" in lines
+
+
+def test_a_definition_that_is_not_there_is_named_in_the_pods_event(guests: Instance) -> None:
+    networks = {"lan": {"multus": {"networkName": "nowhere"}}}
+    lost = manifests(guest("lost", networks, [{"name": "lan", "bridge": {}}]))
+    guests.kubectl("apply", "-f", "-", stdin=lost)
+    try:
+
+        def told() -> bool:
+            events = guests.get("events", "--field-selector=reason=FailedCreatePodSandBox")["items"]
+            return any("NetworkAttachmentDefinition default/nowhere does not exist" in one["message"] for one in events)
+
+        guests.eventually("the event", told, 60)
+        assert guests.get("vmi", "lost")["status"]["phase"] in ("Pending", "Scheduling")
+    finally:
+        guests.kubectl("delete", "--timeout=60s", "-f", "-", stdin=lost)
+
+
+def test_bridges_go_with_the_instance(guests: Instance) -> None:
+    """What was noted down for the end of the instance; that it goes is looked at by the test of `kobune down`."""
+    noted = (guests.data_dir / "kubelet/networks/bridges").read_text().split()
+    assert {"kt-lan", "kt-leased"} <= set(noted)
+    assert all(Path("/sys/class/net", name, "bridge").is_dir() for name in ("kt-lan", "kt-leased"))
+
+
+def test_nothing_is_left_of_a_guests_networks(guests: Instance, left: Console) -> None:
+    leases = guests.data_dir / "cni/networks/leased"
+    records = guests.data_dir / "kubelet/networks"
+    assert len(list(leases.glob("10.*"))) == 2
+    guests.kubectl("delete", "vm", "left", "--timeout=60s")
+    guests.eventually("its lease is free", lambda: len(list(leases.glob("10.*"))) == 1, 60)
+    guests.eventually("its record is gone", lambda: len(list(records.glob("*.json"))) == 1, 60)
+    ports = subprocess.run(["ls", "/sys/class/net/kt-lan/brif"], capture_output=True, text=True, check=True).stdout
+    assert len(ports.split()) == 1
