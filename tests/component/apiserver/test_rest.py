@@ -280,3 +280,31 @@ async def test_a_watch_ends_when_its_right_is_gone(api: Api, monkeypatch: pytest
         async with asyncio.timeout(5):
             assert b'"ERROR"' not in await response.content.read()
     assert (await api.call("GET", MAPS, headers={"Impersonate-User": "eve"}))[0] == 403
+
+
+async def test_a_long_list_is_whole_and_its_pages_add_up(api: Api) -> None:
+    for number in range(300):
+        body = config_map(f"m{number:03}", text="x" * 3000)
+        body["metadata"]["labels"] = {"third": str(number % 3)}
+        assert (await api.call("POST", MAPS, body))[0] == 201
+    status, whole = await api.call("GET", MAPS)
+    assert status == 200
+    assert [item["metadata"]["name"] for item in whole["items"]] == [f"m{number:03}" for number in range(300)]
+    assert all(item["data"] == {"text": "x" * 3000} for item in whole["items"])
+    for selector, names in (
+        ("", [f"m{n:03}" for n in range(300)]),
+        ("third=1", [f"m{n:03}" for n in range(1, 300, 3)]),
+    ):
+        seen: list[str] = []
+        token = ""
+        while True:
+            query = f"?limit=37&continue={token}&labelSelector={selector.replace('=', '%3D')}"
+            status, page = await api.call("GET", MAPS + query)
+            assert status == 200
+            seen += [item["metadata"]["name"] for item in page["items"]]
+            token = page["metadata"].get("continue", "")
+            remaining = page["metadata"].get("remainingItemCount")
+            assert remaining == (len(names) - len(seen) if token and not selector else None)
+            if not token:
+                break
+        assert seen == names

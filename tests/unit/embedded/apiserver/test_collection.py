@@ -2,7 +2,7 @@
 
 import pytest
 
-from kobune.embedded.apiserver.registry.collection import Change, Collection, encode_object
+from kobune.embedded.apiserver.registry.collection import Change, Collection, Item, encode_object
 from kobune.embedded.store import Compacted, Entry, Key
 
 
@@ -121,3 +121,22 @@ def test_a_change_knows_the_state_before_it(world: World) -> None:
     assert changes[0].previous is None
     assert changes[1].previous is not None
     assert changes[1].previous.labels == {"x": "1"}
+
+
+def test_a_page_looks_at_no_more_than_it_needs(world: World) -> None:
+    for number in range(20):
+        world.put(f"p{number:02}", "n" if number % 2 else "m", kind="odd" if number % 3 else "even")
+    assert [item.name for item in world.collection.select("n", None, 3)] == ["p01", "p03", "p05"]
+    assert [item.name for item in world.collection.select("n", ("n", "p17"), 3)] == ["p19"]
+    looked: list[str] = []
+
+    def even(item: Item) -> bool:
+        looked.append(item.name)
+        return item.labels["kind"] == "even"
+
+    found = world.collection.matching("", ("m", "p04"), 2, even)
+    assert [item.name for item in found] == ["p06", "p12"]
+    assert looked == ["p06", "p08", "p10", "p12"]
+    assert world.collection.count("n", ("n", "p17")) == 1
+    assert world.collection.count("m") == 10
+    assert world.collection.count() == 20

@@ -1,7 +1,7 @@
 """The HTTP adapter over real loopback connections, without TLS."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -14,7 +14,7 @@ from kobune.embedded.apiserver.http import (
     StreamingResponse,
     TunnelResponse,
 )
-from kobune.embedded.apiserver.http.message import AnyResponse, Stream, Transport
+from kobune.embedded.apiserver.http.message import AnyResponse, Pieces, Stream, Transport
 
 LIMITS = Limits(body=1000, target=500, headers=2000, header_count=20, idle_s=5.0, request_s=0.3)
 
@@ -42,6 +42,7 @@ class Application:
     def __init__(self) -> None:
         self.streams: list[Stream] = []
         self.closed = 0
+        self.made = 0
         self.seen: list[Request] = []
 
     async def __call__(self, request: Request) -> AnyResponse:
@@ -50,11 +51,18 @@ class Application:
             return StreamingResponse(200, self._start, "text/plain")
         if request.path == "/tunnel":
             return TunnelResponse(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", Echo)
+        if request.path == "/pieces":
+            return Response(200, content_type="text/plain", pieces=Pieces(32 << 20, self._parts()))
         if request.path == "/slow":
             await asyncio.sleep(0.05)
         if request.body_too_large:
             return Response(413, b"too large")
         return Response(200, request.body or request.path.encode(), "text/plain", warnings=('say "hi"',))
+
+    def _parts(self) -> Iterator[bytes]:
+        for number in range(512):
+            self.made = number + 1
+            yield bytes([65 + number % 26]) * (64 << 10)
 
     def _start(self, stream: Stream) -> None:
         self.streams.append(stream)
@@ -233,3 +241,19 @@ async def test_shutting_down_ends_streams_and_closes_every_connection(
     await server.stop(grace_s=5.0)
     assert await client.reader.read() == b"0\r\n\r\n"
     assert asyncio.get_running_loop().time() - started < 1.0
+
+
+async def test_a_large_body_is_made_while_it_is_read(client: Client, application: Application) -> None:
+    await client.send(b"GET /pieces HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0.3)
+    made = application.made
+    _, body = await client.response()
+    assert body == b"".join(bytes([65 + number % 26]) * (64 << 10) for number in range(512))
+    assert (await client.response())[1] == b"/next"
+    # Loopback sockets hold some; what nobody has taken yet was not made at all.
+    assert made < 512
+    await client.send(b"HEAD /pieces HTTP/1.1\r\nHost: x\r\n\r\nGET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert b"Content-Length: 33554432\r\n" in await client.reader.readuntil(b"\r\n\r\n")
+    assert (await client.response())[1] == b"/last"
+    assert application.made == 512

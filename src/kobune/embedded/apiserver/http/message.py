@@ -1,12 +1,12 @@
 """What handlers get and give, independent of the adapter."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
-__all__ = ["Handler", "Peer", "Request", "Response", "Stream", "StreamingResponse", "TunnelResponse"]
+__all__ = ["Handler", "Peer", "Pieces", "Request", "Response", "Stream", "StreamingResponse", "TunnelResponse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,16 @@ class Response:
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    pieces: "Pieces | None" = None
+    """A large body instead of `body`: made while it is sent, at the reader's pace, never there as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """`length` bytes, in parts."""
+
+    length: int
+    parts: Iterable[bytes]
 
 
 @dataclass(slots=True)

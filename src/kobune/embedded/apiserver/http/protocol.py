@@ -19,6 +19,7 @@ from kobune.embedded.apiserver.http.message import (
     AnyResponse,
     Handler,
     Peer,
+    Pieces,
     Request,
     Response,
     StreamingResponse,
@@ -227,7 +228,9 @@ class HttpProtocol(asyncio.Protocol):
         """Send; True when the connection can serve another request."""
         if isinstance(response, Response):
             head = _head(response, keep_alive)
-            if request.method == "HEAD" or response.status in (204, 304):
+            if response.pieces is not None:
+                await self._send_pieces(head, response.pieces, request.method == "HEAD")
+            elif request.method == "HEAD" or response.status in (204, 304):
                 self._transport.write(head + b"Content-Length: %d\r\n\r\n" % len(response.body))
             elif len(response.body) > 65536:
                 self._transport.writelines([head + b"Content-Length: %d\r\n\r\n" % len(response.body), response.body])
@@ -250,6 +253,15 @@ class HttpProtocol(asyncio.Protocol):
             self._closing = True
             return False
         return not self._closing
+
+    async def _send_pieces(self, head: bytes, pieces: Pieces, head_only: bool) -> None:
+        self._transport.write(head + b"Content-Length: %d\r\n\r\n" % pieces.length)
+        if head_only:
+            return
+        for part in pieces.parts:
+            if self.write_paused:
+                await self._drained()
+            self._transport.write(part)
 
     def _start_tunnel(self, response: TunnelResponse) -> None:
         self._disarm()

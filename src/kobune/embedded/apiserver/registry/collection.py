@@ -7,6 +7,7 @@ in the event loop's thread; changes arrive in revision order from the log's subs
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -141,21 +142,43 @@ class Collection:
         """The newest durable state of an object."""
         return self.items.get((namespace, name))
 
-    def select(self, namespace: str = "", after: tuple[str, str] | None = None) -> Iterator[Item]:
-        """Objects in key order; of one namespace, or of all when it is empty; only those behind `after`."""
+    def select(self, namespace: str = "", after: tuple[str, str] | None = None, limit: int = 0) -> Iterator[Item]:
+        """Objects in key order; of one namespace, or of all when it is empty; only those behind `after`.
+
+        At most `limit` of them when that is not 0.
+        """
+        start, end = self._span(namespace, after)
+        if limit:
+            end = min(end, start + limit)
+        # All at once: faster than one by one, and a deletion while the caller waits in between does no harm.
+        return iter([*map(self.items.__getitem__, self._order[start:end])])
+
+    def matching(
+        self, namespace: str, after: tuple[str, str] | None, limit: int, matches: Callable[[Item], bool]
+    ) -> list[Item]:
+        """The first `limit` objects (0: all) of a selection, in key order; looks at no more than it has to."""
+        start, end = self._span(namespace, after)
+        found: list[Item] = []
+        for key in islice(self._order, start, end):
+            item = self.items[key]
+            if matches(item):
+                found.append(item)
+                if len(found) == limit:
+                    break
+        return found
+
+    def _span(self, namespace: str, after: tuple[str, str] | None = None) -> tuple[int, int]:
+        """Where in the order a namespace's objects behind `after` begin and end."""
         order = self._order
         start = bisect_left(order, (namespace, "")) if namespace else 0
         if after is not None:
             start = max(start, bisect_left(order, (after[0], after[1] + "\0")))
-        end = bisect_left(order, (namespace + "\0", "")) if namespace else len(order)
-        # All at once: faster than one by one, and a deletion while the caller waits in between does no harm.
-        return iter([*map(self.items.__getitem__, order[start:end])])
+        return start, bisect_left(order, (namespace + "\0", "")) if namespace else len(order)
 
-    def count(self, namespace: str = "") -> int:
-        """How many objects there are."""
-        if not namespace:
-            return len(self._order)
-        return bisect_left(self._order, (namespace + "\0", "")) - bisect_left(self._order, (namespace, ""))
+    def count(self, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+        """How many objects `select` would give."""
+        start, end = self._span(namespace, after)
+        return max(0, end - start)
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Call `listener` with every change, before watchers get it (indexes inside of the server)."""

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 
 import msgspec
 
@@ -72,25 +73,28 @@ def select(call: Call, options: ListOptions) -> tuple[list[Item], dict[str, obje
         check_not_too_new(call, options.resource_version)
         if options.match == "Exact":
             exact = options.resource_version
+    # One more than asked for tells whether there is more.
+    limit = options.limit + 1 if options.limit > 0 else 0
+    matches = _matcher(options)
     if exact and exact != revision and collection.revision > exact:
         found = _at(call, exact, namespace, after, continuing=bool(options.continue_token))
         total = len(found)
+        if matches is not None:
+            found = [item for item in found if matches(item)]
     else:
         name = options.fields.name
         if name is not None and namespace:
             one = collection.get(namespace, name)
             found = [one] if one is not None and (after is None or (namespace, name) > after) else []
+            if matches is not None:
+                found = [item for item in found if matches(item)]
+        elif matches is not None:
+            found = collection.matching(namespace, after, limit, matches)
         else:
-            found = list(collection.select(namespace, after))
-        total = len(found)
+            found = list(collection.select(namespace, after, limit))
+        total = collection.count(namespace, after) if limit else 0
     if exact:
         revision = exact
-    if options.labels:
-        labels = options.labels
-        found = [item for item in found if labels.matches(item.labels)]
-    if options.fields:
-        fields = options.fields
-        found = [item for item in found if fields.matches(item.field)]
     metadata: dict[str, object] = {"resourceVersion": str(revision)}
     if 0 < options.limit < len(found):
         if not options.labels and not options.fields:
@@ -99,6 +103,15 @@ def select(call: Call, options: ListOptions) -> tuple[list[Item], dict[str, obje
         last = found[-1]
         metadata["continue"] = _encode_continue(revision, last.namespace, last.name)
     return found, metadata
+
+
+def _matcher(options: ListOptions) -> Callable[[Item], bool] | None:
+    labels, fields = options.labels, options.fields
+    if labels and fields:
+        return lambda item: labels.matches(item.labels) and fields.matches(item.field)
+    if labels:
+        return lambda item: labels.matches(item.labels)
+    return (lambda item: fields.matches(item.field)) if fields else None
 
 
 def _at(call: Call, revision: int, namespace: str, after: tuple[str, str] | None, *, continuing: bool) -> list[Item]:

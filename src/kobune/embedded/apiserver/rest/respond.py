@@ -1,13 +1,13 @@
 """Answers: objects, lists, tables and metadata in the media type that was negotiated; failures as Status."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from kobune.embedded.apiserver.http.message import Request, Response
+from kobune.embedded.apiserver.http.message import Pieces, Request, Response
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, many_from_storage, same_bytes
@@ -17,6 +17,10 @@ from kobune.embedded.apiserver.status import StatusError, UnknownPath, bad_reque
 __all__ = ["document", "failure", "item", "items", "obj", "partial"]
 
 encode = msgspec.json.encode
+
+_WHOLE_BYTES = 512 * 1024
+"""A longer list is made and sent in parts: joining many megabytes costs more than all the rest."""
+_PIECE_BYTES = 128 * 1024
 
 
 def failure(error: StatusError, request: Request, warnings: Sequence[str] = ()) -> Response:
@@ -86,8 +90,11 @@ async def items(call: Call, found: Sequence[Item], metadata: dict[str, Any]) -> 
         head = b'{"apiVersion":"%b","kind":"%b",' % (api_version.encode(), info.kind.encode()) if info.custom else b"{"
         if not found:
             return Response(200, opening + b"]}", warnings=tuple(call.warnings))
-        # Joined once: a list may have many megabytes, and copying them is most of its cost.
         bodies = [one.body for one in found]
+        length = len(opening) + sum(map(len, bodies)) + len(bodies) * (len(head) + 1) + 1
+        if length > _WHOLE_BYTES:
+            parts = _pieces(opening + head, b"," + head, bodies, length)
+            return Response(200, warnings=tuple(call.warnings), pieces=Pieces(length, parts))
         bodies[0] = opening + head + bodies[0]
         bodies[-1] += b"]}"
         return Response(200, (b"," + head).join(bodies), warnings=tuple(call.warnings))
@@ -105,6 +112,14 @@ async def items(call: Call, found: Sequence[Item], metadata: dict[str, Any]) -> 
             one.pop("kind", None)
     value = {"kind": list_kind, "apiVersion": api_version, "metadata": metadata, "items": objects}
     return _respond(form, 200, value, tuple(call.warnings))
+
+
+def _pieces(opening: bytes, between: bytes, bodies: list[bytes], length: int) -> Iterator[bytes]:
+    """A list's JSON in parts of about `_PIECE_BYTES`."""
+    step = max(1, _PIECE_BYTES * len(bodies) // length)
+    for start in range(0, len(bodies), step):
+        yield (between if start else opening) + between.join(bodies[start : start + step])
+    yield b"]}"
 
 
 def partial(value: dict[str, Any], version: str = "v1") -> dict[str, Any]:
