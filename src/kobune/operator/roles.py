@@ -52,6 +52,7 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         _rule("kubevirt.io", ("kubevirts",), _READ),
         _rule("instancetype.kubevirt.io", ("*",), ("get",)),
         _rule("", ("nodes", "persistentvolumeclaims"), ("get",)),
+        _rule("", ("pods",), ("list",)),
         _rule("cdi.kubevirt.io", ("datavolumes", "datasources"), ("get",)),
         _rule("apps", ("controllerrevisions",), ("get",)),
         _rule("authorization.k8s.io", ("subjectaccessreviews",), ("create",)),

@@ -136,7 +136,7 @@ def make_app(
     webhooks = Webhooks(lookups, namespace=namespace)
     for path in webhooks.paths:
         app.router.add_post(path, _webhook_handler(webhooks, path))
-    instances = InstanceVerbs(handlers)
+    instances = InstanceVerbs(client, handlers, lookups.gates)
     machines = MachineVerbs(client, instances, lookups)
     Subresources(client, machines, instances, lambda: trust.front_proxy).add_routes(app)
     app.router.add_get("/healthz", _healthz)

@@ -9,13 +9,25 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from kobune.api.kubevirt import AddVolumeOptions, RemoveVolumeOptions, VirtualMachineInstance
+from kobune.api.kubevirt import (
+    AddVolumeOptions,
+    EvacuateCancelOptions,
+    ObjectGraphOptions,
+    RemoveVolumeOptions,
+    VirtualMachineInstance,
+)
+from kobune.kube.client.core import PODS
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.objects import controller_of
+from kobune.kube.client.protocol import Client
+from kobune.kube.client.types import Patch
 from kobune.virt.admission.subresources.failure import Failure, bad_request, conflict
 from kobune.virt.admission.subresources.handler_client import HandlerClient
+from kobune.virt.admission.subresources.objectgraph import instance_graph
 from kobune.virt.admission.subresources.power import decode_options
 from kobune.virt.admission.subresources.streams import SUBPROTOCOL, join_tcp, join_websockets
 
-__all__ = ["InstanceVerbs"]
+__all__ = ["InstanceVerbs", "json_answer"]
 
 _KIND: Final = "virtualmachineinstance"
 DIAL_TIMEOUT_S: Final = 10.0
@@ -27,8 +39,10 @@ InstanceVerb = Callable[[web.Request, VirtualMachineInstance, str], Awaitable[we
 class InstanceVerbs:
     """One coroutine per verb; `rest` is what follows the verb in the path."""
 
-    def __init__(self, handlers: HandlerClient) -> None:
+    def __init__(self, client: Client, handlers: HandlerClient, gates: Callable[[], frozenset[str]]) -> None:
+        self._client = client
         self._handlers = handlers
+        self._gates = gates
         self.verbs: dict[str, InstanceVerb] = {
             "console": self._console,
             "vnc": self._vnc,
@@ -45,6 +59,11 @@ class InstanceVerbs:
             "unfreeze": self._command,
             "addvolume": self._add_volume,
             "removevolume": self._remove_volume,
+            "objectgraph": self._object_graph,
+            "evacuate": self.cancel_evacuation,
+            "sev": self._sev,
+            "backup": self._backup,
+            "redefine-checkpoint": self._backup,
         }
 
     async def _command(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
@@ -150,6 +169,63 @@ class InstanceVerbs:
             raise conflict(_KIND, vmi.metadata.name, "VMI is not running")
         raise conflict(_KIND, vmi.metadata.name, "volumes cannot be unplugged from a running guest yet")
 
+    async def _object_graph(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
+        options: ObjectGraphOptions = decode_options(await request.read(), ObjectGraphOptions)
+        pod = await self.launcher_pod(vmi.metadata.namespace, vmi.metadata.name)
+        return json_answer(instance_graph(vmi, pod, options))
+
+    async def launcher_pod(self, namespace: str, name: str) -> str:
+        """The name of the pod that runs an instance, empty when there is none."""
+        pods = await self._client.list(PODS, namespace, label_selector="kubevirt.io=virt-launcher")
+        owned = (
+            pod.metadata.name
+            for pod in pods.items
+            if (owner := controller_of(pod)) is not None
+            and (owner.kind, owner.name) == ("VirtualMachineInstance", name)
+        )
+        return next(owned, "")
+
+    async def cancel_evacuation(
+        self, request: web.Request, vmi: VirtualMachineInstance, rest: str
+    ) -> web.StreamResponse:
+        """Nothing to do when nothing is being evacuated."""
+        if vmi.status.evacuation_node_name:
+            options: EvacuateCancelOptions = decode_options(await request.read(), EvacuateCancelOptions)
+            path = "/status/evacuationNodeName"
+            operations = (
+                {"op": "test", "path": path, "value": options.evacuation_node_name},
+                {"op": "remove", "path": path},
+            )
+            if "All" not in options.dry_run:
+                name, namespace = vmi.metadata.name, vmi.metadata.namespace
+                await self._client.patch(VIRTUAL_MACHINE_INSTANCES, name, Patch.json(*operations), namespace)
+        return web.Response(status=200)
+
+    async def _sev(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
+        """Guests with encrypted memory are not run; the answer is the one that a guest without it gets."""
+        self._must_have_gate("WorkloadEncryptionSEV")
+        if rest == "setupsession":
+            options = decode_options(await request.read(), dict)
+            for field, what in (("session", "Session blob"), ("dhCert", "DH cert")):
+                if not options.get(field):
+                    raise bad_request(f"{what} is required")
+        name, phase = vmi.metadata.name, vmi.status.phase
+        if rest == "setupsession" and phase != "Scheduled":
+            raise conflict(_KIND, name, "VMI is not in Scheduled phase")
+        if rest == "fetchcertchain" and phase not in ("Scheduled", "Running"):
+            raise conflict(_KIND, name, "VMI is not assigned to a node yet")
+        if rest in ("querylaunchmeasurement", "injectlaunchsecret") and phase != "Running":
+            raise conflict(_KIND, name, "VMI is not running")
+        raise conflict(_KIND, name, "Attestation not requested for VMI")
+
+    async def _backup(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
+        self._must_have_gate("IncrementalBackup")
+        raise conflict(_KIND, vmi.metadata.name, "incremental backups are not supported yet")
+
+    def _must_have_gate(self, gate: str) -> None:
+        if gate not in self._gates():
+            raise bad_request(f"{gate} feature gate is not enabled")
+
 
 def check_add_volume(body: bytes) -> dict[str, Any]:
     """The options as decoded JSON; raises Failure naming what is missing."""
@@ -212,6 +288,6 @@ def _asks_for_websocket(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def encode(document: Any) -> bytes:
+def json_answer(document: Any) -> web.Response:
     """JSON of any API object."""
-    return msgspec.json.encode(document)
+    return web.Response(body=msgspec.json.encode(document), content_type="application/json")

@@ -7,12 +7,15 @@ import msgspec
 from aiohttp import web
 
 from kobune.api.kubevirt import (
+    ObjectGraphOptions,
     RestartOptions,
     StartOptions,
     StopOptions,
     VirtualMachine,
     VirtualMachineInstance,
 )
+from kobune.base.quantity import to_bytes
+from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS
 from kobune.kube.client.errors import Conflict, NotFound
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.protocol import Client
@@ -24,7 +27,10 @@ from kobune.virt.admission.subresources.instances import (
     InstanceVerbs,
     check_add_volume,
     check_remove_volume,
+    json_answer,
 )
+from kobune.virt.admission.subresources.memorydump import check_claim, check_removal, claim_of_request, not_yet
+from kobune.virt.admission.subresources.objectgraph import machine_graph
 from kobune.virt.admission.subresources.power import (
     PowerPlan,
     decode_options,
@@ -64,7 +70,9 @@ class MachineVerbs:
             "addvolume": self._add_volume,
             "removevolume": self._remove_volume,
             "memorydump": self._memory_dump,
-            "removememorydump": self._memory_dump,
+            "removememorydump": self._remove_memory_dump,
+            "objectgraph": self._object_graph,
+            "evacuate": self._cancel_evacuation,
         }
 
     async def _start(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
@@ -184,8 +192,33 @@ class MachineVerbs:
         return web.Response(status=202)
 
     async def _memory_dump(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
-        await self._must_have_instance(vm)
-        raise conflict(_KIND, vm.metadata.name, "memory dumps are not supported yet")
+        body = decode_options(await request.read(), dict)
+        claim_name = claim_of_request(vm, str(body.get("claimName") or ""))
+        vmi = await self._must_have_instance(vm)
+        if vmi.status.phase != "Running":
+            raise conflict("virtualmachineinstance", vm.metadata.name, "VMI is not running")
+        try:
+            claim = await self._client.get(PERSISTENT_VOLUME_CLAIMS, claim_name, vm.metadata.namespace)
+        except NotFound:
+            raise not_found("persistentvolumeclaim", claim_name) from None
+        memory = vmi.status.memory.guest_current if vmi.status.memory is not None else None
+        check_claim(claim, to_bytes(memory) if memory is not None else 0)
+        raise not_yet(vm)
+
+    async def _remove_memory_dump(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        check_removal(vm)
+        raise not_yet(vm)
+
+    async def _object_graph(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        options: ObjectGraphOptions = decode_options(await request.read(), ObjectGraphOptions)
+        pod = await self._instances.launcher_pod(vm.metadata.namespace, vm.metadata.name)
+        return json_answer(machine_graph(vm, pod, options))
+
+    async def _cancel_evacuation(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
+        vmi = await self.instance(vm)
+        if vmi is None:
+            raise conflict(_KIND, vm.metadata.name, "VMI is not started")
+        return await self._instances.cancel_evacuation(request, vmi, rest)
 
     async def instance(self, vm: VirtualMachine) -> VirtualMachineInstance | None:
         """The machine's instance, as the API server has it now."""

@@ -60,6 +60,8 @@ class Subresources:
             router.add_get(f"{root}/version", self._guard(self._version))
             router.add_get(f"{root}/healthz", self._guard(self._healthz))
             router.add_get(f"{root}/guestfs", self._guard(self._guestfs))
+            for action in ("start", "stop", "dump"):
+                router.add_get(f"{root}/{action}-cluster-profiler", self._guard(self._profiler))
             inside = f"{root}/namespaces/{{namespace}}"
             router.add_route("*", f"{inside}/expand-vm-spec", self._guard(self._expand_spec))
             for resource in self._methods:
@@ -189,6 +191,10 @@ class Subresources:
 
     async def _guestfs(self, request: web.Request) -> web.StreamResponse:
         return _json({"registry": "", "tag": "", "digest": "", "imagePrefix": "", "gsImage": ""})
+
+    async def _profiler(self, request: web.Request) -> web.StreamResponse:
+        """Nothing here is profiled over the network, whatever the feature gates say."""
+        return web.Response(status=403, text='Unable to process request. "ClusterProfiler" feature gate is not enabled')
 
 
 def _common_name(certificate: dict[str, Any]) -> str | None:
