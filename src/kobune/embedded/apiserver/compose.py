@@ -21,6 +21,7 @@ from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
 from kobune.embedded.apiserver.conversion import CustomCodec
+from kobune.embedded.apiserver.crd import Schemas
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
 from kobune.embedded.apiserver.expiry import EventExpiry
@@ -42,8 +43,6 @@ from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.call import Services
 from kobune.embedded.apiserver.rest.delete import delete_collected
 from kobune.embedded.apiserver.schema import builtin
-from kobune.embedded.apiserver.schema.resource import ObjectSchema
-from kobune.embedded.apiserver.schema.structural import compile_schema
 from kobune.embedded.apiserver.server import ApiServer
 from kobune.embedded.apiserver.services_map import ServiceMap
 from kobune.embedded.apiserver.subresources import SpecialHandler, Subresources
@@ -110,7 +109,7 @@ class Server:
             storage,
             self.registry,
             lambda resource, item: delete_collected(services, resource, item),
-            lambda definition, since: _codec(definition, since, webhook_client),
+            lambda definition, schemas, since: _codec(definition, schemas, since, webhook_client),
         )
         definitions.load()
         self._background += [definitions.run, EventExpiry(storage).run]
@@ -173,15 +172,10 @@ class Server:
         }
 
 
-def _codec(definition: dict[str, Any], since: int, webhooks: WebhookClient) -> CustomCodec | None:
+def _codec(definition: dict[str, Any], schemas: Schemas, since: int, webhooks: WebhookClient) -> CustomCodec | None:
     """A definition with one version whose schema never changed needs none."""
-    versions = definition["spec"]["versions"]
-    if len(versions) == 1 and not since:
+    if len(schemas) == 1 and not since:
         return None
-    schemas: dict[str, ObjectSchema] = {
-        version["name"]: compile_schema((version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"})
-        for version in versions
-    }
     return CustomCodec(definition, schemas, webhooks, since)
 
 

@@ -6,6 +6,7 @@ ConversionReview exchange.
 
 import copy
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from kobune.embedded.apiserver.admission.review import WebhookClient, WebhookFailed
@@ -22,7 +23,7 @@ class CustomCodec:
     """Converts objects of one definition; `schemas` are those of all its versions, served or not, by version name."""
 
     def __init__(
-        self, definition: dict[str, Any], schemas: dict[str, ObjectSchema], webhooks: WebhookClient, since: int
+        self, definition: dict[str, Any], schemas: Mapping[str, ObjectSchema], webhooks: WebhookClient, since: int
     ) -> None:
         spec = definition["spec"]
         self._group = spec["group"]

@@ -7,10 +7,10 @@ condition is stored; the rules of names and schemas are `crd`'s.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from kobune.embedded.apiserver.crd.names import accept_names
-from kobune.embedded.apiserver.crd.resources import resources
+from kobune.embedded.apiserver.crd.resources import Schemas, compile_schemas, resources
 from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.registry import Registry, Resource
 from kobune.embedded.apiserver.registry.storage import Storage
@@ -26,6 +26,22 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 _CLEANUP_RETRY_S = 1.0
 
 
+class _Known(NamedTuple):
+    """What a definition's versions say, compiled; `since` is the revision at which that changed last."""
+
+    shape: list[tuple[str, Any]]
+    schemas: Schemas
+    since: int
+
+
+def _share(definition: dict[str, Any], known: _Known) -> None:
+    """Let a definition hold the schemas that are compiled already: a second copy of each would be of some 100 KB."""
+    for version in definition["spec"]["versions"]:
+        if (version.get("schema") or {}).get("openAPIV3Schema"):
+            version["schema"] = {**version["schema"], "openAPIV3Schema": known.schemas[version["name"]].openapi}
+    known.shape[:] = [(v["name"], v.get("schema")) for v in definition["spec"]["versions"]]
+
+
 class Definitions:
     """Follows the definitions. `remove(resource, item)` deletes one custom object as a client would."""
 
@@ -34,13 +50,13 @@ class Definitions:
         storage: Storage,
         registry: Registry,
         remove: Callable[[Resource, Item], Awaitable[None]],
-        codec: Callable[[dict[str, Any], int], Codec | None],
+        codec: Callable[[dict[str, Any], Schemas, int], Codec | None],
     ) -> None:
         self._storage = storage
         self._registry = registry
         self._remove = remove
         self._codec = codec
-        self._schemas: dict[str, tuple[Any, int]] = {}
+        self._schemas: dict[str, _Known] = {}
         self._collection = storage.collection("apiextensions.k8s.io/customresourcedefinitions")
         self._served: dict[str, list[tuple[str, str, str]]] = {}
         self._dirty: dict[str, None] = {}
@@ -92,14 +108,15 @@ class Definitions:
             return
         terminating = bool(definition["metadata"].get("deletionTimestamp"))
         served = self._served.setdefault(item.name, [])
-        known = self._schemas.get(item.name)
         shape = [(v["name"], v.get("schema")) for v in definition["spec"]["versions"]]
-        if known is None or known[0] != shape:
+        known = self._schemas.get(item.name)
+        if known is None or known.shape != shape:
             # Nothing was stored under a definition that is new; one that was loaded or changed may have older objects.
             since = 0 if known is None and not self._has_objects(definition) else item.revision
-            known = self._schemas[item.name] = (shape, since)
-        codec = self._codec(definition, known[1])
-        for info in resources(definition):
+            known = self._schemas[item.name] = _Known(shape, compile_schemas(definition), since)
+        _share(definition, known)
+        codec = self._codec(definition, known.schemas, known.since)
+        for info in resources(definition, known.schemas):
             if codec is not None:
                 info.extra["codec"] = codec
             self._registry.add(info, definition=definition, terminating=terminating)

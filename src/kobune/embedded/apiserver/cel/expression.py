@@ -6,6 +6,7 @@ Owns: environments (one per set of variable types) and the translation of the li
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from kobune.base.errors import TerminalError
@@ -24,6 +25,7 @@ __all__ = [
     "compile_in",
     "compile_in_pool",
     "environment",
+    "needed_extensions",
 ]
 
 COST_LIMIT = "operation cancelled: actual cost limit exceeded"
@@ -87,20 +89,23 @@ def compile_expression(text: str, variables: dict[str, CelType]) -> Program:
     """Compile with these variables. Raises CelCompileError."""
     if len(text) > MAX_EXPRESSION:
         raise CelCompileError(f"expression is longer than {MAX_EXPRESSION} bytes")
-    return _compiled(_environment(tuple(sorted(variables.items(), key=lambda item: item[0]))), text)
+    typed = tuple(sorted(variables.items(), key=lambda item: item[0]))
+    return _compiled(_environment(typed, needed_extensions(text)), text)
 
 
 def compile_in_pool(text: str, variables: dict[str, str], pool: Any) -> Program:
     """Compile with variables of any type the checker can name, messages of `pool` included. Raises CelCompileError."""
-    return _compiled(environment(variables, pool), text)
+    return _compiled(environment(variables, pool, needed=needed_extensions(text)), text)
 
 
-def environment(variables: dict[str, str], pool: Any, functions: Sequence[Declaration] = ()) -> Any:
-    """Variables and own functions of any type the checker can name, for `compile_in`."""
-    cel, extensions = _library()
+def environment(
+    variables: dict[str, str], pool: Any, functions: Sequence[Declaration] = (), *, needed: frozenset[str]
+) -> Any:
+    """Variables and own functions of any type the checker can name, for `compile_in` of texts with these needs."""
+    cel = _library()
     typed = {name: _named_type(cel, word) for name, word in variables.items()}
     more = [_extension(cel, "own", functions)] if functions else []
-    return cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=[*extensions, *more])
+    return cel.NewEnv(descriptor_pool=pool, variables=typed, extensions=[*_extensions(needed), *more])
 
 
 def compile_in(env: Any, text: str) -> Program:
@@ -157,21 +162,43 @@ def _named_type(cel: Any, word: str) -> Any:
     return cel.Type(word) if "." in word else _type(cel, word)
 
 
-@cache
-def _library() -> tuple[Any, list[Any]]:
-    from cel_expr_python import cel
-    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+_EXTENSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
+    "ext_strings": (
+        "ExtStrings",
+        re.compile(
+            r"charAt|format|indexOf|join|lastIndexOf|lowerAscii|upperAscii|quote|replace|reverse|split|substring|trim"
+        ),
+    ),
+    "ext_optional": ("ExtOptional", re.compile(r"optional|[.\[{,]\s*\?|opt\w*Map|orValue|hasValue")),
+    "ext_math": ("ExtMath", re.compile(r"math")),
+    "ext_bindings": ("ExtBindings", re.compile(r"bind")),
+    "ext_encoders": ("ExtEncoders", re.compile(r"base64")),
+}
+"""The library's extensions: the class in each module, and what an expression that needs it has in its text."""
 
-    kubernetes = _extension(cel, "kubernetes", FUNCTIONS)
-    extensions = [
-        ext_strings.ExtStrings(),
-        ext_optional.ExtOptional(),
-        ext_math.ExtMath(),
-        ext_bindings.ExtBindings(),
-        ext_encoders.ExtEncoders(),
-        kubernetes,
-    ]
-    return cel, extensions
+
+def needed_extensions(text: str) -> frozenset[str]:
+    """The extensions that an expression may refer to; each is a library of its own that stays loaded (3 MB)."""
+    return frozenset(name for name, (_, words) in _EXTENSIONS.items() if words.search(text))
+
+
+@cache
+def _library() -> Any:
+    from cel_expr_python import cel
+
+    return cel
+
+
+@cache
+def _extensions(needed: frozenset[str]) -> list[Any]:
+    modules = {name: import_module(f"cel_expr_python.ext.{name}") for name in sorted(needed)}
+    return [*(getattr(module, _EXTENSIONS[name][0])() for name, module in modules.items()), _kubernetes()]
+
+
+@cache
+def _kubernetes() -> Any:
+    """Kubernetes' own functions."""
+    return _extension(_library(), "kubernetes", FUNCTIONS)
 
 
 def _type(cel: Any, word: str) -> Any:
@@ -190,6 +217,6 @@ def _full_type(cel: Any, wanted: CelType) -> Any:
 
 
 @cache
-def _environment(variables: tuple[tuple[str, CelType], ...]) -> Any:
-    cel, extensions = _library()
-    return cel.NewEnv(variables={n: _full_type(cel, t) for n, t in variables}, extensions=extensions)
+def _environment(variables: tuple[tuple[str, CelType], ...], needed: frozenset[str]) -> Any:
+    cel = _library()
+    return cel.NewEnv(variables={n: _full_type(cel, t) for n, t in variables}, extensions=_extensions(needed))

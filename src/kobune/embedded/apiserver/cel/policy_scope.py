@@ -10,7 +10,13 @@ from functools import cache
 from typing import Any
 
 from kobune.embedded.apiserver.cel import authorizer
-from kobune.embedded.apiserver.cel.expression import CelCompileError, Program, compile_in, environment
+from kobune.embedded.apiserver.cel.expression import (
+    CelCompileError,
+    Program,
+    compile_in,
+    environment,
+    needed_extensions,
+)
 
 __all__ = ["Scope", "authorizer_values", "check", "compile_policy"]
 
@@ -114,7 +120,7 @@ def _describe(message: Any, name: str, number: int, word: str) -> None:
 
 
 @cache
-def _environment(scope: Scope, typed: bool) -> Any:
+def _environment(scope: Scope, typed: bool, needed: frozenset[str]) -> Any:
     variables = {"object": "dyn", "oldObject": "dyn", "request": "kubernetes.AdmissionRequest" if typed else "dyn"}
     if scope.params:
         variables["params"] = "dyn"
@@ -125,12 +131,13 @@ def _environment(scope: Scope, typed: bool) -> Any:
     if scope.authorizer:
         variables["authorizer"] = authorizer.AUTHORIZER
         variables["authorizer.requestResource"] = authorizer.RESOURCE_CHECK
-    return environment(variables, _pool(), authorizer.functions(_pool()) if scope.authorizer else ())
+    functions = authorizer.functions(_pool()) if scope.authorizer else ()
+    return environment(variables, _pool(), functions, needed=needed)
 
 
 def check(text: str, scope: Scope, variables: frozenset[str] = frozenset()) -> str:
     """The CEL name of an expression's type; `variables` are those declared before it. Raises CelCompileError."""
-    result = compile_in(_environment(scope, typed=True), text).result
+    result = compile_in(_environment(scope, True, needed_extensions(text)), text).result
     for found in re.finditer(r"\bvariables\.([A-Za-z_]\w*)", text):
         if scope.variables and found[1] not in variables:
             at = found.start() + len("variables")
@@ -146,7 +153,7 @@ def check(text: str, scope: Scope, variables: frozenset[str] = frozenset()) -> s
 
 def compile_policy(text: str, scope: Scope) -> Program:
     """An expression to run on plain values. Raises CelCompileError."""
-    return compile_in(_environment(scope, typed=False), text)
+    return compile_in(_environment(scope, False, needed_extensions(text)), text)
 
 
 def authorizer_values(resource: dict[str, str]) -> dict[str, Any]:

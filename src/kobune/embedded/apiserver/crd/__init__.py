@@ -1,7 +1,16 @@
 """CustomResourceDefinitions as values: defaults, validation, acceptance of names, the resources they define."""
 
 from kobune.embedded.apiserver.crd.names import accept_names
-from kobune.embedded.apiserver.crd.resources import resources, version_priority
+from kobune.embedded.apiserver.crd.resources import Schemas, compile_schemas, resources, version_priority
 from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd, validate_crd
 
-__all__ = ["accept_names", "default_crd", "prepare_crd", "resources", "validate_crd", "version_priority"]
+__all__ = [
+    "Schemas",
+    "accept_names",
+    "compile_schemas",
+    "default_crd",
+    "prepare_crd",
+    "resources",
+    "validate_crd",
+    "version_priority",
+]

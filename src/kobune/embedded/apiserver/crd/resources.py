@@ -1,12 +1,16 @@
 """The resources that a CustomResourceDefinition serves, one per served version."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ALL_VERBS, Column, ResourceInfo, ScaleInfo, SubresourceInfo
-from kobune.embedded.apiserver.schema.structural import compile_schema
+from kobune.embedded.apiserver.schema.structural import StructuralSchema, compile_schema
 
-__all__ = ["resources", "version_priority"]
+__all__ = ["Schemas", "compile_schemas", "resources", "version_priority"]
+
+Schemas = Mapping[str, StructuralSchema]
+"""The schemas of a definition by the names of all its versions, served or not."""
 
 _VERSION = re.compile(r"^v(\d+)(?:(alpha|beta)(\d+))?$")
 _STATUS_VERBS = ("get", "patch", "update")
@@ -22,15 +26,27 @@ def version_priority(name: str) -> tuple[int, int, int, str]:
     return ({None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), "")
 
 
-def resources(crd: dict[str, Any]) -> tuple[ResourceInfo, ...]:
-    """One ResourceInfo per served version, preferred version first. Uses status.acceptedNames where there are some."""
+def compile_schemas(crd: dict[str, Any]) -> Schemas:
+    """The schemas of all versions; versions with equal schemas share one, as most definitions with several have."""
+    found: dict[str, StructuralSchema] = {}
+    for version in crd["spec"]["versions"]:
+        schema = _schema_of(version)
+        equal = next((other for other in found.values() if other.openapi == schema), None)
+        found[version["name"]] = equal or compile_schema(schema)
+    return found
+
+
+def resources(crd: dict[str, Any], compiled: Schemas | None = None) -> tuple[ResourceInfo, ...]:
+    """One ResourceInfo per served version, preferred version first. Uses status.acceptedNames where there are some.
+
+    `compiled`: what `compile_schemas` gave for these versions, if it was called already.
+    """
     spec = crd["spec"]
     names = spec["names"]
     accepted = (crd.get("status") or {}).get("acceptedNames") or {}
     storage = next((v["name"] for v in spec["versions"] if v.get("storage")), spec["versions"][0]["name"])
-    schemas = {
-        f"{spec['group']}/{v['name']}": compile_schema(_schema_of(v)) for v in spec["versions"] if v.get("served")
-    }
+    compiled = compiled or compile_schemas(crd)
+    schemas = {f"{spec['group']}/{v['name']}": compiled[v["name"]] for v in spec["versions"] if v.get("served")}
     result = []
     for version in sorted(spec["versions"], key=lambda v: version_priority(v["name"])):
         if not version.get("served"):
