@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.procroot import HeldProcess
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import NODES, PODS, SECRETS, SERVICE_ACCOUNTS
 from kobune.kube.client.http import HttpClient
@@ -102,7 +103,7 @@ class World:
             listen_port=0,
             state_dir=self.root / "state",
         )
-        task = asyncio.create_task(run(config))
+        task = asyncio.create_task(run(config, hold=lambda pid, pod_uid: HeldProcess(pid)))
         try:
             yield
             assert not task.done(), task

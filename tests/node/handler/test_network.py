@@ -19,6 +19,7 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.host.dnsmasq import Dnsmasq
 from kobune.host.netlink import IpCommand
 from kobune.host.nftables import NftCommand
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import HostRunner
 from kobune.virt.handler.network.setup import NotReady, PodNetworks
 from kobune.virt.handler.run import cleanup
@@ -49,6 +50,11 @@ CLIENT = """
 import socket, sys
 print(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).makefile().read())
 """
+
+
+def hold(pid: int, pod_uid: str) -> HeldProcess:
+    """The pods here are processes without control groups."""
+    return HeldProcess(pid)
 
 
 def vmi(interface: dict[str, object], **devices: object) -> VirtualMachineInstance:
@@ -89,7 +95,7 @@ class Lab:
     def networks(self) -> PodNetworks:
         runner = HostRunner()
         dnsmasq = Dnsmasq(runner, self.folder / "dhcp", self.ended.append)
-        return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, self.folder / "state")
+        return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, self.folder / "state", hold)
 
     def plug_guest(self, mac: str) -> None:
         veth(self.pod, "plug", self.guest, "eth0")
@@ -331,7 +337,8 @@ async def test_a_dhcp_server_that_dies_is_reported_and_comes_back(lab: Lab) -> N
 async def test_taking_the_node_down_leaves_nothing(lab: Lab) -> None:
     state = lab.folder / "components" / "state"
     runner = HostRunner()
-    networks = PodNetworks(runner, IpCommand(runner), NftCommand(runner), Dnsmasq(runner, state / "dhcp"), state)
+    dnsmasq = Dnsmasq(runner, state / "dhcp")
+    networks = PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state, hold)
     try:
         await networks.ensure("pod-1", lab.pod.pid, vmi({"masquerade": {}}))
         assert len(dnsmasqs(lab)) == 1

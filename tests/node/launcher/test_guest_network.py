@@ -17,6 +17,7 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.host.dnsmasq import Dnsmasq
 from kobune.host.netlink import IpCommand
 from kobune.host.nftables import NftCommand
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import HostRunner
 from kobune.virt.domain.facts import Facts
 from kobune.virt.handler.network.setup import PodNetworks
@@ -70,7 +71,12 @@ async def test_a_guest_is_reached_by_the_address_of_its_pod(
     runner = HostRunner()
     tmp_path.chmod(0o755)  # noqa: ASYNC240 - a folder of the test, at once
     networks = PodNetworks(
-        runner, IpCommand(runner), NftCommand(runner), Dnsmasq(runner, tmp_path / "dhcp"), tmp_path / "state"
+        runner,
+        IpCommand(runner),
+        NftCommand(runner),
+        Dnsmasq(runner, tmp_path / "dhcp"),
+        tmp_path / "state",
+        lambda pid, pod_uid: HeldProcess(pid),
     )
     client = await container.connect()
     attach(world, Space(client.peer_pid))

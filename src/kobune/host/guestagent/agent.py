@@ -200,7 +200,7 @@ class GuestAgent:
     async def _ask(self, command: str, answer: type[T], **arguments: Any) -> T:
         request = {"execute": command, **({"arguments": arguments} if arguments else {})}
         text = await self._transport(msgspec.json.encode(request).decode())
-        if len(text) > MAX_ANSWER_BYTES:
+        if len(text.encode("utf-8", "replace")) > MAX_ANSWER_BYTES:
             raise AgentAnswerInvalid(f"{command}: the guest's answer is over {MAX_ANSWER_BYTES} bytes")
         try:
             returned = msgspec.json.decode(text, type=dict[str, msgspec.Raw])["return"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kobune.base.errors import RetryableError
+from kobune.host.procroot import HeldProcess, ProcessGone
 from kobune.host.run import Completed, Launch, Runner, RunningProcess, StandardStream
 
 __all__ = ["HOST", "NamespaceGone", "NetworkNamespace"]
@@ -32,6 +33,14 @@ class NetworkNamespace:
     def of_process(cls, pid: int) -> "NetworkNamespace":
         """The namespace that `pid` is in now; raises NamespaceGone."""
         return cls.at(Path(f"/proc/{pid}/ns/net"))
+
+    @classmethod
+    def of_held(cls, process: HeldProcess) -> "NetworkNamespace":
+        """The namespace that a held process is in now; raises NamespaceGone."""
+        try:
+            return cls(process.open("ns/net", os.O_RDONLY))
+        except ProcessGone as error:
+            raise NamespaceGone(str(error)) from error
 
     @classmethod
     def at(cls, path: Path) -> "NetworkNamespace":

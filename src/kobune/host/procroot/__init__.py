@@ -1,7 +1,9 @@
-"""Files inside the root directory of another process, reached through /proc/PID/root without following its symlinks.
+"""Other processes, held fast, and files inside their root directories, reached without following their symlinks.
 
-Owns safe path walking: a container's owner may put a symbolic link anywhere it can write, and a link that we followed
-would lead into *our* root. Every component is opened with O_NOFOLLOW, so a link raises `UnsafePath`.
+Owns two kinds of safety. A process id is only a number, which the kernel gives to somebody else once its process has
+ended: `HeldProcess` means one process for good, and says whether it belongs to a control group. And a container's owner
+may put a symbolic link anywhere it can write, which would lead into *our* root: every component of a path is opened
+with O_NOFOLLOW, so that a link raises `UnsafePath`.
 """
 
 import errno
@@ -10,57 +12,113 @@ import stat
 
 from kobune.base.errors import RetryableError, TerminalError
 
-__all__ = ["ProcessGone", "UnsafePath", "grant_block_device", "grant_device", "read_text"]
+__all__ = [
+    "ForeignProcess",
+    "HeldProcess",
+    "ProcessGone",
+    "UnsafePath",
+    "grant_block_device",
+    "grant_device",
+    "read_text",
+]
 
 
 class ProcessGone(RetryableError):
     """The process whose root was asked for has ended."""
 
 
+class ForeignProcess(RetryableError):
+    """The process does not belong to the control group that it was said to be in; nothing was touched."""
+
+
 class UnsafePath(TerminalError):
     """A path in a container is not what it should be; nothing was touched."""
 
 
-def read_text(pid: int, path: str, *, limit_bytes: int = 65536) -> str:
-    """The beginning of a regular file in the root of `pid`.
+class HeldProcess:
+    """One process, named by a descriptor of its directory in /proc: when it has ended, every use raises ProcessGone,
+    also when its number was given to another one.
+
+    The descriptor is closed with the last reference, so that a thread that still uses it never meets another file
+    under its number.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Hold whoever has that number now; raises ProcessGone."""
+        self.pid = pid
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise ProcessGone(f"process {pid} has ended") from error
+
+    @classmethod
+    def of_group(cls, pid: int, group: str) -> "HeldProcess":
+        """Hold a process of a control group whose path has `group` in it; raises ForeignProcess for any other.
+
+        A pod's uid is such a word: its dashes may be underscores, as systemd's names of slices need them.
+        """
+        held = cls(pid)
+        with os.fdopen(held.open("cgroup", os.O_RDONLY), "rb") as file:
+            paths = file.read(65536).decode("utf-8", "replace")
+        if not group or group not in paths.replace("_", "-"):
+            raise ForeignProcess(f"process {pid} does not belong to {group or 'anybody'}")
+        return held
+
+    def open(self, name: str, flags: int) -> int:
+        """A descriptor of a file of its directory in /proc; links there are the kernel's, and followed."""
+        try:
+            return os.open(name, flags | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise ProcessGone(f"process {self.pid} has ended") from error
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def read_text(process: HeldProcess, path: str, *, limit_bytes: int = 65536) -> str:
+    """The beginning of a regular file in the root of `process`.
 
     Raises FileNotFoundError, ProcessGone and UnsafePath. Undecodable bytes become replacement characters.
     """
-    descriptor = _open(pid, path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = _open(process, path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnsafePath(f"{path} in the container of process {pid} is no regular file")
+            raise UnsafePath(f"{path} in the container of process {process.pid} is no regular file")
         return os.read(descriptor, limit_bytes).decode("utf-8", "replace")
     finally:
         os.close(descriptor)
 
 
-def grant_device(pid: int, path: str, numbers: tuple[int, int], gid: int) -> None:
-    """Let group `gid` read and write the character device `numbers` (major, minor) at `path` in the root of `pid`.
+def grant_device(process: HeldProcess, path: str, numbers: tuple[int, int], gid: int) -> None:
+    """Let group `gid` read and write the character device `numbers` (major, minor) at `path` in the root of `process`.
 
     The node is the container's own; the host's device keeps its mode. Raises FileNotFoundError when the container
     was not given the device, ProcessGone, and UnsafePath when the path is anything else.
     """
-    descriptor = _open(pid, path, os.O_PATH)
+    descriptor = _open(process, path, os.O_PATH)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISCHR(status.st_mode) or (os.major(status.st_rdev), os.minor(status.st_rdev)) != numbers:
-            raise UnsafePath(f"{path} in the container of process {pid} is not device {numbers[0]}:{numbers[1]}")
+            raise UnsafePath(
+                f"{path} in the container of process {process.pid} is not device {numbers[0]}:{numbers[1]}"
+            )
         _grant(descriptor, status, gid)
     finally:
         os.close(descriptor)
 
 
-def grant_block_device(pid: int, path: str, gid: int) -> None:
-    """Let group `gid` read and write the block device at `path` in the root of `pid`, whichever it is.
+def grant_block_device(process: HeldProcess, path: str, gid: int) -> None:
+    """Let group `gid` read and write the block device at `path` in the root of `process`, whichever it is.
 
     Which block devices a container has is decided by who made it; raises as `grant_device`.
     """
-    descriptor = _open(pid, path, os.O_PATH)
+    descriptor = _open(process, path, os.O_PATH)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISBLK(status.st_mode):
-            raise UnsafePath(f"{path} in the container of process {pid} is no block device")
+            raise UnsafePath(f"{path} in the container of process {process.pid} is no block device")
         _grant(descriptor, status, gid)
     finally:
         os.close(descriptor)
@@ -74,14 +132,11 @@ def _grant(descriptor: int, status: os.stat_result, gid: int) -> None:
         os.chmod(name, 0o660)
 
 
-def _open(pid: int, path: str, flags: int) -> int:
+def _open(process: HeldProcess, path: str, flags: int) -> int:
     parts = [part for part in path.split("/") if part]
     if not parts or ".." in parts:
         raise ValueError(f"{path!r} is no absolute path of a file")
-    try:
-        current = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise ProcessGone(f"process {pid} has ended") from error
+    current = process.open("root", os.O_PATH | os.O_DIRECTORY)
     try:
         for part in parts[:-1]:
             following = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
@@ -90,11 +145,13 @@ def _open(pid: int, path: str, flags: int) -> int:
         descriptor = os.open(parts[-1], flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
         if stat.S_ISLNK(os.fstat(descriptor).st_mode):  # O_PATH opens the link itself
             os.close(descriptor)
-            raise UnsafePath(f"{path} in the container of process {pid} is a symbolic link")
+            raise UnsafePath(f"{path} in the container of process {process.pid} is a symbolic link")
         return descriptor
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise UnsafePath(f"{path} in the container of process {pid} leads through a symbolic link") from error
+            raise UnsafePath(
+                f"{path} in the container of process {process.pid} leads through a symbolic link"
+            ) from error
         raise
     finally:
         os.close(current)

@@ -14,10 +14,12 @@ from typing import Final
 from kobune.base.clock import Clock
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
 from kobune.kube.client.resource import Key
+from kobune.virt.handler.bounds import bounded
 from kobune.virt.handler.instance.observed import LauncherView, Setback
 from kobune.virt.launcherproto.client import LauncherClient
 from kobune.virt.launcherproto.errors import ConnectionLost
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus
+from kobune.virt.launcherproto.text import readable
 
 __all__ = ["LauncherLink", "Launchers", "NoLauncher", "pod_volume"]
 
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 1.0
 """A connect to a socket that is not there costs microseconds; a launcher listens 0.3 s after its container started."""
+STEADY_S: Final = 5.0
+"""A connection that held this long is followed by a new one at once."""
 START_RETRY_S: Final = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -94,7 +98,9 @@ class LauncherLink:
         try:
             await work()
             self._setback, self._setbacks = None, 0
-        except (KobuneError, OSError, ValueError) as error:
+        except Exception as error:
+            if not isinstance(error, KobuneError | OSError | ValueError):
+                log.exception("pod %s: a defect of this program", self.pod_uid)
             delay_s = START_RETRY_S[min(self._setbacks, len(START_RETRY_S) - 1)]
             self._setbacks += 1
             terminal = isinstance(error, TerminalError | ValueError)
@@ -116,7 +122,8 @@ class LauncherLink:
                 try:
                     self._client = await LauncherClient.connect(self._path, on_state=self._on_state, on_close=lost.set)
                     if self._client.hello.uid != self.vmi_uid:
-                        log.error("pod %s: its launcher says it is %s's", self.pod_uid, self._client.hello.uid)
+                        said = readable(self._client.hello.uid)
+                        log.error("pod %s: its launcher says it is %s's", self.pod_uid, said)
                         return
                     await self._client.subscribe()
                 except ConnectionLost as error:
@@ -125,11 +132,17 @@ class LauncherLink:
                     await self._clock.sleep(delay_s)
                     delay_s = min(delay_s * 1.5, LAST_RETRY_S)
                     continue
-                delay_s = FIRST_RETRY_S
+                began_s = self._clock.monotonic_s()
                 await lost.wait()
                 log.info("pod %s: the line to its launcher ended", self.pod_uid)
                 self._client = None
                 self._changed()
+                if self._clock.monotonic_s() - began_s > STEADY_S:
+                    delay_s = FIRST_RETRY_S
+                else:
+                    # A launcher that hangs up on us again and again must not keep us busy.
+                    await self._clock.sleep(delay_s)
+                    delay_s = min(delay_s * 1.5, LAST_RETRY_S)
         except KobuneError as error:
             # A protocol that we do not speak: another attempt can't help.
             log.error("pod %s: %s", self.pod_uid, error)
@@ -142,7 +155,7 @@ class LauncherLink:
             await client.close()
 
     def _on_state(self, state: DomainState) -> None:
-        self._state = state
+        self._state = bounded(state)
         self._changed()
 
 

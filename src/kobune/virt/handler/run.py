@@ -13,6 +13,7 @@ from aiohttp import web
 from kobune.host.dnsmasq import Dnsmasq
 from kobune.host.netlink import IpCommand
 from kobune.host.nftables import NftCommand
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import SECRETS
@@ -26,7 +27,7 @@ from kobune.virt.handler.heartbeat import heartbeat
 from kobune.virt.handler.instance.wire import InstanceController
 from kobune.virt.handler.labeller.wire import Labeller
 from kobune.virt.handler.leftovers import Leftovers
-from kobune.virt.handler.network.setup import PodNetworks
+from kobune.virt.handler.network.setup import HoldInPod, PodNetworks
 from kobune.virt.handler.server.app import make_app
 from kobune.virt.handler.server.tls import CLIENT_NAMES, SECRET_NAME, SECRET_NAMESPACE, ServerTls
 
@@ -52,11 +53,11 @@ class HandlerConfig:
     advertise_host: str = ""
 
 
-async def run(config: HandlerConfig, *, client: Client | None = None) -> None:
+async def run(config: HandlerConfig, *, client: Client | None = None, hold: HoldInPod = HeldProcess.of_group) -> None:
     """Run until cancelled. Raises ConfigError without a usable kubeconfig."""
     own = HttpClient(load_config(config.kubeconfig)) if client is None else None
     try:
-        await _run(config, client or own)  # type: ignore[arg-type]
+        await _run(config, client or own, hold)  # type: ignore[arg-type]
     finally:
         if own is not None:
             await own.close()
@@ -69,21 +70,21 @@ async def cleanup(state_dir: Path) -> None:
         await networks.release(pod_uid)
 
 
-def _networks(state_dir: Path, lost: Callable[[str], None]) -> PodNetworks:
+def _networks(state_dir: Path, lost: Callable[[str], None], hold: HoldInPod = HeldProcess.of_group) -> PodNetworks:
     runner = HostRunner()
     dnsmasq = Dnsmasq(runner, state_dir / "dhcp", lost)
-    return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state_dir)
+    return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state_dir, hold)
 
 
-async def _run(config: HandlerConfig, client: Client) -> None:
+async def _run(config: HandlerConfig, client: Client, hold: HoldInPod) -> None:
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     process = ControllerProcess(client, component="virt-handler", instance=config.node_name)
     kvm = KvmProof(HostRunner(), config.state_dir)
-    networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid))
+    networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid), hold)
     verdict = await kvm.prove()
     variant = f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
     capabilities = CapabilityCache(config.kubelet_root, config.state_dir, variant)
-    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm, capabilities)
+    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm, capabilities, hold)
     labeller = Labeller(process, config.node_name, config.kubelet_root, config.state_dir, kvm, variant=variant)
     tls = ServerTls(config.state_dir / "tls")
     certificates = process.informers.of(

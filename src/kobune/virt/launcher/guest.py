@@ -1,12 +1,12 @@
 """What the guest says of itself through its agent, as the protocol's messages.
 
 Owns: turning the agent's words into ours, and leaving out what no user needs (loopback). The guest is not trusted:
-texts are cut, lists are bounded.
+texts are cut, lists and numbers are bounded, so that all of it fits into one message to virt-handler.
 """
 
 import asyncio
 import base64
-import binascii
+import re
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -25,6 +25,7 @@ from kobune.virt.launcherproto.messages import (
     InterfaceState,
     Users,
 )
+from kobune.virt.launcherproto.text import readable
 
 __all__ = [
     "GuestView",
@@ -37,8 +38,13 @@ __all__ = [
 ]
 
 MAX_ENTRIES = 256
-MAX_TEXT = 1024
+MAX_FILESYSTEMS = 128
+MAX_DISKS = 4  # of one file system
+MAX_ADDRESSES = 64  # of one interface
+MAX_NUMBER = 2**62
 MAX_OUTPUT_BYTES = 64 * 1024
+# What looks like an address is enough here: virt-handler parses it, and the module for it costs memory in every pod.
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[\w.-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ async def guest_info(agent: GuestAgent) -> GuestInfo:
         agent_version=_cut(info.version),
         supported_commands=commands,
         hostname=_cut(await agent.host_name()),
-        timezone=f"{_cut(timezone.zone)}, {timezone.offset}",
+        timezone=f"{_cut(timezone.zone)}, {max(-MAX_NUMBER, min(timezone.offset, MAX_NUMBER))}",
         os=_os(await agent.os_info()),
         interfaces=_interfaces(await agent.interfaces()),
         users=(await guest_users(agent)).users,
@@ -116,11 +122,11 @@ async def guest_filesystems(agent: GuestAgent) -> Filesystems:
                 name=_cut(f.name),
                 mountpoint=_cut(f.mountpoint),
                 type=_cut(f.type),
-                used_bytes=f.used_bytes,
-                total_bytes=f.total_bytes,
-                disks=[FilesystemDisk(serial=_cut(d.serial), bus=_cut(d.bus_type)) for d in f.disk[:MAX_ENTRIES]],
+                used_bytes=_number(f.used_bytes),
+                total_bytes=_number(f.total_bytes),
+                disks=[FilesystemDisk(serial=_cut(d.serial), bus=_cut(d.bus_type)) for d in f.disk[:MAX_DISKS]],
             )
-            for f in (await agent.filesystems())[:MAX_ENTRIES]
+            for f in (await agent.filesystems())[:MAX_FILESYSTEMS]
         ]
     )
 
@@ -164,7 +170,7 @@ def _interfaces(found: list[NetworkInterface]) -> list[InterfaceState]:
         InterfaceState(
             mac=_cut(interface.hardware_address),
             guest_name=_cut(interface.name),
-            ip_addresses=[_cut(address.ip_address) for address in interface.ip_addresses[:MAX_ENTRIES]],
+            ip_addresses=[a.ip_address for a in interface.ip_addresses[:MAX_ADDRESSES] if _is_address(a.ip_address)],
             from_agent=True,
         )
         for interface in found[:MAX_ENTRIES]
@@ -192,9 +198,17 @@ def _freeze_status(text: str) -> FsFreezeStatus | None:
 def _output(encoded: str) -> str:
     try:
         return base64.b64decode(encoded, validate=True)[:MAX_OUTPUT_BYTES].decode("utf-8", "replace")
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII at all
         return ""
 
 
 def _cut(text: str) -> str:
-    return text[:MAX_TEXT]
+    return readable(text)
+
+
+def _number(value: int) -> int:
+    return min(max(value, 0), MAX_NUMBER)
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= 64 and _ADDRESS.fullmatch(text) is not None

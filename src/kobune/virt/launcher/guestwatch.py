@@ -15,6 +15,7 @@ from kobune.host.guestagent.agent import GuestAgent
 from kobune.host.libvirt.types import LibvirtUnavailable
 from kobune.virt.launcher.credentials import by_agent, fingerprint, propagate
 from kobune.virt.launcher.guest import GuestView, look_inside
+from kobune.virt.launcherproto.text import MAX_MESSAGE, readable
 
 __all__ = ["GuestWatch"]
 
@@ -94,7 +95,7 @@ class GuestWatch:
         except LibvirtUnavailable:
             raise
         except KobuneError as error:
-            self.credentials = (False, str(error))
+            self.credentials = (False, readable(str(error), MAX_MESSAGE))
             return ""
         self.credentials = (True, "")
         return now

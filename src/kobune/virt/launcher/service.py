@@ -43,6 +43,7 @@ from kobune.virt.launcherproto.messages import (
     SyncVirtualMachine,
 )
 from kobune.virt.launcherproto.server import Refusal
+from kobune.virt.launcherproto.text import MAX_MESSAGE, readable
 
 __all__ = ["LauncherService"]
 
@@ -140,7 +141,7 @@ class LauncherService:
                 await self._start(vmi, command.facts)
                 record.trouble = ""
             except KobuneError as error:
-                record.trouble = str(error)
+                record.trouble = readable(str(error), MAX_MESSAGE)
                 raise
             finally:
                 record.starting = False

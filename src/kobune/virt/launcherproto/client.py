@@ -6,7 +6,6 @@ reported once by `on_close`, and whoever owns the client decides anew.
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from collections.abc import Callable
@@ -16,9 +15,10 @@ from typing import TypeVar
 import msgspec
 
 from kobune.base.errors import KobuneError
+from kobune.host.unixsocket import SocketGone, UnsafeSocket, connect_socket
 from kobune.virt.domain.facts import Facts
 from kobune.virt.launcherproto.errors import ConnectionLost, ProtocolViolation, failure_error
-from kobune.virt.launcherproto.framing import MAX_LINE_BYTES, encode_line, read_message
+from kobune.virt.launcherproto.framing import MAX_LINE_BYTES, decode_line, encode_line, read_line, read_message
 from kobune.virt.launcherproto.messages import (
     PROTOCOL_VERSION,
     Command,
@@ -59,6 +59,14 @@ __all__ = ["COMMAND_TIMEOUT_S", "START_TIMEOUT_S", "LauncherClient"]
 
 COMMAND_TIMEOUT_S = 15.0
 START_TIMEOUT_S = 120.0
+BURST = 400.0
+PER_SECOND = 50.0
+BYTES_PER_UNIT = 64 * 1024
+"""What a launcher may say: a message counts as one and one more per 64 KiB; this much at once, and then per second.
+
+Launchers face guests, and one that was taken over must not keep the line's reader from those of other guests. A guest
+that is watched closely makes ten states in a second.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +103,8 @@ class LauncherClient:
         # Invariant: every id in `_open` was written and has neither been answered nor given up.
         self._open: dict[int, asyncio.Future[Result]] = {}
         self._closed = False
+        self._allowance = BURST
+        self._allowed_at_s = asyncio.get_running_loop().time()
         self._receiving = asyncio.create_task(self._receive(), name=f"launcher-{hello.namespace}/{hello.name}")
 
     @classmethod
@@ -113,7 +123,7 @@ class LauncherClient:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                reader, writer = await _open_unix(path)
+                reader, writer = await connect_socket(path.parent, path.name, limit_bytes=MAX_LINE_BYTES)
                 try:
                     hello = await read_message(reader, _decoder)
                     if not isinstance(hello, Hello):
@@ -128,8 +138,8 @@ class LauncherClient:
                     raise
         except TimeoutError as error:
             raise ConnectionLost(f"{path}: no answer within {timeout_s:g} s") from error
-        except OSError as error:
-            raise ConnectionLost(f"{path}: {error.strerror or error}") from error
+        except (SocketGone, UnsafeSocket, OSError) as error:
+            raise ConnectionLost(f"{path}: {error}") from error
 
     @property
     def closed(self) -> bool:
@@ -243,7 +253,9 @@ class LauncherClient:
     async def _receive(self) -> None:
         try:
             while True:
-                message = await read_message(self._reader, _decoder)
+                line = await read_line(self._reader)
+                await self._pace(1 + len(line) / BYTES_PER_UNIT)
+                message = decode_line(line, _decoder)
                 if isinstance(message, StateChanged):
                     self._on_state(message.state)
                 elif isinstance(message, Reply):
@@ -257,6 +269,14 @@ class LauncherClient:
         finally:
             self._finish()
 
+    async def _pace(self, cost: float) -> None:
+        """Wait until this message may be looked at; what is not read meanwhile holds up its sender alone."""
+        now_s = asyncio.get_running_loop().time()
+        self._allowance = min(BURST, self._allowance + (now_s - self._allowed_at_s) * PER_SECOND) - cost
+        self._allowed_at_s = now_s
+        if self._allowance < 0:
+            await asyncio.sleep(-self._allowance / PER_SECOND)
+
     def _finish(self) -> None:
         if self._closed:
             return
@@ -266,22 +286,6 @@ class LauncherClient:
                 waiting.set_exception(ConnectionLost("the connection to the launcher has ended"))
         self._writer.close()
         self._on_close()
-
-
-async def _open_unix(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a unix socket whose path may be longer than sun_path (108 bytes), as a pod's volumes' often are."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
-        return await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE_BYTES)
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _peer_pid(writer: asyncio.StreamWriter) -> int:

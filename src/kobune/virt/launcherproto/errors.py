@@ -2,6 +2,7 @@
 
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
 from kobune.virt.launcherproto.messages import ErrorCode, Failure
+from kobune.virt.launcherproto.text import MAX_MESSAGE, readable
 
 __all__ = [
     "CommandFailed",
@@ -29,9 +30,9 @@ class CommandFailed(KobuneError):
     """The launcher answered with a failure. Always one of the two types below."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
+        super().__init__(readable(failure.message, MAX_MESSAGE))
         self.code: ErrorCode = failure.code
-        self.field = failure.field
+        self.field = readable(failure.field, MAX_MESSAGE)
 
 
 class RetryableFailure(CommandFailed, RetryableError):

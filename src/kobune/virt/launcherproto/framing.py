@@ -10,7 +10,7 @@ import msgspec
 
 from kobune.virt.launcherproto.errors import ConnectionLost, ProtocolViolation
 
-__all__ = ["MAX_LINE_BYTES", "SOCKET_NAME", "encode_line", "read_message"]
+__all__ = ["MAX_LINE_BYTES", "SOCKET_NAME", "decode_line", "encode_line", "read_line", "read_message"]
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 SOCKET_NAME = "launcher.sock"
@@ -21,8 +21,11 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_line(message: msgspec.Struct) -> bytes:
-    """The line of a message, with its newline. Raises ProtocolViolation when it is too long."""
-    line = _encoder.encode(message)
+    """The line of a message, with its newline. Raises ProtocolViolation when it is too long, or cannot be one."""
+    try:
+        line = _encoder.encode(message)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ProtocolViolation(f"a message cannot be written: {error}") from error
     if b"\n" in line:  # only a Raw part can bring one in, as white space between tokens
         line = msgspec.json.format(line, indent=-1)
     if len(line) >= MAX_LINE_BYTES:
@@ -36,15 +39,24 @@ async def read_message(reader: asyncio.StreamReader, decoder: "msgspec.json.Deco
     Raises ConnectionLost at its end (a cut last line included) and ProtocolViolation for a line that is too long or
     no message.
     """
+    return decode_line(await read_line(reader), decoder)
+
+
+async def read_line(reader: asyncio.StreamReader) -> bytes:
+    """The next line; raises as `read_message`."""
     try:
-        line = await reader.readuntil(b"\n")
+        return await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError as error:
         raise ConnectionLost("the connection was closed by the other side") from error
     except asyncio.LimitOverrunError as error:
         raise ProtocolViolation(f"a line is longer than {MAX_LINE_BYTES} bytes") from error
     except OSError as error:
         raise ConnectionLost(f"the connection broke: {error}") from error
+
+
+def decode_line(line: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """The message in a line. Raises ProtocolViolation when it is none."""
     try:
         return decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolViolation(f"a line is no message of this protocol: {error}", line) from error

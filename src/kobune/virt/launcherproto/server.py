@@ -35,6 +35,7 @@ from kobune.virt.launcherproto.messages import (
     StateChanged,
     Subscribe,
 )
+from kobune.virt.launcherproto.text import MAX_MESSAGE, readable
 
 __all__ = ["MAX_OPEN_REQUESTS", "LauncherServer", "Refusal", "Service"]
 
@@ -53,7 +54,7 @@ class Refusal(KobuneError):
 
     def __init__(self, code: ErrorCode, message: str, *, field: str = "") -> None:
         super().__init__(message)
-        self.failure = Failure(code=code, message=message, field=field)
+        self.failure = Failure(code=code, message=readable(message, MAX_MESSAGE), field=field)
 
 
 class Service(Protocol):
@@ -172,7 +173,13 @@ class _Connection:
 
     async def _answer(self, request: Request) -> None:
         try:
-            await self._send(Reply(id=request.id, result=await self._result(request.command)))
+            result = await self._result(request.command)
+            try:
+                await self._send(Reply(id=request.id, result=result))
+            except ProtocolViolation as error:
+                # What a guest or an image says must not cost virt-handler the connection.
+                log.warning("the answer to %s cannot be sent: %s", type(request.command).__name__, error)
+                await self._send(Reply(id=request.id, result=Failure(code=ErrorCode.INTERNAL, message=str(error))))
         finally:
             self._slots.release()
 

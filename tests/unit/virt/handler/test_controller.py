@@ -11,6 +11,7 @@ import pytest
 from msgspec import convert
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.procroot import HeldProcess
 from kobune.host.run.fake import FakeRunner
 from kobune.kube.client.core import PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
@@ -30,6 +31,13 @@ from kobune.virt.launcherproto.fake import FakeLauncher
 from kobune.virt.launcherproto.messages import ErrorCode, Failure, Shutdown, SyncVirtualMachine
 
 NODE = "n1"
+
+
+def hold(pid: int, pod_uid: str) -> HeldProcess:
+    """The launchers here are this process, which belongs to no pod."""
+    return HeldProcess(pid)
+
+
 RAW: Resource[dict[str, Any]] = Resource(
     "kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", True, dict
 )
@@ -125,7 +133,7 @@ class Node:
         process = ControllerProcess(self.api, component="virt-handler", instance=NODE)
         kvm = KvmProof(FakeRunner(), self.root)
         capabilities = CapabilityCache(self.root, self.root / "state", "boot-1")
-        controller = InstanceController(process, NODE, self.root, self.networks, kvm, capabilities)
+        controller = InstanceController(process, NODE, self.root, self.networks, kvm, capabilities, hold=hold)
         tasks = [
             asyncio.create_task(process.run()),
             asyncio.create_task(Leftovers(controller.pods, self.networks).run()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ import pytest
 
 from kobune.host.deviceplugin import deviceplugin_pb2 as pb
 from kobune.host.deviceplugin import deviceplugin_pb2_grpc as pb_grpc
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import CommandTimeout, Completed
 from kobune.host.run.fake import Call, FakeRunner
 from kobune.kube.testing import eventually
@@ -173,7 +175,7 @@ async def test_a_guest_that_hangs_or_ends_otherwise_is_no_proof(tmp_path: Path) 
         machine.runner.on("qemu-system-x86_64", answer=answer)
         proof = machine.proof()
         assert not (await proof.prove()).proved
-        assert not await proof.granted_to(1)
+        assert not await proof.granted_to(HeldProcess(os.getpid()))
 
 
 def test_the_guest_is_a_boot_sector() -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from kobune.host import procroot
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import CommandError, Runner
 
 __all__ = ["BOOT_SECTOR", "GUEST_STATUS", "KvmProof", "Verdict", "guest_command"]
@@ -89,12 +90,12 @@ class KvmProof:
         log.info("KVM is %s: %s", "proved" if known.proved else "not used", known.reason)
         return known
 
-    async def granted_to(self, pid: int) -> bool:
-        """Whether the container of `pid` was given a KVM that works; opens it to QEMU's user. Raises ProcessGone."""
+    async def granted_to(self, process: HeldProcess) -> bool:
+        """Whether the container of `process` was given a working KVM; opens it to QEMU's user. Raises ProcessGone."""
         if not self.proved:
             return False
         try:
-            await asyncio.to_thread(procroot.grant_device, pid, KVM, KVM_NUMBERS, QEMU_ID)
+            await asyncio.to_thread(procroot.grant_device, process, KVM, KVM_NUMBERS, QEMU_ID)
         except FileNotFoundError:
             return False
         return True

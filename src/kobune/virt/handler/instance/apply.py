@@ -12,6 +12,7 @@ import msgspec
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.host import procroot
+from kobune.host.procroot import HeldProcess
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
@@ -30,7 +31,7 @@ from kobune.virt.handler.instance.actions import (
 )
 from kobune.virt.handler.launchers import LauncherLink, Launchers
 from kobune.virt.handler.network.model import QEMU_ID
-from kobune.virt.handler.network.setup import GuestNetworks
+from kobune.virt.handler.network.setup import GuestNetworks, HoldInPod
 
 __all__ = ["InstanceExecutor"]
 
@@ -48,6 +49,7 @@ class InstanceExecutor:
         kvm: KvmProof,
         capabilities: CapabilityCache,
         clock: Clock,
+        hold: HoldInPod = HeldProcess.of_group,
     ) -> None:
         self._writer = writer
         self._launchers = launchers
@@ -55,6 +57,7 @@ class InstanceExecutor:
         self._kvm = kvm
         self._capabilities = capabilities
         self._clock = clock
+        self._hold = hold
 
     async def execute(self, action: HandlerAction) -> Written | None:
         """Carry out one action. Raises RetryableError or TerminalError."""
@@ -88,10 +91,11 @@ class InstanceExecutor:
         began_s = self._clock.monotonic_s()
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
         link.network_ready = True
-        await asyncio.to_thread(_grant_claims, client.peer_pid, vmi)
+        process = self._hold(client.peer_pid, link.pod_uid)
+        await asyncio.to_thread(_grant_claims, process, vmi)
         network_s = self._clock.monotonic_s() - began_s
         facts = Facts(
-            kvm=await self._kvm.granted_to(client.peer_pid),
+            kvm=await self._kvm.granted_to(process),
             architecture=platform.machine(),
             host_cpus=os.cpu_count() or 1,
             nested=self._kvm.cpu_has_virtualization,
@@ -109,9 +113,9 @@ class InstanceExecutor:
         link.shutdown_grace_s = grace_s
 
 
-def _grant_claims(pid: int, vmi: VirtualMachineInstance) -> None:
+def _grant_claims(process: HeldProcess, vmi: VirtualMachineInstance) -> None:
     """Open the block devices of claims to QEMU's user; claims with a file system have none."""
     for volume in vmi.spec.volumes:
         if volume.persistent_volume_claim is not None or volume.data_volume is not None:
             with contextlib.suppress(FileNotFoundError):
-                procroot.grant_block_device(pid, f"/dev/{volume.name}", QEMU_ID)
+                procroot.grant_block_device(process, f"/dev/{volume.name}", QEMU_ID)

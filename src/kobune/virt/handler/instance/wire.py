@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.procroot import HeldProcess
 from kobune.kube.client.core import PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.objects import key_of, uid_of
@@ -20,7 +21,7 @@ from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver, launcher_pod
 from kobune.virt.handler.instance.observed import Observed
 from kobune.virt.handler.launchers import Launchers
-from kobune.virt.handler.network.setup import GuestNetworks
+from kobune.virt.handler.network.setup import GuestNetworks, HoldInPod
 
 __all__ = ["InstanceController"]
 
@@ -42,6 +43,7 @@ class InstanceController:
         networks: GuestNetworks,
         kvm: KvmProof,
         capabilities: CapabilityCache,
+        hold: HoldInPod = HeldProcess.of_group,
     ) -> None:
         self.instances: Informer[VirtualMachineInstance] = process.informers.of(
             VIRTUAL_MACHINE_INSTANCES, label_selector=f"{NODE_LABEL}={node}"
@@ -54,7 +56,7 @@ class InstanceController:
         )
         self.launchers = Launchers(kubelet_root, process.clock, self._changed)
         observer = InstanceObserver(process.client, self.instances, self.pods, self.launchers, node, process.clock)
-        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, capabilities, process.clock)
+        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, capabilities, process.clock, hold)
         self.controller: Controller[Observed, HandlerAction] = process.add(
             "virt-handler",
             primary=self.instances,

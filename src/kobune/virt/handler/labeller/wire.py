@@ -7,7 +7,6 @@ one boot, one image and one way of running guests (KVM or not).
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from pathlib import Path
@@ -19,6 +18,8 @@ from kobune.api.core import Pod
 from kobune.api.kubevirt import KubeVirt
 from kobune.base.errors import KobuneError
 from kobune.host.files import write_file
+from kobune.host.procroot import HeldProcess
+from kobune.host.unixsocket import SocketGone, connect_socket
 from kobune.kube.client.core import NODES, PODS
 from kobune.kube.client.errors import ApiError, NotFound
 from kobune.kube.client.kubevirt import KUBEVIRTS
@@ -28,6 +29,7 @@ from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.labeller.documents import NodeCpu, read_cpu
 from kobune.virt.handler.labeller.labels import OBSOLETE_MODELS, LabelPolicy, changed_labels, node_labels, vendor_label
 from kobune.virt.handler.launchers import pod_volume
+from kobune.virt.handler.network.setup import HoldInPod
 from kobune.virt.launcherproto.cpufacts import CPU_FACTS_SOCKET, CPU_FACTS_VOLUME, CpuFacts, CpuFactsQuestion
 from kobune.virt.launcherproto.framing import MAX_LINE_BYTES, encode_line, read_message
 
@@ -147,7 +149,7 @@ class Labeller:
     async def _ask(self, uid: str, image: str) -> None:
         try:
             path = pod_volume(self._kubelet_root, uid, CPU_FACTS_VOLUME) / CPU_FACTS_SOCKET
-            facts, kvm = await ask_pod(path, self._kvm)
+            facts, kvm = await ask_pod(path, self._kvm, uid)
             cpu = read_cpu(facts, kvm=kvm)
         except (KobuneError, OSError, ValueError, TimeoutError) as error:
             log.warning("what guests can have on this node is not known: %s", error or "no answer in time")
@@ -165,15 +167,17 @@ class Labeller:
         return answer if answer.variant == self._variant else None
 
 
-async def ask_pod(path: Path, kvm: KvmProof) -> tuple[CpuFacts, bool]:
+async def ask_pod(
+    path: Path, kvm: KvmProof, pod_uid: str, hold: HoldInPod = HeldProcess.of_group
+) -> tuple[CpuFacts, bool]:
     """Ask the pod behind a socket, about KVM if the pod was given one that works; the answer, and whether for KVM.
 
-    Raises ConnectionLost, ProtocolViolation, OSError and TimeoutError.
+    Raises ConnectionLost, ProtocolViolation, SocketGone, OSError and TimeoutError.
     """
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
         reader, writer = await _connect(path)
         try:
-            granted = await kvm.granted_to(_peer_pid(writer))
+            granted = kvm.proved and await kvm.granted_to(hold(_peer_pid(writer), pod_uid))
             writer.write(encode_line(CpuFactsQuestion(kvm=granted)))
             await writer.drain()
             return await read_message(reader, msgspec.json.Decoder(CpuFacts)), granted
@@ -182,17 +186,12 @@ async def ask_pod(path: Path, kvm: KvmProof) -> tuple[CpuFacts, bool]:
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """The container may need a moment before it listens. Through the directory: a path may be too long for a socket."""
+    """The container may need a moment before it listens."""
     deadline_s = asyncio.get_running_loop().time() + SOCKET_TIMEOUT_S
     while True:
         try:
-            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                short = f"/proc/self/fd/{folder}/{path.name}"
-                return await asyncio.open_unix_connection(short, limit=MAX_LINE_BYTES)
-            finally:
-                os.close(folder)
-        except (FileNotFoundError, ConnectionRefusedError):
+            return await connect_socket(path.parent, path.name, limit_bytes=MAX_LINE_BYTES)
+        except SocketGone:
             if asyncio.get_running_loop().time() > deadline_s:
                 raise
             await asyncio.sleep(POLL_S)

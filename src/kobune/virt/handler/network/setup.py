@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from kobune.host.files import write_file
 from kobune.host.netlink import Link, Netlink, Route
 from kobune.host.netns import HOST, NetworkNamespace
 from kobune.host.nftables import Nftables
+from kobune.host.procroot import HeldProcess
 from kobune.host.run import Runner
 from kobune.virt.domain.facts import InterfaceFacts
 from kobune.virt.domain.networks import pairs, pluggable, pod_interface
@@ -30,11 +32,17 @@ from kobune.virt.handler.network.converge import link_changes, missing_sysctls, 
 from kobune.virt.handler.network.model import POD_INTERFACE, QEMU_ID, TABLE, NetworkPlan, PodInterface
 from kobune.virt.handler.network.plan import plan
 
-__all__ = ["ForeignNamespace", "GuestNetworks", "NotReady", "PodNetworks"]
+__all__ = ["ForeignNamespace", "GuestNetworks", "HoldInPod", "NotReady", "PodNetworks"]
 
 _LOG = logging.getLogger(__name__)
 TUN = ("/dev/net/tun", (10, 200))
 SYSCTL_TIMEOUT_S = 5.0
+
+HoldInPod = Callable[[int, str], HeldProcess]
+"""Holds the process with that number if it belongs to the pod with that uid; raises ProcessGone, ForeignProcess.
+
+The number is the launcher's word, and the kernel may have given it to anybody since.
+"""
 
 
 class NotReady(RetryableError):
@@ -54,8 +62,8 @@ class GuestNetworks(Protocol):
         """Make the network of the pod that `pid` runs in ready for the VMI; returns what the launcher must know.
 
         Idempotent. With `partly`, interfaces that the pod does not have (yet) are left out; else NotReady is raised.
-        Takes nothing away: see `prune`. Raises UnsupportedInterface, ForeignNamespace, NotReady, NamespaceGone,
-        ProcessGone, UnsafePath, DnsmasqFailed, CommandError.
+        Takes nothing away: see `prune`. Raises UnsupportedInterface, ForeignNamespace, ForeignProcess, NotReady,
+        NamespaceGone, ProcessGone, UnsafePath, DnsmasqFailed, CommandError.
         """
         ...
 
@@ -76,13 +84,20 @@ class PodNetworks:
     """`GuestNetworks` on this machine."""
 
     def __init__(
-        self, runner: Runner, netlink: Netlink, nftables: Nftables, dhcp: DhcpServers, state_dir: Path
+        self,
+        runner: Runner,
+        netlink: Netlink,
+        nftables: Nftables,
+        dhcp: DhcpServers,
+        state_dir: Path,
+        hold: HoldInPod = HeldProcess.of_group,
     ) -> None:
         self._runner = runner
         self._netlink = netlink
         self._nftables = nftables
         self._dhcp = dhcp
         self._state_dir = state_dir
+        self._hold = hold
 
     async def ensure(
         self, pod_uid: str, pid: int, vmi: VirtualMachineInstance, *, partly: bool = False
@@ -90,15 +105,16 @@ class PodNetworks:
         """See `GuestNetworks.ensure`."""
         if not vmi.spec.domain.devices.interfaces:
             return []
-        resolv_conf = await asyncio.to_thread(_resolv_conf, pid)
-        with _namespace(pid) as namespace:
+        process = self._hold(pid, pod_uid)
+        resolv_conf = await asyncio.to_thread(_resolv_conf, process)
+        with _namespace(process) as namespace:
             links = await self._netlink.links(namespace)
             pod = await self._pod_interfaces(pod_uid, namespace, links, vmi, partly=partly)
             wanted = plan(vmi, pod, resolv_conf)
             if not wanted.guests:
                 return []
             await self._converge(pod_uid, namespace, wanted, links)
-        await asyncio.to_thread(_grant_tun, pid)
+        await asyncio.to_thread(_grant_tun, process)
         return [
             InterfaceFacts(
                 name=guest.name, tap=guest.tap, mac=guest.mac, mtu=guest.mtu, queues=guest.queues, bridge=guest.bridge
@@ -109,7 +125,7 @@ class PodNetworks:
     async def prune(self, pod_uid: str, pid: int, vmi: VirtualMachineInstance) -> None:
         """See `GuestNetworks.prune`."""
         networks = [network for _, network in pairs(vmi.spec)]
-        with _namespace(pid) as namespace:
+        with _namespace(self._hold(pid, pod_uid)) as namespace:
             links = await self._netlink.links(namespace)
             await self._netlink.change(namespace, surplus(networks, links))
         for name in {*self._described(pod_uid)} - {pod_interface(network) for network in networks}:
@@ -213,27 +229,26 @@ class PodNetworks:
         return self._state_dir / "pods" / pod_uid
 
 
-def _namespace(pid: int) -> NetworkNamespace:
+def _namespace(process: HeldProcess) -> NetworkNamespace:
     """The network namespace of a launcher. Raises ForeignNamespace, NamespaceGone."""
-    namespace = NetworkNamespace.of_process(pid)
+    namespace = NetworkNamespace.of_held(process)
     if namespace.identity == HOST.identity:
         namespace.close()
-        # The pid is the launcher's word: one that was used again after its process ended may be anybody's.
-        raise ForeignNamespace(f"process {pid} is not in a pod's network namespace")
+        raise ForeignNamespace(f"process {process.pid} is not in a pod's network namespace")
     return namespace
 
 
-def _resolv_conf(pid: int) -> str:
+def _resolv_conf(process: HeldProcess) -> str:
     try:
-        return procroot.read_text(pid, "/etc/resolv.conf")
+        return procroot.read_text(process, "/etc/resolv.conf")
     except (FileNotFoundError, procroot.UnsafePath) as error:
         _LOG.info("no name servers for the guest: %s", error)
         return ""
 
 
-def _grant_tun(pid: int) -> None:
+def _grant_tun(process: HeldProcess) -> None:
     path, numbers = TUN
     try:
-        procroot.grant_device(pid, path, numbers, QEMU_ID)
+        procroot.grant_device(process, path, numbers, QEMU_ID)
     except FileNotFoundError as error:
         raise NotReady(f"the pod was not given {path}; it must request devices.kubevirt.io/tun") from error

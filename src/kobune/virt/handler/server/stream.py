@@ -1,7 +1,6 @@
 """Copies a websocket to a unix socket of a launcher pod and back: serial console and VNC.
 
-Owns: opening the socket safely, back-pressure and the one-session rule. A socket's other end and its folder belong to
-the guest's side: a symbolic link in its place must not lead us to a socket of the host.
+Owns: back-pressure and the one-session rule. A socket's other end and its folder belong to the guest's side.
 
 Sizes: 32 KiB read at a time, websocket messages of at most 4 MiB; the slower side stops the faster one.
 """
@@ -9,15 +8,12 @@ Sizes: 32 KiB read at a time, websocket messages of at most 4 MiB; the slower si
 import asyncio
 import contextlib
 import logging
-import os
-import socket
-import stat
 from pathlib import Path
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from kobune.base.errors import RetryableError, TerminalError
+from kobune.host.unixsocket import SocketGone, UnsafeSocket, connect_socket
 
 __all__ = ["MESSAGE_LIMIT_BYTES", "Sessions", "SocketGone", "UnsafeSocket", "connect_unix"]
 
@@ -25,44 +21,11 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 32 * 1024
 MESSAGE_LIMIT_BYTES: Final = 4 * 1024 * 1024
-CONNECT_TIMEOUT_S: Final = 5.0
-
-
-class SocketGone(RetryableError):
-    """Nobody listens there: the guest is starting or has ended."""
-
-
-class UnsafeSocket(TerminalError):
-    """What lies there is no socket."""
 
 
 async def connect_unix(folder: Path, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to the socket `name` in `folder`, which only root can have put there. Raises SocketGone, UnsafeSocket."""
-    try:
-        directory = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise SocketGone(f"{name}: {error.strerror}") from error
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            raise UnsafeSocket(f"{name} is no socket")
-        connection.setblocking(False)
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            # By descriptor: what was checked is what is connected to, and the path may be longer than sun_path.
-            await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{descriptor}")
-        return await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
-    except (OSError, TimeoutError) as error:
-        connection.close()
-        raise SocketGone(f"{name}: nobody listens: {error}") from error
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        os.close(descriptor)
+    """Connect to the guest's socket `name` in a pod's volume. Raises SocketGone, UnsafeSocket."""
+    return await connect_socket(folder, name, limit_bytes=CHUNK_BYTES)
 
 
 class Sessions:
