@@ -44,13 +44,18 @@ def test_what_is_no_target_is_told(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "pair"),
-    [("22", PortPair(22, 22)), ("8080:80", PortPair(8080, 80)), ("tcp/0:80", PortPair(0, 80))],
+    [
+        ("22", PortPair(22, 22)),
+        ("8080:80", PortPair(8080, 80)),
+        ("tcp/0:80", PortPair(0, 80)),
+        ("udp/5353:53", PortPair(5353, 53, "udp")),
+    ],
 )
 def test_ports(text: str, pair: PortPair) -> None:
     assert parse_ports(text) == pair
 
 
-@pytest.mark.parametrize("text", ["", "http", "0", "1:0", "70000", "1:70000", "udp/53", "1:2:3"])
+@pytest.mark.parametrize("text", ["", "http", "0", "1:0", "70000", "1:70000", "udp/", "sctp/53", "1:2:3"])
 def test_what_is_no_port_is_told(text: str) -> None:
     with pytest.raises(click.UsageError):
         parse_ports(text)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -49,6 +50,7 @@ async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
 
     application = web.Application()
     application.router.add_get(f"{ROOT}/virtualmachines/demo/portforward/7/tcp", echo)
+    application.router.add_get(f"{ROOT}/virtualmachines/demo/portforward/7/udp", echo)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc", screen)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc/screenshot", picture)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/console", taken)
@@ -193,3 +195,26 @@ async def test_a_console_that_another_client_took_is_told(kubeconfig: Path) -> N
         assert await process.wait() == 0
     process.stdin.close() if process.stdin else None
     assert b"Another client took the console of demo over; `kobune console demo` connects again" in errors
+
+
+async def test_a_udp_port_has_a_tunnel_per_peer(kubeconfig: Path) -> None:
+    process = await start(kubeconfig, "port-forward", "vm/demo", "udp/0:7")
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode()
+        port = int(line.split(":")[1].split()[0])
+        assert line.startswith("forwarding udp 127.0.0.1:")
+        peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+        for number, peer in enumerate(peers):
+            peer.settimeout(10)
+            peer.connect(("127.0.0.1", port))
+            for message in (b"first", b"second"):
+                peer.send(b"%d %b" % (number, message))
+        for number, peer in enumerate(peers):
+            heard = {await asyncio.to_thread(peer.recv, 100) for _ in range(2)}
+            assert heard == {b"%d first" % number, b"%d second" % number}
+            peer.close()
+    finally:
+        process.terminate()
+        await process.wait()

@@ -232,7 +232,7 @@ def test_credentials_that_the_agent_sets_have_a_condition(
     assert conditions.get("AccessCredentialsSynchronized") == expected
 
 
-def test_a_bridged_guest_shows_its_own_address() -> None:
+def test_a_bridged_guest_shows_the_address_that_it_has_from_the_pod() -> None:
     bridged = vmi()
     raw = to_builtins(bridged)
     raw["spec"]["domain"]["devices"]["interfaces"] = [{"name": "default", "bridge": {}}]
@@ -243,11 +243,11 @@ def test_a_bridged_guest_shows_its_own_address() -> None:
     assert status_after(observed)["interfaces"][0]["ipAddresses"] == ["10.42.0.7"]
 
 
-def test_an_address_of_the_link_never_comes_first() -> None:
+def test_the_pods_address_comes_first_and_those_of_the_link_last() -> None:
     raw = to_builtins(vmi())
     raw["spec"]["domain"]["devices"]["interfaces"] = [{"name": "default", "bridge": {}}]
     for told, shown in (
-        (["fe80::1", "10.42.0.9"], ["10.42.0.9", "fe80::1"]),
+        (["fe80::1", "10.42.0.9"], ["10.42.0.7", "10.42.0.9", "fe80::1"]),
         (["fe80::1"], ["10.42.0.7", "fd42::7", "fe80::1"]),
     ):
         interface = InterfaceState(name="default", from_agent=True, ip_addresses=told)

@@ -25,7 +25,8 @@ from kobune.virt.admission.subresources.failure import Failure, bad_request, con
 from kobune.virt.admission.subresources.handler_client import HandlerClient
 from kobune.virt.admission.subresources.objectgraph import instance_graph
 from kobune.virt.admission.subresources.power import decode_options
-from kobune.virt.admission.subresources.streams import SUBPROTOCOL, join_tcp, join_websockets
+from kobune.virt.admission.subresources.streams import SUBPROTOCOL, join_tcp, join_udp, join_websockets
+from kobune.virt.domain.networks import PRIMARY
 
 __all__ = ["InstanceVerbs", "json_answer"]
 
@@ -125,23 +126,24 @@ class InstanceVerbs:
         return client
 
     async def port_forward(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
-        """`rest` is PORT or PORT/tcp."""
+        """`rest` is PORT, PORT/tcp or PORT/udp."""
         _must_run(vmi)
         match = re.fullmatch(r"(\d{1,5})(?:/(tcp|udp))?", rest)
         if match is None or not 0 < int(match[1]) < 65536:
-            raise bad_request(f"no port in {rest!r}: use portforward/PORT or portforward/PORT/tcp")
-        if match[2] == "udp":
-            raise conflict(_KIND, vmi.metadata.name, "UDP is not forwarded yet")
-        addresses = [item.ip_address for item in vmi.status.interfaces if item.ip_address]
-        if not addresses:
-            raise bad_request(f"No network interfaces are reported by {vmi.metadata.name}")
+            raise bad_request(f"no port in {rest!r}: use portforward/PORT/tcp or portforward/PORT/udp")
+        address, port = _pod_address(vmi), int(match[1])
         if not _asks_for_websocket(request):
             raise bad_request(f"portforward needs a websocket with the subprotocol {SUBPROTOCOL}")
+        if match[2] == "udp":
+            client = _websocket()
+            await client.prepare(request)
+            await join_udp(client, address, port)
+            return client
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(addresses[0], int(match[1]))
+                reader, writer = await asyncio.open_connection(address, port)
         except (OSError, TimeoutError) as error:
-            message = f"{addresses[0]} port {match[1]} does not answer: {error or 'timeout'}"
+            message = f"{address} port {port} does not answer: {error or 'timeout'}"
             raise Failure(503, "ServiceUnavailable", message) from error
         client = _websocket()
         try:
@@ -225,6 +227,19 @@ class InstanceVerbs:
     def _must_have_gate(self, gate: str) -> None:
         if gate not in self._gates():
             raise bad_request(f"{gate} feature gate is not enabled")
+
+
+def _pod_address(vmi: VirtualMachineInstance) -> str:
+    """Where the guest is reached on the pod network.
+
+    Only that interface's first address is Kubernetes' word; the others are the guest's own, which could name this node.
+    """
+    if not vmi.status.interfaces:
+        raise bad_request(f"No network interfaces are reported by {vmi.metadata.name}")
+    own = next((one for one in vmi.status.interfaces if one.pod_interface_name == PRIMARY and one.ip_address), None)
+    if own is None or own.ip_address is None:
+        raise bad_request(f"{vmi.metadata.name} has no address on the pod network")
+    return own.ip_address
 
 
 def check_add_volume(body: bytes) -> dict[str, Any]:

@@ -147,9 +147,12 @@ def _interface(wanted: Interface, network: Network, told: InterfaceState, pod: L
     told_addresses = () if wanted.masquerade is not None else tuple(told.ip_addresses)
     beyond_link = tuple(address for address in told_addresses if not address.startswith("fe80:"))
     on_link = tuple(address for address in told_addresses if address.startswith("fe80:"))
-    of_network = attached.ips if attached is not None else ()
-    of_pod = of_network if is_secondary(network) else pod.ips
-    _addresses(rendered, (beyond_link or of_pod) + on_link)
+    if is_secondary(network):
+        shown = beyond_link or (attached.ips if attached is not None else ())
+    else:
+        # The pod's address leads, whatever the guest says of itself: others dial it.
+        shown = tuple(dict.fromkeys(pod.ips[:1] + beyond_link)) if beyond_link else pod.ips
+    _addresses(rendered, shown + on_link)
     return rendered
 
 
