@@ -47,6 +47,7 @@ class Facts(Fact, frozen=True, kw_only=True):
     `kvm` is true only where virt-handler proved that guests run in KVM, never because /dev/kvm exists.
     `architecture` is the kernel's name (`x86_64`), `host_cpus` the processors of the node.
     `interfaces` and `disks` are those that virt-handler prepared; `nested` says that the host CPU offers vmx or svm.
+    `plugged` are the volumes that are to be plugged in and whose data is in the container now.
     """
 
     kvm: bool = False
@@ -55,3 +56,4 @@ class Facts(Fact, frozen=True, kw_only=True):
     nested: bool = False
     interfaces: list[InterfaceFacts] = []
     disks: list[DiskFacts] = []
+    plugged: list[str] = []

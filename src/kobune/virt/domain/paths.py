@@ -9,6 +9,8 @@ __all__ = [
     "CONFIG_VOLUMES",
     "CONTAINER_DISKS",
     "EPHEMERAL_DISKS",
+    "HOTPLUG_DEVICES",
+    "HOTPLUG_DISKS",
     "KERNEL_BOOT",
     "PRIVATE",
     "SERIAL_LOG",
@@ -26,6 +28,13 @@ VMI_DISKS = f"{PRIVATE}/vmi-disks"
 CLOUD_INIT_SECRETS = f"{PRIVATE}/cloud-init"
 ACCESS_CREDENTIALS = f"{PRIVATE}/access-credentials"
 """Below it: one folder per entry of `spec.accessCredentials`, by its index: the secret's keys."""
+
+HOTPLUG_DISKS = "/run/kubevirt/hotplug-disks"
+"""Below it: one folder per plugged volume with a file system; virt-handler mounts and unmounts it.
+No part of it is a symbolic link, so that the kernel lists its mounts by this path."""
+
+HOTPLUG_DEVICES = "/dev/hotplug"
+"""Below it: one block device per plugged volume without one."""
 
 KERNEL_BOOT = "/var/run/kubevirt/kernel-boot"
 CONFIG_VOLUMES = PRIVATE

@@ -1,6 +1,7 @@
 """Disks, CD-ROMs and LUNs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import count
 
 from kobune.api.kubevirt.devices import CDRomTarget, Disk, DiskTarget, LunTarget
 from kobune.virt.domain.cpu import topology
@@ -9,7 +10,7 @@ from kobune.virt.domain.devices.pci import pci_address
 from kobune.virt.domain.document import DiskSource, Domain, DomainSource, Element, InvalidSpec, add
 from kobune.virt.domain.iothreads import disk_threads
 
-__all__ = ["configure", "target_names"]
+__all__ = ["bus_of", "configure", "disk_element", "free_target", "target_names"]
 
 _PREFIX = {"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "fdc": "fd"}
 
@@ -18,40 +19,49 @@ def configure(source: DomainSource, domain: Domain) -> None:
     """`<disk>`, in the order of `spec.domain.devices.disks`."""
     names = target_names(source.vmi.spec.domain.devices.disks)
     for index, disk in enumerate(source.vmi.spec.domain.devices.disks):
-        field = f"spec.domain.devices.disks[{index}]"
-        place = source.disks.get(disk.name)
-        if place is None:
-            raise InvalidSpec(f"{field}.name", f"there is no volume {disk.name!r} that can be a disk")
-        device, target = _target(disk)
-        bus = _bus(disk)
-        if bus not in _PREFIX:
-            raise InvalidSpec(f"{field}.{'cdrom' if device == 'cdrom' else 'disk'}.bus", f"{bus!r} is not a bus")
-        if device == "lun" and not place.block:
-            raise InvalidSpec(f"{field}.lun", f"volume {disk.name!r} is not a block device, which SCSI commands need")
-        element = add(
-            domain.devices,
-            "disk",
-            type="block" if place.block else "file",
-            device=device,
-            model=virtio_model(source) if bus == "virtio" else None,
-        )
-        _driver(source, disk, bus, place, element)
-        add(element, "source", **({"dev": place.path} if place.block else {"file": place.path}))
-        _backing(place.backing, element)
-        tray = target.tray if isinstance(target, CDRomTarget) else None
-        add(element, "target", dev=names[disk.name], bus=bus, tray=tray)
-        if device == "cdrom" or target.readonly or place.read_only:
-            add(element, "readonly")
-        if disk.shareable:
-            add(element, "shareable")
-        if disk.serial:
-            add(element, "serial", disk.serial)
-        if disk.boot_order:
-            add(element, "boot", order=str(disk.boot_order))
-        _block_size(disk, element, field)
-        if isinstance(target, DiskTarget) and target.pci_address:
-            pci_address(target.pci_address, element, f"{field}.disk.pciAddress")
-        add(element, "alias", name=f"ua-{disk.name}")
+        domain.devices.append(disk_element(source, index, names.get(disk.name, "")))
+
+
+def disk_element(source: DomainSource, index: int, target_name: str) -> Element:
+    """One `<disk>`, by its place in the specification, as `target_name` (`sda`). Raises InvalidSpec."""
+    disk = source.vmi.spec.domain.devices.disks[index]
+    field = f"spec.domain.devices.disks[{index}]"
+    place = source.disks.get(disk.name)
+    if place is None:
+        raise InvalidSpec(f"{field}.name", f"there is no volume {disk.name!r} that can be a disk")
+    device, target = _target(disk)
+    bus = bus_of(disk)
+    if bus not in _PREFIX:
+        raise InvalidSpec(f"{field}.{'cdrom' if device == 'cdrom' else 'disk'}.bus", f"{bus!r} is not a bus")
+    if device == "lun" and not place.block:
+        raise InvalidSpec(f"{field}.lun", f"volume {disk.name!r} is not a block device, which SCSI commands need")
+    element = Element("disk", type="block" if place.block else "file", device=device)
+    if bus == "virtio":
+        element.set("model", virtio_model(source))
+    _driver(source, disk, bus, place, element)
+    add(element, "source", **({"dev": place.path} if place.block else {"file": place.path}))
+    _backing(place.backing, element)
+    tray = target.tray if isinstance(target, CDRomTarget) else None
+    add(element, "target", dev=target_name, bus=bus, tray=tray)
+    if device == "cdrom" or target.readonly or place.read_only:
+        add(element, "readonly")
+    if disk.shareable:
+        add(element, "shareable")
+    if disk.serial:
+        add(element, "serial", disk.serial)
+    if disk.boot_order:
+        add(element, "boot", order=str(disk.boot_order))
+    _block_size(disk, element, field)
+    if isinstance(target, DiskTarget) and target.pci_address:
+        pci_address(target.pci_address, element, f"{field}.disk.pciAddress")
+    add(element, "alias", name=f"ua-{disk.name}")
+    return element
+
+
+def free_target(bus: str, taken: Collection[str]) -> str:
+    """The first target of a bus that no disk has."""
+    prefix = _PREFIX[bus]
+    return next(name for index in count() if (name := prefix + _letters(index)) not in taken)
 
 
 def target_names(disks: Sequence[Disk]) -> dict[str, str]:
@@ -59,14 +69,15 @@ def target_names(disks: Sequence[Disk]) -> dict[str, str]:
     used: dict[str, int] = {}
     names: dict[str, str] = {}
     for disk in disks:
-        prefix = _PREFIX.get(_bus(disk))
+        prefix = _PREFIX.get(bus_of(disk))
         if prefix is not None:
             names[disk.name] = prefix + _letters(used.get(prefix, 0))
             used[prefix] = used.get(prefix, 0) + 1
     return names
 
 
-def _bus(disk: Disk) -> str:
+def bus_of(disk: Disk) -> str:
+    """The bus that a disk is on, with defaults."""
     device, target = _target(disk)
     return target.bus or {"cdrom": "sata", "lun": "scsi"}.get(device, "virtio")
 
