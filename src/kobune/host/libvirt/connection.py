@@ -194,6 +194,51 @@ class LibvirtConnection:
         """See types.Hypervisor."""
         await self._call("resume", lambda connection: connection.lookupByName(name).resume())
 
+    async def attach_device(self, name: str, xml: str) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            connection.lookupByName(name).attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        await self._call("attach device", ask)
+
+    async def detach_device(self, name: str, alias: str) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            connection.lookupByName(name).detachDeviceAlias(alias, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        await self._call("detach device", ask)
+
+    async def add_io_thread(self, name: str, number: int) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            connection.lookupByName(name).addIOThread(number, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        await self._call("add I/O thread", ask)
+
+    async def disk_bytes(self, name: str, target: str) -> int:
+        """See types.Hypervisor."""
+        return await self._call("disk size", lambda connection: int(connection.lookupByName(name).blockInfo(target)[0]))
+
+    async def resize_disk(self, name: str, target: str, size_bytes: int) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            flag = libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES
+            connection.lookupByName(name).blockResize(target, size_bytes, flag)
+
+        await self._call("resize disk", ask)
+
     async def screenshot(self, name: str) -> bytes:
         """See types.Hypervisor."""
 

@@ -29,7 +29,8 @@ class FakeHypervisor:
 
     `calls` are all calls that changed something. With `obeys_acpi` a guest powers off at once. `agent` answers agent
     commands by name with the JSON text of the whole answer; None: no agent is connected. `refuse_start` makes the next
-    start fail; `die_in_start` makes the daemon die in the middle of it.
+    start fail, `refuse_attach` the next plug; `die_in_start` makes the daemon die in the middle of a start. A guest
+    lets go of devices at once while `releases_devices`. `disk_bytes` are sizes by target.
     """
 
     def __init__(self) -> None:
@@ -38,6 +39,9 @@ class FakeHypervisor:
         self.obeys_acpi = True
         self.agent: dict[str, str] | None = None
         self.refuse_start = ""
+        self.refuse_attach = ""
+        self.releases_devices = True
+        self.disk_bytes: dict[str, int] = {}
         self.die_in_start = False
         self.running = True
         self._connections: list[FakeConnection] = []
@@ -181,6 +185,57 @@ class FakeConnection:
         self._require_active(name, "resume")
         self._daemon.change(name, State.RUNNING, 1)
 
+    async def attach_device(self, name: str, xml: str) -> None:
+        """See types.Hypervisor."""
+        info = self._require_active(name, "attach device")
+        refusal, self._daemon.refuse_attach = self._daemon.refuse_attach, ""
+        if refusal:
+            raise LibvirtRefused(f"attach device: {refusal}", 1)
+        root, device = ElementTree.fromstring(info.xml), ElementTree.fromstring(xml)  # noqa: S314 - our own text
+        if _with_target(root, device.find("target")) is not None:
+            raise LibvirtRefused("attach device: the target already exists", 55)
+        devices = root.find("devices")
+        assert devices is not None, "the domain has no devices"
+        devices.append(device)
+        self._rewrite(info, root)
+
+    async def detach_device(self, name: str, alias: str) -> None:
+        """See types.Hypervisor."""
+        info = self._require_active(name, "detach device")
+        root = ElementTree.fromstring(info.xml)  # noqa: S314 - our own text
+        devices = root.find("devices")
+        found = [] if devices is None else [d for d in devices if d.find(f"alias[@name='{alias}']") is not None]
+        if devices is None or not found:
+            raise LibvirtRefused(f"detach device: no device has the alias {alias}", 99)
+        if self._daemon.releases_devices:
+            devices.remove(found[0])
+            self._rewrite(info, root)
+            self._daemon.emit(DomainEvent(EventKind.DEVICE, name, alias))
+
+    async def add_io_thread(self, name: str, number: int) -> None:
+        """See types.Hypervisor."""
+        info = self._require_active(name, f"add I/O thread {number}")
+        root = ElementTree.fromstring(info.xml)  # noqa: S314 - our own text
+        threads = root.find("iothreads")
+        if threads is None:
+            threads = ElementTree.SubElement(root, "iothreads")
+        threads.text = str(int(threads.text or 0) + 1)
+        self._rewrite(info, root)
+
+    async def disk_bytes(self, name: str, target: str) -> int:
+        """See types.Hypervisor."""
+        self._require_active(name, "disk size")
+        return self._daemon.disk_bytes.get(target, 0)
+
+    async def resize_disk(self, name: str, target: str, size_bytes: int) -> None:
+        """See types.Hypervisor."""
+        self._require_active(name, f"resize {target}")
+        self._daemon.disk_bytes[target] = size_bytes
+
+    def _rewrite(self, info: DomainInfo, root: ElementTree.Element) -> None:
+        xml = ElementTree.tostring(root, encoding="unicode")
+        self._daemon.domains[info.name] = replace(info, xml=xml)
+
     async def screenshot(self, name: str) -> bytes:
         """See types.Hypervisor."""
         self._require_active(name, "screenshot")
@@ -221,3 +276,7 @@ class FakeConnection:
         if not info.active:
             raise LibvirtRefused(f"{call}: domain is not running", 55)
         return info
+
+
+def _with_target(root: ElementTree.Element, target: ElementTree.Element | None) -> ElementTree.Element | None:
+    return None if target is None else root.find(f"devices/disk/target[@dev='{target.get('dev')}']")

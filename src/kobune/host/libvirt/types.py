@@ -178,6 +178,26 @@ class Hypervisor(Protocol):
         """Continue the virtual CPUs."""
         ...
 
+    async def attach_device(self, name: str, xml: str) -> None:
+        """Plug a device into the running domain; it is there when this returns."""
+        ...
+
+    async def detach_device(self, name: str, alias: str) -> None:
+        """Ask the guest to let go of a device; an event of kind DEVICE tells when it is gone."""
+        ...
+
+    async def add_io_thread(self, name: str, number: int) -> None:
+        """Give the running domain another I/O thread."""
+        ...
+
+    async def disk_bytes(self, name: str, target: str) -> int:
+        """The size of a disk as the guest sees it."""
+        ...
+
+    async def resize_disk(self, name: str, target: str, size_bytes: int) -> None:
+        """Let the guest see another size of a disk; what is behind it has that size already."""
+        ...
+
     async def screenshot(self, name: str) -> bytes:
         """What the first screen shows, as PNG (QEMU makes it from 7.1 on)."""
         ...

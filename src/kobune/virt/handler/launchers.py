@@ -6,7 +6,7 @@ change calls `changed(key)`, and whoever decides looks at `view`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -43,12 +43,13 @@ def pod_volume(kubelet_root: Path, pod_uid: str, volume: str) -> Path:
 
 
 class LauncherLink:
-    """The line to one launcher. `network_ready` and `shutdown_grace_s` are set by whoever acts."""
+    """The line to one launcher. `network_ready`, `capacities` and `shutdown_grace_s` are set by whoever acts."""
 
     def __init__(self, pod_uid: str, vmi_uid: str, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
         self.pod_uid = pod_uid
         self.vmi_uid = vmi_uid
         self.network_ready = False
+        self.capacities: Mapping[str, str] | None = None
         self.shutdown_grace_s: float | None = None
         self._path = path
         self._clock = clock
@@ -79,6 +80,7 @@ class LauncherLink:
             connected=self._client is not None and not self._client.closed,
             busy=self._busy is not None,
             network_ready=self.network_ready,
+            capacities=self.capacities,
             shutdown_grace_s=self.shutdown_grace_s,
             setback=self._setback,
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from kobune.host.containerfs.files import HostContainerFiles
 from kobune.host.dnsmasq import Dnsmasq
 from kobune.host.netlink import IpCommand
 from kobune.host.nftables import NftCommand
@@ -84,7 +85,10 @@ async def _run(config: HandlerConfig, client: Client, hold: HoldInPod) -> None:
     verdict = await kvm.prove()
     variant = f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
     capabilities = CapabilityCache(config.kubelet_root, config.state_dir, variant)
-    controller = InstanceController(process, config.node_name, config.kubelet_root, networks, kvm, capabilities, hold)
+    files = HostContainerFiles(HostRunner())
+    controller = InstanceController(
+        process, config.node_name, config.kubelet_root, networks, kvm, files, capabilities, hold
+    )
     labeller = Labeller(process, config.node_name, config.kubelet_root, config.state_dir, kvm, variant=variant)
     tls = ServerTls(config.state_dir / "tls")
     certificates = process.informers.of(

@@ -5,13 +5,14 @@ domain XML (so that a new launcher process knows all of it without being told).
 """
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kobune.host.libvirt.types import DomainInfo, PausedReason, ShutoffReason, State
 from kobune.virt.launcher.journal import Journal
-from kobune.virt.launcherproto.messages import DomainStatus, ExitInfo, InterfaceState, PauseReason
+from kobune.virt.launcherproto.messages import DiskState, DomainStatus, ExitInfo, InterfaceState, PauseReason
 
-__all__ = ["LiveDomain", "Standing", "read_live_domain", "standing", "started"]
+__all__ = ["LiveDomain", "Standing", "read_live_domain", "standing", "started", "with_troubles"]
 
 _PAUSE_REASONS: dict[int, PauseReason] = {
     PausedReason.USER: PauseReason.USER,
@@ -102,6 +103,8 @@ class LiveDomain:
     cores: int = 0
     threads: int = 0
     interfaces: tuple[InterfaceState, ...] = ()
+    disks: tuple[DiskState, ...] = ()
+    io_threads: int = 0
     agent_connected: bool = False
 
 
@@ -128,6 +131,8 @@ def read_live_domain(text: str) -> LiveDomain:
         cores=cores,
         threads=threads,
         interfaces=tuple(_interface(element) for element in root.iterfind("devices/interface")),
+        disks=tuple(_disk(element) for element in root.iterfind("devices/disk")),
+        io_threads=int(root.findtext("iothreads") or 0),
         agent_connected=agent is not None and agent.get("state") == "connected",
     )
 
@@ -144,6 +149,22 @@ def _interface(element: ElementTree.Element) -> InterfaceState:
         link_up=attribute("link", "state", "up") != "down",
         from_domain=True,
     )
+
+
+def _disk(element: ElementTree.Element) -> DiskState:
+    alias, target = element.find("alias"), element.find("target")
+    return DiskState(
+        name=alias.get("name", "").removeprefix("ua-") if alias is not None else "",
+        target=target.get("dev", "") if target is not None else "",
+    )
+
+
+def with_troubles(disks: Iterable[DiskState], troubles: Mapping[str, str], wanted: Collection[str]) -> list[DiskState]:
+    """The domain's disks with what is wrong with them, and `wanted` ones that could not be plugged in."""
+    shown = [DiskState(name=d.name, target=d.target, trouble=troubles.get(d.name, "")) for d in disks]
+    known = {disk.name for disk in shown}
+    missing = [name for name in troubles if name not in known and name in wanted]
+    return [*shown, *(DiskState(name=name, trouble=troubles[name]) for name in missing)]
 
 
 def _number(element: ElementTree.Element | None, name: str) -> int:

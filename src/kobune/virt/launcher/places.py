@@ -18,6 +18,8 @@ class Places:
     container_disks: Path = Path(paths.CONTAINER_DISKS)
     kernel_boot: Path = Path(paths.KERNEL_BOOT)
     devices: Path = Path("/dev")
+    hotplug_disks: Path = Path(paths.HOTPLUG_DISKS)
+    hotplug_devices: Path = Path(paths.HOTPLUG_DEVICES)
     serial_log: Path = Path(paths.SERIAL_LOG)
     qemu_logs: Path = Path("/var/run/libvirt/cache/libvirt/qemu/log")
     termination_log: Path = Path("/dev/termination-log")

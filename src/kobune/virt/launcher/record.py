@@ -23,7 +23,14 @@ from kobune.virt.launcher.guest import GuestView, merged_interfaces
 from kobune.virt.launcher.guestwatch import GuestWatch
 from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
 from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
-from kobune.virt.launcher.observation import LiveDomain, Standing, read_live_domain, standing, started
+from kobune.virt.launcher.observation import (
+    LiveDomain,
+    Standing,
+    read_live_domain,
+    standing,
+    started,
+    with_troubles,
+)
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, ErrorCode, Hello, Versions
 from kobune.virt.launcherproto.server import Refusal
@@ -43,7 +50,8 @@ class DomainRecord:
     """One domain. `line` and `guest` must run as long as it is used.
 
     `wake` is set when something happened that asks for a look; `ended` once the domain has ended for good. `starting`
-    is true while a start is under way, when libvirt's answers mean less; `trouble` is the last failure, fit for a user.
+    is true while a start is under way, when libvirt's answers mean less; `trouble` is the last failure, fit for a user,
+    and `disk_troubles` what is wrong with single disks, by volume.
     """
 
     def __init__(self, hello: Hello, places: Places, connect: Connect) -> None:
@@ -54,6 +62,7 @@ class DomainRecord:
         self.wake = asyncio.Event()
         self.starting = False
         self.trouble = ""
+        self.disk_troubles: dict[str, str] = {}
         self.line = LibvirtLine(connect, on_up=self._up, on_event=self._on_event, on_away=self._away)
         self.journal = read_journal(places.journal)
         # A domain that was started by a former process is not known until libvirt has answered.
@@ -110,6 +119,7 @@ class DomainRecord:
             sockets=live.sockets,
             threads=live.threads,
             interfaces=merged_interfaces(live.interfaces, guest.interfaces),
+            disks=with_troubles(live.disks, self.disk_troubles, self._wanted_disks()),
             agent_connected=live.agent_connected,
             agent_version=guest.agent_version,
             hostname=guest.hostname,
@@ -123,6 +133,10 @@ class DomainRecord:
         if where.status is S.ENDED:
             self.ended.set()
         return self._state
+
+    def _wanted_disks(self) -> list[str]:
+        vmi = self.guest.vmi
+        return [disk.name for disk in vmi.spec.domain.devices.disks] if vmi is not None else []
 
     def publish(self, **fields: object) -> None:
         """Set fields of the state; a new sequence number and a word to watchers only when something changed."""

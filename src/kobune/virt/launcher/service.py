@@ -22,10 +22,13 @@ from kobune.host.libvirt.types import LibvirtError, LibvirtUnavailable
 from kobune.host.run import Runner
 from kobune.virt.domain.document import DomainSource, InvalidSpec
 from kobune.virt.domain.facts import Facts
+from kobune.virt.domain.hotplug import bootable
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
 from kobune.virt.launcher.libvirtline import Connect
+from kobune.virt.launcher.observation import read_live_domain
 from kobune.virt.launcher.places import Places
+from kobune.virt.launcher.plugging import Plugging
 from kobune.virt.launcher.record import DomainRecord
 from kobune.virt.launcher.shutdown import Pursuit
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
@@ -65,6 +68,7 @@ class LauncherService:
         self._runner = runner
         self._record = DomainRecord(hello, places, connect)
         self._actions = Actions(self._record)
+        self._plugging = Plugging(self._record.domain, places, runner)
         self._pursuit = Pursuit(self._record)
         self.ended = self._record.ended
         # Held while the domain's life is changed, so that two commands never start or end it at the same time.
@@ -133,7 +137,7 @@ class LauncherService:
             state = await record.look()
             if state.status is not S.NONE:
                 record.remember(vmi, bytes(command.vmi))
-                return state
+                return await self._follow(vmi, command.facts)
             record.starting = True
             try:
                 record.publish(status=S.STARTING)
@@ -149,6 +153,15 @@ class LauncherService:
                     await record.look()
             return record.state
 
+    async def _follow(self, vmi: VirtualMachineInstance, facts: Facts) -> DomainState:
+        """Bring the disks of the running domain to what the VMI says."""
+        record = self._record
+        hypervisor = record.line.live()
+        info = await hypervisor.lookup(record.domain)
+        if info is not None and info.active and record.state.status in (S.RUNNING, S.PAUSED):
+            record.disk_troubles = await self._plugging.follow(hypervisor, vmi, facts, read_live_domain(info.xml))
+        return await record.look()
+
     def _read_vmi(self, document: msgspec.Raw) -> VirtualMachineInstance:
         try:
             vmi = msgspec.json.decode(document, type=VirtualMachineInstance)
@@ -161,6 +174,7 @@ class LauncherService:
     async def _start(self, vmi: VirtualMachineInstance, facts: Facts) -> None:
         domain = self._record.domain
         began = time.monotonic()
+        vmi = bootable(vmi, facts.plugged)
         hypervisor = self._record.line.live()
         disks = await prepare_disks(vmi, facts, self._places, self._runner)
         prepared = time.monotonic()

@@ -6,8 +6,8 @@ a launcher process that was killed half-way just does them again.
 """
 
 import asyncio
-import os
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from kobune.host.disk.iso import write_iso
 from kobune.host.run import Runner
 from kobune.virt.domain.document import DiskSource, InvalidSpec, KernelSource
 from kobune.virt.domain.facts import Facts
+from kobune.virt.domain.hotplug import hotplug_volumes
+from kobune.virt.launcher.claims import claim_disk, host_disk
 from kobune.virt.launcher.cloudinit import CONFIG_DRIVE_LABEL, NO_CLOUD_LABEL, config_drive_files, no_cloud_files
 from kobune.virt.launcher.credentials import public_keys
 from kobune.virt.launcher.places import Places
@@ -43,9 +45,13 @@ class _Task:
 
 
 async def prepare_disks(
-    vmi: VirtualMachineInstance, facts: Facts, places: Places, runner: Runner
+    vmi: VirtualMachineInstance,
+    facts: Facts,
+    places: Places,
+    runner: Runner,
+    only: Collection[str] | None = None,
 ) -> dict[str, DiskSource]:
-    """A source for every volume that is a disk, prepared side by side.
+    """A source for every volume that is a disk (and in `only`, if that is given), prepared side by side.
 
     Raises InvalidSpec (with the field), InvalidImage, or what kobune.host.run raises.
     """
@@ -54,7 +60,7 @@ async def prepare_disks(
     tasks = [
         _Task(vmi, facts, places, runner, volume, f"spec.volumes[{index}]", cdroms[volume.name], volume.name in sata)
         for index, volume in enumerate(vmi.spec.volumes)
-        if volume.name in cdroms
+        if volume.name in cdroms and (only is None or volume.name in only)
     ]
     sources = await asyncio.gather(*(_prepare(task) for task in tasks))
     return {task.volume.name: source for task, source in zip(tasks, sources, strict=True)}
@@ -79,7 +85,7 @@ async def _prepare(task: _Task) -> DiskSource:
         await create_empty(task.runner, path, virtual_size=to_bytes(volume.empty_disk.capacity))
         return DiskSource(str(path), "qcow2")
     if volume.host_disk is not None:
-        return await _host_disk(task, volume.host_disk)
+        return _host_disk(task, volume.host_disk)
     return await _made_of_files(task)
 
 
@@ -149,67 +155,26 @@ async def _overlay(task: _Task, base: DiskSource) -> DiskSource:
 
 
 def _claim(task: _Task, *, read_only: bool) -> DiskSource:
-    device = task.places.devices / task.volume.name
-    if device.is_block_device():
-        return DiskSource(str(device), "raw", read_only, block=True)
-    path = task.places.vmi_disks / task.volume.name / "disk.img"
-    if not path.exists():
-        if read_only:
-            raise InvalidImage(f"{task.field}: the claim has no file disk.img")
-        _make_raw(path, _claimed_bytes(task))
-    elif not read_only and _is_size_known(task):
-        _grow_raw(path, _claimed_bytes(task, path.stat().st_blocks * 512))
-    return DiskSource(str(path), "raw", read_only)
+    name, places = task.volume.name, task.places
+    plugged = name in hotplug_volumes(task.vmi.spec)
+    folder = (places.hotplug_disks if plugged else places.vmi_disks) / name
+    device = (places.hotplug_devices if plugged else places.devices) / name
+    return claim_disk(folder, device, task.field, capacity_bytes=_capacity(task), read_only=read_only)
 
 
-def _claimed_bytes(task: _Task, used_bytes: int = 0) -> int:
-    """How large the claim's disk is to be, as far as its file system has room besides what the disk uses already."""
-    space = os.statvfs(task.places.vmi_disks / task.volume.name)
-    room = used_bytes + space.f_bavail * space.f_frsize
+def _capacity(task: _Task) -> int | None:
+    """The claim's size as virt-controller has told it."""
     for status in task.vmi.status.volume_status:
         info = status.persistent_volume_claim_info
         if status.name == task.volume.name and info is not None and "storage" in info.capacity:
-            room = min(room, to_bytes(info.capacity["storage"]))
-    return room
+            return to_bytes(info.capacity["storage"])
+    return None
 
 
-def _is_size_known(task: _Task) -> bool:
-    return any(
-        status.name == task.volume.name
-        and status.persistent_volume_claim_info is not None
-        and "storage" in status.persistent_volume_claim_info.capacity
-        for status in task.vmi.status.volume_status
-    )
-
-
-async def _host_disk(task: _Task, source: HostDisk) -> DiskSource:
+def _host_disk(task: _Task, source: HostDisk) -> DiskSource:
     path = task.places.vmi_disks / task.volume.name / Path(source.path).name
-    if not path.exists():
-        if source.type != "DiskOrCreate" or source.capacity is None:
-            raise InvalidImage(f"{task.field}.hostDisk: {source.path} does not exist")
-        _make_raw(path, to_bytes(source.capacity))
-    return DiskSource(str(path), "raw")
-
-
-def _make_raw(path: Path, size_bytes: int) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.truncate(size_bytes // 4096 * 4096)
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except OSError as error:
-        raise InvalidImage(f"{path}: cannot make the disk: {error.strerror}") from error
-
-
-def _grow_raw(path: Path, size_bytes: int) -> None:
-    """A claim that has grown gets a larger disk; never a smaller one."""
-    wanted = size_bytes // 4096 * 4096
-    if path.stat().st_size < wanted:
-        try:
-            os.truncate(path, wanted)
-        except OSError as error:
-            raise InvalidImage(f"{path}: cannot grow the disk: {error.strerror}") from error
+    make = to_bytes(source.capacity) if source.type == "DiskOrCreate" and source.capacity is not None else None
+    return host_disk(path, f"{task.field}.hostDisk", make_bytes=make)
 
 
 # --- disks made of files ---

@@ -40,8 +40,9 @@ class GetState(Message, frozen=True, kw_only=True, tag_field="command", tag="get
 class SyncVirtualMachine(Message, frozen=True, kw_only=True, tag_field="command", tag="syncVirtualMachine"):
     """Make the domain be what the VMI says; starts it when there is none. Idempotent.
 
-    `vmi` is the whole VirtualMachineInstance object as JSON. Legal always; once the domain has ended it changes
-    nothing. The reply comes when the domain runs (or its start failed). -> DomainState.
+    Of a domain that runs, volumes are plugged in and out and disks follow their claims' sizes; what could not be done
+    is in `DomainState.disks`. `vmi` is the whole VirtualMachineInstance object as JSON. Legal always; once the domain
+    has ended it changes nothing. The reply comes when the domain runs (or its start failed). -> DomainState.
     """
 
     vmi: Raw

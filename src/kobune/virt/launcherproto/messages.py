@@ -50,6 +50,7 @@ from kobune.virt.launcherproto.results import (
     Users,
 )
 from kobune.virt.launcherproto.state import (
+    DiskState,
     DomainState,
     DomainStatus,
     ExitInfo,
@@ -63,6 +64,7 @@ from kobune.virt.launcherproto.state import (
 __all__ = [
     "PROTOCOL_VERSION",
     "Command",
+    "DiskState",
     "DomainState",
     "DomainStatus",
     "Done",

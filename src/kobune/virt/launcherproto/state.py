@@ -5,6 +5,7 @@ from enum import Enum
 from kobune.virt.launcherproto.base import Message
 
 __all__ = [
+    "DiskState",
     "DomainState",
     "DomainStatus",
     "ExitInfo",
@@ -76,6 +77,17 @@ class InterfaceState(Message, frozen=True, kw_only=True):
     from_agent: bool = False
 
 
+class DiskState(Message, frozen=True, kw_only=True):
+    """One disk of the guest. `name` is the VMI's volume, `target` as the domain names it (`sda`).
+
+    `trouble` says why it is not as the VMI wants it: it could not be plugged in, or the guest does not let go of it.
+    """
+
+    name: str
+    target: str = ""
+    trouble: str = ""
+
+
 class GuestOs(Message, frozen=True, kw_only=True):
     """The guest's operating system by its agent; empty strings for what the agent does not say."""
 
@@ -102,7 +114,8 @@ class DomainState(Message, frozen=True, kw_only=True, tag_field="result", tag="s
 
     `sequence` grows by at least one with every change within one launcher process; a smaller one than last time
     means that the launcher process was started anew. Times are RFC 3339 UTC. `kvm` tells what it runs on, `machine`
-    the machine type as libvirt resolved it (`pc-q35-7.2`). `memory_bytes` is the guest's memory now. `resets` counts
+    the machine type as libvirt resolved it (`pc-q35-7.2`). `disks` are those that the domain has (with a target), and
+    those that it should have and could not get (without). `memory_bytes` is the guest's memory now. `resets` counts
     reboots of the guest within this process. `credentials_synced` is None when there are none to bring into the guest
     by its agent, else whether the last attempt went well; `credentials_message` says why not. `last_error` is the last
     failure, fit for a user; empty when the last command went well.
@@ -121,6 +134,7 @@ class DomainState(Message, frozen=True, kw_only=True, tag_field="result", tag="s
     sockets: int = 0
     threads: int = 0
     interfaces: list[InterfaceState] = []
+    disks: list[DiskState] = []
     agent_connected: bool = False
     agent_version: str = ""
     hostname: str = ""

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import structs
 
 from kobune.api.core import PersistentVolumeClaim
+from kobune.api.kubevirt import VolumeStatus
 from kobune.api.meta import ObjectMeta
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
@@ -178,17 +179,19 @@ def test_the_launcher_is_told_how_large_claims_are() -> None:
     assert (entry["name"], entry["target"]) == ("data", "")
     assert (info["claimName"], info["volumeMode"]) == ("c", "Filesystem")
     assert (info["requests"], info["capacity"]) == ({"storage": "1Gi"}, {"storage": "2Gi"})
-    # Later the list is virt-handler's.
-    running = Observed(
-        instance(
-            phase="Running", spec_changes={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]}
-        ),
-        (launcher(phase="Running", node="n", state=RUNNING),),
-        NOW,
-        PodSettings("launcher:1"),
-        claims={"c": there},
+    # Also while it runs: a claim that grows is told to virt-handler, and costs no write otherwise.
+    entries = [{"name": "data", "target": "vda", "persistentVolumeClaimInfo": {**info, "capacity": {"storage": "1Gi"}}}]
+    running = instance(
+        phase="Running", spec_changes={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]}
     )
-    assert "volumeStatus" not in status_of(decide(running))
+    running = structs.replace(
+        running, status=structs.replace(running.status, volume_status=msgspec.convert(entries, list[VolumeStatus]))
+    )
+    pods = (launcher(phase="Running", node="n", state=RUNNING),)
+    (entry,) = status_of(decide(Observed(running, pods, NOW, PodSettings("launcher:1"), claims={"c": there})))[
+        "volumeStatus"
+    ]
+    assert (entry["target"], entry["persistentVolumeClaimInfo"]["capacity"]) == ("vda", {"storage": "2Gi"})
 
 
 def test_a_forced_end_shortens_the_pod_s_grace_even_while_it_terminates() -> None:

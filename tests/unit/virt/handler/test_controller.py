@@ -11,6 +11,7 @@ import pytest
 from msgspec import convert
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.containerfs.files import FakeContainerFiles
 from kobune.host.procroot import HeldProcess
 from kobune.host.run.fake import FakeRunner
 from kobune.kube.client.core import PODS
@@ -50,6 +51,7 @@ class Node:
         self.root = root
         self.api = FakeApi(no_status=frozenset({"virtualmachineinstances"}))
         self.networks = FakeNetworks()
+        self.files = FakeContainerFiles()
         self.launcher = FakeLauncher()
         self.uid = ""
         self.pod_uid = ""
@@ -133,7 +135,9 @@ class Node:
         process = ControllerProcess(self.api, component="virt-handler", instance=NODE)
         kvm = KvmProof(FakeRunner(), self.root)
         capabilities = CapabilityCache(self.root, self.root / "state", "boot-1")
-        controller = InstanceController(process, NODE, self.root, self.networks, kvm, capabilities, hold=hold)
+        controller = InstanceController(
+            process, NODE, self.root, self.networks, kvm, self.files, capabilities, hold=hold
+        )
         tasks = [
             asyncio.create_task(process.run()),
             asyncio.create_task(Leftovers(controller.pods, self.networks).run()),

@@ -18,10 +18,12 @@ from kobune.base.clock import format_time
 from kobune.kube.client.core import PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.merge import merge_diff
+from kobune.kube.client.objects import controller_of
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch, PatchType
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import condition, enter_phase, set_condition
+from kobune.virt.controllers.virtualmachineinstance.hotplug import delete_attachments, plug
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     POD_GRACE_MARGIN_S,
     UNPAUSED_GATE,
@@ -64,6 +66,8 @@ class Observed:
     """Claims that its volumes name and that do not exist."""
     claims: Mapping[str, PersistentVolumeClaim] = field(default_factory=dict)
     """Those that do, by name."""
+    attachments: tuple[Pod, ...] = ()
+    """The pods that hold plugged volumes for its pods."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -123,9 +127,9 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     status = _status(vmi)
     first_facts(status, vmi)
     pod_facts(status, pod)
-    if phase in ("Pending", "Scheduling"):
-        claim_facts(status, vmi, seen.claims)
+    claim_facts(status, vmi, seen.claims)
     actions: list[Action] = []
+    events: list[Event] = []
     requeue_after = None
     if phase == "Pending":
         phase = "Scheduling"
@@ -140,6 +144,12 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     elif phase == "Scheduling" and runs(pod):
         enter_phase(status, "Scheduled", now)
         status["nodeName"] = pod.spec.node_name
+    if is_over(pod):
+        actions += delete_attachments(seen.attachments)
+    elif pod.metadata.deletion_timestamp is None:
+        held = [item for item in seen.attachments if _controlled_by(item, pod)]
+        more, events = plug(status, vmi, pod, held, seen.claims)
+        actions += more
     scheduling_conditions(status, pod, now)
     ready(status, pod, now)
     if phase in ("Scheduled", "Running") or status["phase"] == "Scheduled":
@@ -156,8 +166,13 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
             "status": merge_diff(_status(vmi), status),
         }
         actions.append(PatchObject(VIRTUAL_MACHINE_INSTANCES, _key(vmi), Patch.merge(body)))
-        return Decision(actions=tuple(actions), requeue_after=requeue_after)
-    return Decision(actions=tuple(actions), status=_status_patch(vmi, status), requeue_after=requeue_after)
+        return Decision(actions=tuple(actions), events=tuple(events), requeue_after=requeue_after)
+    return Decision(
+        actions=tuple(actions),
+        status=_status_patch(vmi, status),
+        events=tuple(events),
+        requeue_after=requeue_after,
+    )
 
 
 def _after_end(seen: Observed) -> Decision[Action]:
@@ -170,9 +185,11 @@ def _after_end(seen: Observed) -> Decision[Action]:
         ready(status, pod, seen.now)
     else:
         pod_missing(status, seen.now)
-    actions = tuple(
+    actions: tuple[Action, ...] = tuple(
         _delete_pod(pod) for pod in seen.pods if pod.metadata.deletion_timestamp is None and not is_over(pod)
     )
+    if all(is_over(pod) for pod in seen.pods):
+        actions = (*actions, *delete_attachments(seen.attachments))
     return Decision(actions=actions, status=_status_patch(vmi, status))
 
 
@@ -237,6 +254,12 @@ def _unpaused_gate(status: Status, pod: Pod, now: datetime) -> list[Action]:
 def _status(vmi: VirtualMachineInstance) -> Status:
     status: Status = msgspec.to_builtins(vmi.status)
     return status
+
+
+def _controlled_by(item: Pod, launcher: Pod) -> bool:
+    """Whether a pod that holds a volume does so for that launcher pod."""
+    owner = controller_of(item)
+    return owner is not None and owner.uid == launcher.metadata.uid
 
 
 def _status_patch(vmi: VirtualMachineInstance, status: Status) -> StatusPatch:

@@ -12,6 +12,7 @@ from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
 from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
+from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
 
 __all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
 
@@ -21,13 +22,14 @@ BY_CLAIM = "claim"
 def observer(
     instances: Informer[VirtualMachineInstance],
     pods: Informer[Pod],
+    attachments: Informer[Pod],
     nodes: Informer[Node],
     claims: Informer[PersistentVolumeClaim],
     clock: Clock,
     launcher_image: str,
     image_pull_policy: str,
 ) -> Callable[[Key], Awaitable[Observed | None]]:
-    """The observe step over these caches; `pods` must be indexed by `BY_OWNER`."""
+    """The observe step over these caches; `pods` and `attachments` must be indexed by `BY_OWNER`."""
 
     async def observe(key: Key) -> Observed | None:
         vmi = instances.get(key)
@@ -43,9 +45,12 @@ def observer(
                 name for name, claim in found.items() if claim is not None and claim.spec.volume_mode == "Block"
             ),
         )
-        missing = tuple(name for name, claim in found.items() if claim is None)
+        # A volume that is plugged in later holds up nothing.
+        later = {claim_of(volume) for volume in hotplug_volumes(vmi.spec).values()}
+        missing = tuple(name for name, claim in found.items() if claim is None and name not in later)
         there = {name: claim for name, claim in found.items() if claim is not None}
-        return Observed(vmi, tuple(owned), clock.now(), settings, missing, there)
+        held = tuple(item for pod in owned for item in attachments.by_index(BY_OWNER, pod.metadata.uid))
+        return Observed(vmi, tuple(owned), clock.now(), settings, missing, there, held)
 
     return observe
 

@@ -14,6 +14,7 @@ from kobune.api.kubevirt import (
     VirtualMachineInstanceSpec,
     Volume,
 )
+from kobune.virt.domain.hotplug import hotplug_volumes
 
 __all__ = ["PodVolumes", "pod_volumes"]
 
@@ -47,8 +48,10 @@ def pod_volumes(spec: VirtualMachineInstanceSpec, block_claims: frozenset[str] =
     found.mount("private", {"emptyDir": {}}, PRIVATE)
     found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
     found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
+    plugged = hotplug_volumes(spec)
     for volume in spec.volumes:
-        _add(found, volume)
+        if volume.name not in plugged:
+            _add(found, volume)
     _kernel_boot(found, spec)
     _access_credentials(found, spec)
     return found

@@ -33,6 +33,9 @@ __all__ = [
 HANDLER_GRACE: Final = timedelta(seconds=20)
 """How long a pod may be over before virt-controller, and not virt-handler, ends its instance."""
 
+FILESYSTEM_OVERHEAD: Final = "0.055"
+"""The part of a claim that its file system may need for itself, as is assumed where nobody has configured another."""
+
 CLAIM_MISSING: Final = "FailedPvcNotFound"
 _IMAGE_ERRORS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
@@ -105,10 +108,7 @@ def pod_facts(status: Status, pod: Pod) -> None:
 
 
 def claim_facts(status: Status, vmi: VirtualMachineInstance, claims: Mapping[str, PersistentVolumeClaim]) -> None:
-    """What the launcher must know of the claims: a disk that it makes in one is as large as the claim, not as the node.
-
-    Only before virt-handler takes over, which then writes the same list.
-    """
+    """What the launcher must know of the claims: a disk in one is as large as the claim, and grows with it."""
     known: dict[str, Status] = {entry["name"]: entry for entry in status.get("volumeStatus", ())}
     for volume, name in claimed_volumes(vmi):
         claim = claims.get(name)
@@ -119,6 +119,7 @@ def claim_facts(status: Status, vmi: VirtualMachineInstance, claims: Mapping[str
             "accessModes": list(claim.status.access_modes or claim.spec.access_modes),
             "volumeMode": claim.spec.volume_mode or "Filesystem",
             "requests": {key: str(value) for key, value in claim.spec.resources.requests.items()},
+            "filesystemOverhead": FILESYSTEM_OVERHEAD if claim.spec.volume_mode != "Block" else "0",
         }
         if claim.status.capacity:
             info["capacity"] = {key: str(value) for key, value in claim.status.capacity.items()}

@@ -6,8 +6,19 @@ from typing import TypeAlias
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
+from kobune.virt.handler.hotplug.plan import VolumePlan
 
-__all__ = ["Follow", "Forget", "HandlerAction", "Kill", "PrepareNetwork", "Shutdown", "Start"]
+__all__ = [
+    "DeliverVolumes",
+    "Follow",
+    "Forget",
+    "HandlerAction",
+    "Kill",
+    "PrepareNetwork",
+    "Shutdown",
+    "Start",
+    "SynchronizeVolumes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +49,33 @@ class PrepareNetwork:
 class Start:
     """Make the pod's network ready, then have the launcher start the guest, in the background.
 
-    `image` is the launcher's.
+    `image` is the launcher's; `plugged` are the volumes to be plugged in whose data is in its container.
     """
 
     key: Key
     vmi: VirtualMachineInstance
     image: str
+    plugged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverVolumes:
+    """Before the guest starts: bring volumes into the launcher's container, in the background.
+
+    A failure is no setback: the guest starts in time, and the volume is plugged in later.
+    """
+
+    key: Key
+    plan: VolumePlan
+
+
+@dataclass(frozen=True, slots=True)
+class SynchronizeVolumes:
+    """Bring and take volumes, and have the launcher bring its domain's disks in line, in the background."""
+
+    key: Key
+    vmi: VirtualMachineInstance
+    plan: VolumePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +93,6 @@ class Kill:
     key: Key
 
 
-HandlerAction: TypeAlias = Follow | Forget | PrepareNetwork | Start | Shutdown | Kill | PatchObject
+HandlerAction: TypeAlias = (
+    Follow | Forget | PrepareNetwork | DeliverVolumes | SynchronizeVolumes | Start | Shutdown | Kill | PatchObject
+)

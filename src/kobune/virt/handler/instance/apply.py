@@ -11,6 +11,7 @@ import msgspec
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
+from kobune.base.errors import RetryableError
 from kobune.host import procroot
 from kobune.host.procroot import HeldProcess
 from kobune.kube.client.objects import key_of
@@ -20,7 +21,10 @@ from kobune.kube.runtime.writer import ApiWriter, Written
 from kobune.virt.domain.facts import Facts
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
+from kobune.virt.handler.hotplug.deliver import QUIET_RETRY_S, Delivery
+from kobune.virt.handler.hotplug.plan import VolumePlan, capacities
 from kobune.virt.handler.instance.actions import (
+    DeliverVolumes,
     Follow,
     Forget,
     HandlerAction,
@@ -28,6 +32,7 @@ from kobune.virt.handler.instance.actions import (
     PrepareNetwork,
     Shutdown,
     Start,
+    SynchronizeVolumes,
 )
 from kobune.virt.handler.launchers import LauncherLink, Launchers
 from kobune.virt.handler.network.model import QEMU_ID
@@ -48,6 +53,7 @@ class InstanceExecutor:
         networks: GuestNetworks,
         kvm: KvmProof,
         capabilities: CapabilityCache,
+        volumes: Delivery,
         clock: Clock,
         hold: HoldInPod = HeldProcess.of_group,
     ) -> None:
@@ -56,6 +62,7 @@ class InstanceExecutor:
         self._networks = networks
         self._kvm = kvm
         self._capabilities = capabilities
+        self._volumes = volumes
         self._clock = clock
         self._hold = hold
 
@@ -71,9 +78,15 @@ class InstanceExecutor:
             case PrepareNetwork(key, vmi):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._prepare(link, vmi))
-            case Start(key, vmi, image):
+            case DeliverVolumes(key, plan):
                 link = self._launchers.link(key)
-                link.begin(lambda: self._start(link, vmi, image))
+                link.begin(lambda: self._deliver(link, plan))
+            case SynchronizeVolumes(key, vmi, plan):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._synchronize(link, vmi, plan))
+            case Start(key, vmi, image, plugged):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._start(link, vmi, image, plugged))
             case Shutdown(key, grace_s):
                 await self._shut_down(key, grace_s)
             case Kill(key):
@@ -86,7 +99,35 @@ class InstanceExecutor:
         await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi)
         link.network_ready = True
 
-    async def _start(self, link: LauncherLink, vmi: VirtualMachineInstance, image: str) -> None:
+    async def _deliver(self, link: LauncherLink, plan: VolumePlan) -> None:
+        try:
+            await self._volumes.carry_out(link.client.peer_pid, link.pod_uid, plan)
+        except RetryableError as error:
+            # The pods that hold them have only just started; the guest is waiting, so this is tried again soon.
+            log.info("pod %s: %s", link.pod_uid, error)
+            await self._clock.sleep(QUIET_RETRY_S)
+
+    async def _synchronize(self, link: LauncherLink, vmi: VirtualMachineInstance, plan: VolumePlan) -> None:
+        client = link.client
+        failure: RetryableError | None = None
+        try:
+            await self._volumes.carry_out(client.peer_pid, link.pod_uid, plan)
+        except RetryableError as error:
+            failure = error
+        if plan.follow or plan.bring:
+            given = self._volumes.view(client.peer_pid, link.pod_uid, ()).given
+            facts = Facts(architecture=platform.machine(), plugged=sorted(given))
+            state = await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
+            if troubles := [f"volume {disk.name}: {disk.trouble}" for disk in state.disks if disk.trouble]:
+                failure = RetryableError("; ".join(troubles))
+            else:
+                link.capacities = capacities(vmi)
+        if failure is not None:
+            raise failure
+
+    async def _start(
+        self, link: LauncherLink, vmi: VirtualMachineInstance, image: str, plugged: tuple[str, ...]
+    ) -> None:
         client = link.client
         began_s = self._clock.monotonic_s()
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi)
@@ -100,10 +141,12 @@ class InstanceExecutor:
             host_cpus=os.cpu_count() or 1,
             nested=self._kvm.cpu_has_virtualization,
             interfaces=interfaces,
+            plugged=list(plugged),
         )
         # Now or never: once the guest has run, nothing of this pod may reach another one.
         await self._capabilities.collect(link.pod_uid, image)
         await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
+        link.capacities = capacities(vmi)
         total_s = self._clock.monotonic_s() - began_s
         log.info("%s runs: network %.3f s, launcher %.3f s", key_of(vmi), network_s, total_s - network_s)
 

@@ -15,7 +15,10 @@ from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject
+from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes
+from kobune.virt.handler.hotplug.status import plugging_events
 from kobune.virt.handler.instance.actions import (
+    DeliverVolumes,
     Follow,
     Forget,
     HandlerAction,
@@ -23,9 +26,10 @@ from kobune.virt.handler.instance.actions import (
     PrepareNetwork,
     Shutdown,
     Start,
+    SynchronizeVolumes,
 )
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed
-from kobune.virt.handler.instance.status import ended_status, running_status, unsynchronized_status
+from kobune.virt.handler.instance.status import ended_status, running_status, unsynchronized_status, volume_entries
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus
 
 __all__ = ["DEFAULT_GRACE_S", "decide"]
@@ -33,6 +37,8 @@ __all__ = ["DEFAULT_GRACE_S", "decide"]
 DEFAULT_GRACE_S: Final = 30.0
 ANSWER_S: Final = 30.0
 """How long a launcher may take to answer for the first time before its silence is told; it is waited for anyway."""
+VOLUMES_S: Final = 20.0
+"""How long a start waits for volumes that other pods bring; those that come later are plugged in."""
 OVERDUE_S: Final = 15.0
 """How long the launcher may be late with destroying a guest before it is told to."""
 
@@ -85,8 +91,11 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
     setback = launcher.setback
     if launcher.busy:
         return Decision()
+    if (wait := _volumes_before_start(seen, key)) is not None:
+        return wait
+    plugged = tuple(sorted(seen.volumes.given)) if seen.volumes is not None else ()
     if setback is None:
-        return Decision((Start(key, seen.vmi, pod.image),))
+        return Decision((Start(key, seen.vmi, pod.image, plugged),))
     if setback.terminal:
         # The specification of an instance can't change. The launcher ends before the phase says so: no pod is left.
         failed = _patch(seen, key, ended_status(seen, crashed=True, message=setback.message))
@@ -96,7 +105,19 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
     if setback.again_at > seen.now:
         return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)
-    return Decision((*patch, Start(key, seen.vmi, pod.image)), events=told)
+    return Decision((*patch, Start(key, seen.vmi, pod.image, plugged)), events=told)
+
+
+def _volumes_before_start(seen: Observed, key: Key) -> Decision[HandlerAction] | None:
+    """Volumes to be plugged in are there when the guest starts, if they come within a while: it may boot from one."""
+    if seen.volumes is None:
+        return None
+    left = _handed_over(seen) + timedelta(seconds=VOLUMES_S) - seen.now
+    if left <= timedelta() or not awaited(seen.vmi, seen.volumes):
+        return None
+    plan = plan_volumes(seen.vmi, seen.volumes, [], capacities(seen.vmi))
+    actions = (DeliverVolumes(key, VolumePlan(bring=plan.bring)),) if plan.bring else ()
+    return Decision(actions, requeue_after=left)
 
 
 def _running(
@@ -116,8 +137,33 @@ def _running(
             events = (Event(EventType.WARNING, "NetworkNotReady", setback.message),)
     if state.status not in _ALIVE:
         return Decision(actions, events=events, requeue_after=wait)
+    if not actions:
+        volume_actions, again = _volumes(seen, key, launcher, state)
+        actions += volume_actions
+        wait = min((each for each in (wait, again) if each is not None), default=None)
     patch = _patch(seen, key, running_status(seen, pod, state))
-    return Decision((*actions, *patch), events=(*_start_events(seen, state), *events), requeue_after=wait)
+    told = (*_start_events(seen, state), *events, *_volume_events(seen, state))
+    return Decision((*actions, *patch), events=told, requeue_after=wait)
+
+
+def _volumes(
+    seen: Observed, key: Key, launcher: LauncherView, state: DomainState
+) -> tuple[tuple[HandlerAction, ...], timedelta | None]:
+    """The next step for volumes that come, go or have grown; after a setback not before its time."""
+    if seen.volumes is None or state.status is D.SHUTTING_DOWN:
+        return (), None
+    plan = plan_volumes(seen.vmi, seen.volumes, state.disks, launcher.capacities)
+    if not plan.has_work or launcher.busy:
+        return (), None
+    if launcher.setback is not None and launcher.setback.again_at > seen.now:
+        return (), launcher.setback.again_at - seen.now
+    return (SynchronizeVolumes(key, seen.vmi, plan),), None
+
+
+def _volume_events(seen: Observed, state: DomainState) -> tuple[Event, ...]:
+    before = {found.name: to_builtins(found) for found in seen.vmi.status.volume_status}
+    after = {entry["name"]: entry for entry in volume_entries(seen, state)}
+    return tuple(Event(EventType.NORMAL, *told) for told in plugging_events(before, after))
 
 
 def _deleting(seen: Observed, key: Key, launcher: LauncherView, state: DomainState) -> Decision[HandlerAction]:

@@ -6,17 +6,23 @@ from typing import Any, Final
 from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
+from kobune.host.containerfs.files import NotThere
+from kobune.host.procroot import ForeignProcess, ProcessGone
 from kobune.kube.client.core import PODS
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
+from kobune.virt.handler.hotplug.deliver import Delivery
+from kobune.virt.handler.hotplug.plan import NOTHING, PlugView, pluggable
 from kobune.virt.handler.instance.observed import AttachedNetwork, LauncherPod, Observed
-from kobune.virt.handler.launchers import Launchers
+from kobune.virt.handler.launchers import LauncherLink, Launchers, NoLauncher
 
-__all__ = ["CREATED_BY", "InstanceObserver", "launcher_pod"]
+__all__ = ["ATTACHED_TO", "CREATED_BY", "InstanceObserver", "launcher_pod"]
 
 CREATED_BY: Final = "kubevirt.io/created-by"
 """Label of a launcher pod: the uid of its instance."""
+ATTACHED_TO: Final = "attached-to"
+"""Index of the pods that hold volumes: by the uid of the launcher pod that they hold them for."""
 COMPUTE: Final = "compute"
 NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 
@@ -29,6 +35,8 @@ class InstanceObserver:
         client: Client,
         instances: Informer[VirtualMachineInstance],
         pods: Informer[Pod],
+        attachments: Informer[Pod],
+        volumes: Delivery,
         launchers: Launchers,
         node: str,
         clock: Clock,
@@ -36,6 +44,8 @@ class InstanceObserver:
         self._client = client
         self._instances = instances
         self._pods = pods
+        self._attachments = attachments
+        self._volumes = volumes
         self._launchers = launchers
         self._node = node
         self._clock = clock
@@ -46,13 +56,23 @@ class InstanceObserver:
         if vmi is None:
             return None
         link = self._launchers.get(key)
+        if link is not None and link.vmi_uid != vmi.metadata.uid:
+            link = None
         return Observed(
             now=self._clock.now(),
             node=self._node,
             vmi=vmi,
             pod=await self._pod(vmi),
-            launcher=link.view() if link is not None and link.vmi_uid == vmi.metadata.uid else None,
+            launcher=link.view() if link is not None else None,
+            volumes=self._plugged(link) if link is not None and pluggable(vmi) else NOTHING,
         )
+
+    def _plugged(self, link: LauncherLink) -> PlugView | None:
+        try:
+            pods = self._attachments.by_index(ATTACHED_TO, link.pod_uid)
+            return self._volumes.view(link.client.peer_pid, link.pod_uid, pods)
+        except (NoLauncher, NotThere, ProcessGone, ForeignProcess):
+            return None
 
     async def _pod(self, vmi: VirtualMachineInstance) -> LauncherPod | None:
         found = list(self._pods.by_index(CREATED_BY, vmi.metadata.uid))

@@ -1,9 +1,11 @@
 """What a decision about one instance is made of: plain data. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.virt.handler.hotplug.plan import NOTHING, PlugView
 from kobune.virt.launcherproto.messages import DomainState
 
 __all__ = ["AttachedNetwork", "LauncherPod", "LauncherView", "Observed", "Setback"]
@@ -50,7 +52,8 @@ class LauncherView:
     """The line to the launcher at this moment.
 
     `state` is the newest that was told, None before the first; `busy` while a start is under way; `network_ready` once
-    this process has seen the pod's network complete; `shutdown_grace_s` what this process last asked for.
+    this process has seen the pod's network complete; `shutdown_grace_s` what this process last asked for;
+    `capacities` are the claims' sizes that it told the launcher last, None when it has told none.
     """
 
     state: DomainState | None = None
@@ -59,14 +62,19 @@ class LauncherView:
     network_ready: bool = False
     shutdown_grace_s: float | None = None
     setback: Setback | None = None
+    capacities: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything. `pod` is None only when the API has none; `launcher` is None before `Follow`."""
+    """Everything. `pod` is None only when the API has none; `launcher` is None before `Follow`.
+
+    `volumes` is None while nobody can look into the launcher's container: then nothing is decided about them.
+    """
 
     now: datetime
     node: str
     vmi: VirtualMachineInstance
     pod: LauncherPod | None
     launcher: LauncherView | None
+    volumes: PlugView | None = NOTHING

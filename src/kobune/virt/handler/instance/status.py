@@ -14,11 +14,13 @@ from kobune.base.clock import format_time
 from kobune.base.quantity import format_quantity
 from kobune.kube.client.objects import to_builtins
 from kobune.virt.domain.devices.disk import target_names
+from kobune.virt.domain.hotplug import hotplug_volumes
 from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
+from kobune.virt.handler.hotplug.status import plugged_entry
 from kobune.virt.handler.instance.observed import LauncherPod, Observed
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, InterfaceState, PauseReason
 
-__all__ = ["ended_status", "running_status", "unsynchronized_status"]
+__all__ = ["ended_status", "running_status", "unsynchronized_status", "volume_entries"]
 
 Status = dict[str, Any]
 
@@ -44,7 +46,7 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
     _put(status, "currentCPUTopology", topology if all(topology.values()) else status.get("currentCPUTopology"))
     # Present and empty while nothing is known, as KubeVirt shows it.
     status["guestOSInfo"] = _guest_os(state)
-    _put(status, "volumeStatus", _volumes(seen))
+    _put(status, "volumeStatus", volume_entries(seen, state))
     _put(status, "fsFreezeStatus", state.fs_freeze.value if state.fs_freeze is not None else None)
     conditions = _Conditions(status, seen.now)
     conditions.remove("Synchronized")
@@ -118,13 +120,25 @@ def _interfaces(seen: Observed, pod: LauncherPod, state: DomainState) -> list[St
     return rendered
 
 
-def _volumes(seen: Observed) -> list[Status]:
+def volume_entries(seen: Observed, state: DomainState) -> list[Status]:
     """One entry per volume that is a disk, by name; what others have put into an entry stays in it."""
     known: dict[str, Status] = {found.name: to_builtins(found) for found in seen.vmi.status.volume_status}
+    disks = {disk.name: disk for disk in state.disks}
+    plugged = hotplug_volumes(seen.vmi.spec)
     targets = target_names(seen.vmi.spec.domain.devices.disks)
     for volume in seen.vmi.spec.volumes:
-        if volume.name in targets:
-            known[volume.name] = {**known.get(volume.name, {}), "name": volume.name, "target": targets[volume.name]}
+        if volume.name in targets and volume.name not in plugged:
+            disk = disks.get(volume.name)
+            target = disk.target if disk is not None and disk.target else targets[volume.name]
+            known[volume.name] = {**known.get(volume.name, {}), "name": volume.name, "target": target}
+    if seen.volumes is not None:
+        setback = seen.launcher.setback if seen.launcher is not None else None
+        trouble = setback.message if setback is not None else ""
+        for name, entry in known.items():
+            if name in plugged or entry.get("hotplugVolume") is not None:
+                known[name] = plugged_entry(
+                    entry, seen.volumes, disks.get(name), wanted=name in plugged, trouble=trouble
+                )
     return [known[name] for name in sorted(known)]
 
 

@@ -6,19 +6,22 @@ from typing import Any, Final
 
 from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.host.containerfs.files import ContainerFiles
 from kobune.host.procroot import HeldProcess
 from kobune.kube.client.core import PODS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
-from kobune.kube.client.objects import key_of, uid_of
+from kobune.kube.client.objects import controller_of, key_of, uid_of
 from kobune.kube.client.resource import Key
-from kobune.kube.informer import Informer, by_label
+from kobune.kube.informer import Informer, by_controller_uid, by_label
 from kobune.kube.runtime import Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.domain.hotplug_pod import ATTACHMENT_APP
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
+from kobune.virt.handler.hotplug.deliver import Delivery
 from kobune.virt.handler.instance.actions import HandlerAction
 from kobune.virt.handler.instance.apply import InstanceExecutor
 from kobune.virt.handler.instance.decide import decide
-from kobune.virt.handler.instance.observe import CREATED_BY, InstanceObserver, launcher_pod
+from kobune.virt.handler.instance.observe import ATTACHED_TO, CREATED_BY, InstanceObserver, launcher_pod
 from kobune.virt.handler.instance.observed import Observed
 from kobune.virt.handler.launchers import Launchers
 from kobune.virt.handler.network.setup import GuestNetworks, HoldInPod
@@ -42,6 +45,7 @@ class InstanceController:
         kubelet_root: Path,
         networks: GuestNetworks,
         kvm: KvmProof,
+        files: ContainerFiles,
         capabilities: CapabilityCache,
         hold: HoldInPod = HeldProcess.of_group,
     ) -> None:
@@ -54,22 +58,42 @@ class InstanceController:
             field_selector=f"spec.nodeName={node}",
             indexes={CREATED_BY: _created_by},
         )
+        attachments: Informer[Pod] = process.informers.of(
+            PODS,
+            label_selector=f"kubevirt.io={ATTACHMENT_APP}",
+            field_selector=f"spec.nodeName={node}",
+            indexes={ATTACHED_TO: by_controller_uid},
+        )
+        volumes = Delivery(files, hold)
         self.launchers = Launchers(kubelet_root, process.clock, self._changed)
-        observer = InstanceObserver(process.client, self.instances, self.pods, self.launchers, node, process.clock)
-        executor = InstanceExecutor(process.writer, self.launchers, networks, kvm, capabilities, process.clock, hold)
+        observer = InstanceObserver(
+            process.client, self.instances, self.pods, attachments, volumes, self.launchers, node, process.clock
+        )
+        executor = InstanceExecutor(
+            process.writer, self.launchers, networks, kvm, capabilities, volumes, process.clock, hold
+        )
         self.controller: Controller[Observed, HandlerAction] = process.add(
             "virt-handler",
             primary=self.instances,
             observe=observer.observe,
             decide=decide,
             execute=executor.execute,
-            watches=(Watch(self.pods, controller_key("VirtualMachineInstance")),),
+            watches=(
+                Watch(self.pods, controller_key("VirtualMachineInstance")),
+                Watch(attachments, self._instance_of_attachment),
+            ),
             workers=WORKERS,
         )
         self.instances.add_handler(self._forget_deleted)
         self._capabilities = capabilities
         self._seeding: set[asyncio.Task[bool]] = set()
         self.pods.add_handler(self._seed)
+
+    def _instance_of_attachment(self, pod: Pod) -> list[Key]:
+        """The instance of the launcher pod that a volume is held for."""
+        owner = controller_of(pod)
+        launchers = (launcher for launcher in self.pods.list() if owner and launcher.metadata.uid == owner.uid)
+        return [key for launcher in launchers for key in controller_key("VirtualMachineInstance")(launcher)]
 
     def network_lost(self, pod_uid: str) -> None:
         """What served a pod's network has ended: have it made complete again."""

@@ -1,0 +1,94 @@
+"""Carries volumes from the pods that hold them into the launcher's container, and out of it again.
+
+Owns where they are in either container. Everything is looked up anew (nothing is remembered), and every step can be
+repeated; what a container was given ends with the container, whoever has died before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from kobune.api.core import Pod
+from kobune.base.errors import KobuneError, RetryableError
+from kobune.host.containerfs.files import ContainerFiles
+from kobune.virt.domain.hotplug_pod import VOLUME_LABEL, device_in_attachment, folder_in_attachment
+from kobune.virt.domain.paths import HOTPLUG_DEVICES, HOTPLUG_DISKS
+from kobune.virt.handler.hotplug.plan import Attachment, Bring, PlugView, VolumePlan
+from kobune.virt.handler.network.model import QEMU_ID
+from kobune.virt.handler.network.setup import HoldInPod
+
+__all__ = ["QUIET_RETRY_S", "Delivery", "attachments_of"]
+
+log = logging.getLogger(__name__)
+
+QUIET_RETRY_S: Final = 0.3
+
+
+class Delivery:
+    """For all instances of this node. `pid` is a process in the launcher's container, which `hold` makes sure of."""
+
+    def __init__(self, files: ContainerFiles, hold: HoldInPod) -> None:
+        self._files = files
+        self._hold = hold
+
+    def view(self, pid: int, pod_uid: str, pods: Iterable[Pod]) -> PlugView:
+        """What there is. Raises NotThere or ProcessGone when the launcher's process has ended, and ForeignProcess."""
+        self._hold(pid, pod_uid)
+        return PlugView(
+            attachments_of(pods),
+            frozenset(self._files.mounts(pid, HOTPLUG_DISKS)),
+            self._files.block_devices(pid, HOTPLUG_DEVICES),
+        )
+
+    async def carry_out(self, pid: int, pod_uid: str, plan: VolumePlan) -> None:
+        """Bring and take what the plan says; a failure with one volume holds up no other, and is raised at the end."""
+        self._hold(pid, pod_uid)
+        failures: list[str] = []
+        for bring in plan.bring:
+            try:
+                await self._bring(pid, bring)
+                log.info("volume %s is in the container of process %d", bring.volume, pid)
+            except (KobuneError, OSError) as error:
+                failures.append(f"volume {bring.volume}: {error}")
+        for name in plan.take:
+            try:
+                await self._take(pid, name)
+                log.info("volume %s has left the container of process %d", name, pid)
+            except (KobuneError, OSError) as error:
+                failures.append(f"volume {name}: {error}")
+        if failures:
+            raise RetryableError("; ".join(failures))
+
+    async def _bring(self, pid: int, bring: Bring) -> None:
+        if bring.block:
+            path = device_in_attachment(bring.volume)
+            _, numbers = await asyncio.to_thread(self._files.process_with_device, bring.pod_uid, path)
+            await self._files.make_device(pid, f"{HOTPLUG_DEVICES}/{bring.volume}", numbers, QEMU_ID)
+        else:
+            path = folder_in_attachment(bring.volume)
+            source = await asyncio.to_thread(self._files.process_with_mount, bring.pod_uid, path)
+            await self._files.mount(source, path, pid, f"{HOTPLUG_DISKS}/{bring.volume}")
+
+    async def _take(self, pid: int, name: str) -> None:
+        numbers = self._files.block_devices(pid, HOTPLUG_DEVICES).get(name)
+        if numbers is not None:
+            await self._files.remove_device(pid, f"{HOTPLUG_DEVICES}/{name}", numbers)
+        if name in self._files.mounts(pid, HOTPLUG_DISKS):
+            await self._files.unmount(pid, f"{HOTPLUG_DISKS}/{name}")
+
+
+def attachments_of(pods: Iterable[Pod]) -> dict[str, Attachment]:
+    """The pods that hold volumes, by volume. Pure."""
+    found: dict[str, Attachment] = {}
+    for pod in sorted(pods, key=lambda pod: pod.metadata.deletion_timestamp is None):
+        volume = pod.metadata.labels.get(VOLUME_LABEL, "")
+        container: Any = next(iter(pod.spec.containers), None)
+        if volume and container is not None:
+            found[volume] = Attachment(
+                name=pod.metadata.name,
+                uid=pod.metadata.uid,
+                usable=pod.status.phase == "Running" and pod.metadata.deletion_timestamp is None,
+                block=any(device.name == volume for device in container.volume_devices),
+            )
+    return found
