@@ -5,7 +5,7 @@ disk or LUN on a bus that takes devices while the guest runs. Such a volume is n
 pod brings it to the node (docs/flows/hotplug.md).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -13,7 +13,19 @@ from kobune.api.kubevirt.devices import Disk
 from kobune.api.kubevirt.instance import VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.api.kubevirt.volumes import Volume
 
-__all__ = ["HOTPLUG_BUSES", "bootable", "claim_of", "hotplug_bus", "hotplug_volumes", "is_hotpluggable"]
+__all__ = [
+    "EPHEMERAL_VOLUMES",
+    "HOTPLUG_BUSES",
+    "bootable",
+    "claim_of",
+    "ephemeral_volumes",
+    "hotplug_bus",
+    "hotplug_volumes",
+    "is_hotpluggable",
+]
+
+EPHEMERAL_VOLUMES = "kobune.io/ephemeral-volumes"
+"""Annotation of an instance: volumes that were plugged into it alone, and that its machine does not know (by comma)."""
 
 HOTPLUG_BUSES = ("scsi", "virtio")
 
@@ -25,6 +37,11 @@ def claim_of(volume: Volume) -> str:
     if volume.data_volume is not None:
         return volume.data_volume.name
     return ""
+
+
+def ephemeral_volumes(annotations: Mapping[str, str]) -> set[str]:
+    """The names in the annotation."""
+    return {name for name in annotations.get(EPHEMERAL_VOLUMES, "").split(",") if name}
 
 
 def is_hotpluggable(volume: Volume) -> bool:

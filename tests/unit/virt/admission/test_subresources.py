@@ -11,7 +11,6 @@ from kobune.api.kubevirt import RestartOptions, StartOptions, StopOptions
 from kobune.api.meta import ObjectMeta
 from kobune.virt.admission.frontproxy import FrontProxy
 from kobune.virt.admission.subresources.failure import Failure
-from kobune.virt.admission.subresources.instances import check_add_volume, check_remove_volume
 from kobune.virt.admission.subresources.power import (
     PowerPlan,
     decode_options,
@@ -19,6 +18,7 @@ from kobune.virt.admission.subresources.power import (
     plan_start,
     plan_stop,
 )
+from kobune.virt.admission.subresources.volumes import check_add_volume, check_remove_volume
 from support.vms import VMI_UID, instance, machine
 
 RUNNING = instance(phase="Running")

@@ -10,10 +10,8 @@ import msgspec
 from aiohttp import web
 
 from kobune.api.kubevirt import (
-    AddVolumeOptions,
     EvacuateCancelOptions,
     ObjectGraphOptions,
-    RemoveVolumeOptions,
     VirtualMachineInstance,
 )
 from kobune.kube.client.core import PODS
@@ -21,11 +19,19 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.objects import controller_of
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.types import Patch
+from kobune.virt.admission.subresources.change import Change, change_object
 from kobune.virt.admission.subresources.failure import Failure, bad_request, conflict
 from kobune.virt.admission.subresources.handler_client import HandlerClient
 from kobune.virt.admission.subresources.objectgraph import instance_graph
 from kobune.virt.admission.subresources.power import decode_options
 from kobune.virt.admission.subresources.streams import SUBPROTOCOL, join_tcp, join_udp, join_websockets
+from kobune.virt.admission.subresources.volumes import (
+    add_volume,
+    check_add_volume,
+    check_remove_volume,
+    ephemeral_annotations,
+    remove_volume,
+)
 from kobune.virt.domain.networks import PRIMARY
 
 __all__ = ["InstanceVerbs", "json_answer"]
@@ -160,16 +166,35 @@ class InstanceVerbs:
         raise conflict(_KIND, vmi.metadata.name, "Not configured with USB Redirection")
 
     async def _add_volume(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
-        check_add_volume(await request.read())
-        if vmi.status.phase != "Running":
-            raise conflict(_KIND, vmi.metadata.name, "VMI is not running")
-        raise conflict(_KIND, vmi.metadata.name, "volumes cannot be plugged into a running guest yet")
+        options = check_add_volume(await request.read())
+        return await self._change_volumes(
+            vmi,
+            lambda spec: add_volume(_KIND, vmi.metadata.name, spec, options),
+            dry_run="All" in (options.get("dryRun") or []),
+        )
 
     async def _remove_volume(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
-        check_remove_volume(await request.read())
+        body = await request.read()
+        name = check_remove_volume(body)
+        return await self._change_volumes(
+            vmi, lambda spec: remove_volume(_KIND, vmi.metadata.name, spec, name), dry_run="All" in _dry_run(body)
+        )
+
+    async def _change_volumes(
+        self, vmi: VirtualMachineInstance, change: Change, *, dry_run: bool
+    ) -> web.StreamResponse:
         if vmi.status.phase != "Running":
             raise conflict(_KIND, vmi.metadata.name, "VMI is not running")
-        raise conflict(_KIND, vmi.metadata.name, "volumes cannot be unplugged from a running guest yet")
+
+        def patch(raw: dict[str, Any]) -> dict[str, Any]:
+            spec = change(raw["spec"])
+            return {
+                "metadata": {"annotations": ephemeral_annotations(raw["metadata"], raw["spec"], spec)},
+                "spec": spec,
+            }
+
+        await change_object(self._client, VIRTUAL_MACHINE_INSTANCES, vmi.metadata, patch, dry_run=dry_run)
+        return web.Response(status=202)
 
     async def _object_graph(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
         options: ObjectGraphOptions = decode_options(await request.read(), ObjectGraphOptions)
@@ -240,28 +265,6 @@ def _pod_address(vmi: VirtualMachineInstance) -> str:
     if own is None or own.ip_address is None:
         raise bad_request(f"{vmi.metadata.name} has no address on the pod network")
     return own.ip_address
-
-
-def check_add_volume(body: bytes) -> dict[str, Any]:
-    """The options as decoded JSON; raises Failure naming what is missing."""
-    raw: dict[str, Any] = decode_options(body, dict)
-    if not raw.get("name"):
-        raise bad_request("AddVolumeOptions requires name to be set")
-    if raw.get("disk") is None:
-        raise bad_request("AddVolumeOptions requires disk to not be nil")
-    if raw.get("volumeSource") is None:
-        raise bad_request("AddVolumeOptions requires VolumeSource to not be nil")
-    decode_options(body, AddVolumeOptions)
-    return raw
-
-
-def check_remove_volume(body: bytes) -> str:
-    """The volume's name; raises Failure when there is none."""
-    raw: dict[str, Any] = decode_options(body, dict)
-    if not raw.get("name"):
-        raise bad_request("RemoveVolumeOptions requires name to be set")
-    options: RemoveVolumeOptions = decode_options(body, RemoveVolumeOptions)
-    return options.name
 
 
 def _must_run(vmi: VirtualMachineInstance) -> None:

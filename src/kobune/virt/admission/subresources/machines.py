@@ -22,13 +22,9 @@ from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
 from kobune.virt.admission.lookups import ClusterLookups
+from kobune.virt.admission.subresources.change import Change, change_object
 from kobune.virt.admission.subresources.failure import bad_request, conflict, not_found
-from kobune.virt.admission.subresources.instances import (
-    InstanceVerbs,
-    check_add_volume,
-    check_remove_volume,
-    json_answer,
-)
+from kobune.virt.admission.subresources.instances import InstanceVerbs, json_answer
 from kobune.virt.admission.subresources.memorydump import check_claim, check_removal, claim_of_request, not_yet
 from kobune.virt.admission.subresources.objectgraph import machine_graph
 from kobune.virt.admission.subresources.power import (
@@ -37,6 +33,12 @@ from kobune.virt.admission.subresources.power import (
     plan_restart,
     plan_start,
     plan_stop,
+)
+from kobune.virt.admission.subresources.volumes import (
+    add_volume,
+    check_add_volume,
+    check_remove_volume,
+    remove_volume,
 )
 
 __all__ = ["MachineVerbs"]
@@ -144,51 +146,28 @@ class MachineVerbs:
         return await self._instances.port_forward(request, vmi, rest)
 
     async def _add_volume(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
-        """Into the template; a running guest would need hot-plug."""
+        """Into the template; virt-controller plugs it into a running instance."""
         options = check_add_volume(await request.read())
-        await self._must_be_stopped(vm)
-        spec = vm.spec.template.spec
-        if spec is not None and any(volume.name == options["name"] for volume in spec.volumes):
-            raise conflict(_KIND, vm.metadata.name, f"Volume [{options['name']}] already exists")
-        path = "/spec/template/spec"
-        operations: list[dict[str, Any]] = []
-        for parent, exists in (
-            ("volumes", spec and spec.volumes),
-            ("domain/devices/disks", spec and spec.domain.devices.disks),
-        ):
-            if not exists:
-                operations.append({"op": "add", "path": f"{path}/{parent}", "value": []})
-        volume = {"name": options["name"], **options["volumeSource"]}
-        disk = {**options["disk"], "name": options["name"]}
-        operations += [
-            {"op": "add", "path": f"{path}/volumes/-", "value": volume},
-            {"op": "add", "path": f"{path}/domain/devices/disks/-", "value": disk},
-        ]
-        return await self._change_template(vm, operations, options.get("dryRun") or [])
+        return await self._change_template(
+            vm,
+            lambda spec: add_volume(_KIND, vm.metadata.name, spec, options),
+            dry_run="All" in (options.get("dryRun") or []),
+        )
 
     async def _remove_volume(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         body = await request.read()
         name = check_remove_volume(body)
-        await self._must_be_stopped(vm)
-        spec = vm.spec.template.spec
-        volumes = [volume.name for volume in spec.volumes] if spec is not None else []
-        disks = [disk.name for disk in spec.domain.devices.disks] if spec is not None else []
-        if name not in volumes:
-            raise conflict(_KIND, vm.metadata.name, f"Volume [{name}] does not exist")
-        path = "/spec/template/spec"
-        operations: list[dict[str, Any]] = [
-            {"op": "test", "path": f"{path}/volumes/{volumes.index(name)}/name", "value": name},
-            {"op": "remove", "path": f"{path}/volumes/{volumes.index(name)}"},
-        ]
-        if name in disks:
-            operations.append({"op": "remove", "path": f"{path}/domain/devices/disks/{disks.index(name)}"})
-        return await self._change_template(vm, operations, decode_options(body, dict).get("dryRun") or [])
+        return await self._change_template(
+            vm,
+            lambda spec: remove_volume(_KIND, vm.metadata.name, spec, name),
+            dry_run="All" in (decode_options(body, dict).get("dryRun") or []),
+        )
 
-    async def _change_template(
-        self, vm: VirtualMachine, operations: list[dict[str, Any]], dry_run: list[str]
-    ) -> web.StreamResponse:
-        if "All" not in dry_run:
-            await self._client.patch(VIRTUAL_MACHINES, vm.metadata.name, Patch.json(*operations), vm.metadata.namespace)
+    async def _change_template(self, vm: VirtualMachine, change: Change, *, dry_run: bool) -> web.StreamResponse:
+        def patch(raw: dict[str, Any]) -> dict[str, Any]:
+            return {"spec": {"template": {"spec": change(raw["spec"]["template"].get("spec") or {})}}}
+
+        await change_object(self._client, VIRTUAL_MACHINES, vm.metadata, patch, dry_run=dry_run)
         return web.Response(status=202)
 
     async def _memory_dump(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
@@ -232,11 +211,6 @@ class MachineVerbs:
         if vmi is None:
             raise not_found("virtualmachineinstance", vm.metadata.name)
         return vmi
-
-    async def _must_be_stopped(self, vm: VirtualMachine) -> None:
-        vmi = await self.instance(vm)
-        if vmi is not None and vmi.status.phase not in _FINAL_PHASES:
-            raise conflict(_KIND, vm.metadata.name, "volumes of a running guest cannot be changed yet: stop it first")
 
 
 def decode_machine(body: bytes) -> dict[str, Any]:

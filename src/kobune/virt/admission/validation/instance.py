@@ -12,6 +12,7 @@ from kobune.virt.admission.validation.compute import check_compute, check_live_u
 from kobune.virt.admission.validation.credentials import check_credentials
 from kobune.virt.admission.validation.disks import check_disks
 from kobune.virt.admission.validation.guest import check_guest
+from kobune.virt.admission.validation.hotplug import check_plugging
 from kobune.virt.admission.validation.networks import check_networks
 from kobune.virt.admission.validation.volumes import check_volumes
 from kobune.virt.domain.unsupported import unsupported_spec
@@ -91,9 +92,9 @@ def check_instance(
 def check_instance_update(
     old: VirtualMachineInstance, new: VirtualMachineInstance, *, by_component: bool
 ) -> list[Problem]:
-    """People may change labels and annotations of an instance, but not what runs."""
+    """People may change labels and annotations of an instance, but not what runs; components plug volumes."""
     if by_component:
-        return []
+        return check_plugging(old, new)
     if _builtins(old.spec) != _builtins(new.spec):
         return [Problem("", Reason.NOT_SUPPORTED, "update of VMI object is restricted")]
     for name in RESERVED_LABELS:

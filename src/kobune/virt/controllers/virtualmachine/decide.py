@@ -16,6 +16,7 @@ from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event
 from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import is_provisioning, missing_data_volumes
+from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes, without_plugged
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
@@ -69,6 +70,8 @@ def decide(seen: Observed) -> Decision[Action]:
     actions += missing_data_volumes(vm, seen.data_volumes)
     if seen.vmi is not None:
         actions += _release_ended(seen.vmi)
+        if wanted is Want.NOTHING:
+            actions += plug_volumes(vm, seen.vmi)
     if wanted is Want.START and seen.foreign_instance:
         message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
         events.append(Event(EventType.WARNING, "FailedCreate", message))
@@ -224,7 +227,9 @@ def _template_changed(seen: Observed) -> bool:
         return False
     spec = (seen.revision.get("data") or {}).get("spec") or {}
     then = (spec.get("template") or {}).get("spec")
-    return then is not None and then != msgspec.to_builtins(seen.vm.spec.template.spec)
+    if then is None:
+        return False
+    return without_plugged(then) != without_plugged(msgspec.to_builtins(seen.vm.spec.template.spec))
 
 
 def _snapshot_statuses(vm: VirtualMachine) -> list[Status]:
