@@ -22,6 +22,7 @@ from kobune.virt.launcherproto.client import LauncherClient
 from kobune.virt.launcherproto.errors import RetryableFailure, TerminalFailure
 from kobune.virt.launcherproto.messages import (
     PROTOCOL_VERSION,
+    DomainState,
     DomainStatus,
     ErrorCode,
     FsFreezeStatus,
@@ -30,6 +31,7 @@ from kobune.virt.launcherproto.messages import (
 )
 from kobune.virt.launcherproto.server import LauncherServer
 from support.launcher_contract import Launcher, LauncherContract, States
+from support.plugged import plugged_disk, plugged_volume
 from support.vmis import UID, vmi, vmi_document
 
 S = DomainStatus
@@ -58,6 +60,8 @@ class Pod:
             ephemeral_disks=root / "ephemeral",
             container_disks=root / "container-disks",
             devices=root / "dev",
+            hotplug_disks=root / "hotplug-disks",
+            hotplug_devices=root / "dev/hotplug",
             serial_log=root / "serial-log",
             qemu_logs=root / "qemu-logs",
         )
@@ -410,3 +414,121 @@ async def test_credentials_are_set_by_the_agent_and_again_when_they_change(pod: 
     assert "not been found" in refused.credentials_message
     pod.hypervisor.agent = {**AGENT, "guest-set-user-password": '{"return":{}}'}
     await states.wait_until(lambda state: state.credentials_synced is True)
+
+
+# --- volumes that come and go ---
+
+
+def plugged(*names: str) -> bytes:
+    """The VMI with claims that are plugged in; the first has 1 MiB."""
+    document = vmi_document()
+    document["spec"]["domain"]["devices"]["disks"] += [plugged_disk(name) for name in names]
+    document["spec"]["volumes"] += [plugged_volume(name, name) for name in names]
+    info = {"claimName": "a", "capacity": {"storage": "1Mi"}}
+    document["status"] = {"volumeStatus": [{"name": "a", "target": "", "persistentVolumeClaimInfo": info}]}
+    return json.dumps(document).encode()
+
+
+def bring(pod: Pod, name: str) -> Path:
+    folder = pod.places.hotplug_disks / name
+    folder.mkdir(parents=True)
+    return folder
+
+
+def targets(state: DomainState) -> dict[str, str]:
+    return {disk.name: disk.target for disk in state.disks}
+
+
+BOOT = {"root": "vda", "seed": "vdb"}
+
+
+async def test_a_volume_is_plugged_in_once_it_is_there_and_out_when_nobody_wants_it(pod: Pod) -> None:
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged("a"), Facts())
+    assert targets(await client.get_state()) == BOOT
+    folder = bring(pod, "a")
+    for _ in range(2):
+        state = await client.sync_virtual_machine(plugged("a"), Facts(plugged=["a"]))
+        assert targets(state) == {**BOOT, "a": "sda"}
+    assert (folder / "disk.img").stat().st_size == 1 << 20
+    xml = pod.hypervisor.domains[DOMAIN].xml
+    assert str(folder / "disk.img") in xml
+    assert pod.hypervisor.calls.count("attach device") == 1
+    await client.sync_virtual_machine(plugged(), Facts(plugged=["a"]))
+    assert targets(await client.get_state()) == BOOT
+    assert pod.hypervisor.calls.count("detach device") == 1
+
+
+async def test_a_volume_that_is_there_at_the_start_is_part_of_the_domain(pod: Pod) -> None:
+    bring(pod, "a")
+    client = await pod.connect()
+    state = await client.sync_virtual_machine(plugged("a", "b"), Facts(plugged=["a"]))
+    assert targets(state) == {**BOOT, "a": "sda"}
+    assert "attach device" not in pod.hypervisor.calls
+
+
+async def test_a_target_in_use_is_not_given_again(pod: Pod) -> None:
+    bring(pod, "a")
+    bring(pod, "b")
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged("a", "b"), Facts(plugged=["a", "b"]))
+    await client.sync_virtual_machine(plugged("b"), Facts(plugged=["b"]))
+    state = await client.sync_virtual_machine(plugged("b", "a"), Facts(plugged=["a", "b"]))
+    assert targets(state) == {**BOOT, "b": "sdb", "a": "sda"}
+
+
+async def test_a_guest_that_does_not_let_go_is_asked_again_and_told_of(pod: Pod) -> None:
+    bring(pod, "a")
+    pod.hypervisor.releases_devices = False
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged("a"), Facts(plugged=["a"]))
+    state = await client.sync_virtual_machine(plugged(), Facts(plugged=["a"]))
+    (trouble,) = [disk.trouble for disk in state.disks if disk.trouble]
+    assert "has not done so yet" in trouble
+    pod.hypervisor.releases_devices = True
+    state = await client.sync_virtual_machine(plugged(), Facts(plugged=["a"]))
+    assert targets(await client.get_state()) == BOOT
+    assert [disk.trouble for disk in (await client.get_state()).disks if disk.trouble] == []
+
+
+async def test_one_disk_that_is_refused_holds_up_no_other(pod: Pod) -> None:
+    (bring(pod, "a") / "disk.img").symlink_to("/etc/shadow")
+    bring(pod, "b")
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged(), Facts())
+    pod.hypervisor.refuse_attach = ""
+    state = await client.sync_virtual_machine(plugged("a", "b"), Facts(plugged=["a", "b"]))
+    assert targets(state) == {**BOOT, "b": "sda", "a": ""}
+    (trouble,) = [disk.trouble for disk in state.disks if disk.trouble]
+    assert "symbolic link" in trouble
+    # Somebody puts it right.
+    (pod.places.hotplug_disks / "a/disk.img").unlink()
+    pod.hypervisor.refuse_attach = "no more available PCI slots"
+    state = await client.sync_virtual_machine(plugged("a", "b"), Facts(plugged=["a", "b"]))
+    assert [disk.trouble for disk in state.disks if disk.trouble] == ["attach device: no more available PCI slots"]
+    state = await client.sync_virtual_machine(plugged("a", "b"), Facts(plugged=["a", "b"]))
+    assert targets(state) == {**BOOT, "a": "sdb", "b": "sda"}
+
+
+async def test_a_disk_follows_the_size_of_its_claim(pod: Pod) -> None:
+    folder = bring(pod, "a")
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged("a"), Facts(plugged=["a"]))
+    pod.hypervisor.disk_bytes["sda"] = 1 << 20
+    larger = plugged("a").replace(b'"1Mi"', b'"3Mi"')
+    for _ in range(2):
+        await client.sync_virtual_machine(larger, Facts(plugged=["a"]))
+    assert (folder / "disk.img").stat().st_size == 3 << 20
+    assert pod.hypervisor.disk_bytes["sda"] == 3 << 20
+    assert pod.hypervisor.calls.count("resize sda") == 1
+
+
+async def test_a_dedicated_thread_is_made_for_a_plugged_disk(pod: Pod) -> None:
+    bring(pod, "a")
+    client = await pod.connect()
+    await client.sync_virtual_machine(plugged(), Facts())
+    document = json.loads(plugged("a"))
+    document["spec"]["domain"]["devices"]["disks"][-1] = plugged_disk("a", "virtio", dedicatedIOThread=True)
+    state = await client.sync_virtual_machine(json.dumps(document).encode(), Facts(plugged=["a"]))
+    assert targets(state) == {**BOOT, "a": "vdc"}
+    assert "add I/O thread 1" in pod.hypervisor.calls

@@ -27,6 +27,8 @@ class Pod:
             ephemeral_disks=root / "ephemeral",
             container_disks=root / "container-disks",
             devices=root / "dev",
+            hotplug_disks=root / "hotplug-disks",
+            hotplug_devices=root / "dev/hotplug",
         )
         self.info: dict[str, Any] = {"format": "qcow2", "virtual-size": 1 << 30}
         self.runner = FakeRunner()
@@ -255,3 +257,68 @@ async def test_a_volume_that_cannot_be_a_disk_is_named(pod: Pod) -> None:
     with pytest.raises(InvalidSpec) as error:
         await pod.prepare({"downwardMetrics": {}})
     assert error.value.field == "spec.volumes[0]"
+
+
+PLUGGED = {"persistentVolumeClaim": {"claimName": "c", "hotpluggable": True}}
+HOST_DISK = {"hostDisk": {"path": "/data/disk.img", "type": "Disk"}}
+EPHEMERAL = {"ephemeral": {"persistentVolumeClaim": {"claimName": "c"}}}
+CLAIM_SOURCES = [
+    pytest.param({"persistentVolumeClaim": {"claimName": "c"}}, id="claim"),
+    pytest.param({"dataVolume": {"name": "c"}}, id="data volume"),
+    pytest.param(PLUGGED, id="plugged claim"),
+    pytest.param(HOST_DISK, id="host disk"),
+    pytest.param(EPHEMERAL, id="ephemeral"),
+]
+
+
+def folder_of(pod: Pod, volume: dict[str, Any]) -> Path:
+    root = pod.places.hotplug_disks if volume is PLUGGED else pod.places.vmi_disks
+    (root / "v").mkdir(parents=True, exist_ok=True)
+    return root / "v"
+
+
+@pytest.mark.parametrize("volume", CLAIM_SOURCES)
+async def test_nothing_but_a_regular_file_is_taken_for_a_disk(pod: Pod, volume: dict[str, Any], tmp_path: Path) -> None:
+    """Whoever can write to a claim could point the guest at a file of the launcher's container."""
+    disk = folder_of(pod, volume) / "disk.img"
+    (tmp_path / "secret").write_text("s")
+    disk.symlink_to(tmp_path / "secret")
+    with pytest.raises(InvalidImage, match="a symbolic link"):
+        await pod.prepare(volume)
+    disk.unlink()
+    disk.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InvalidImage, match="a symbolic link"):
+        await pod.prepare(volume)
+    disk.unlink()
+    os.mkfifo(disk)
+    with pytest.raises(InvalidImage, match="a pipe"):
+        await pod.prepare(volume)
+    disk.unlink()
+    disk.mkdir()
+    with pytest.raises(InvalidImage, match="a folder"):
+        await pod.prepare(volume)
+
+
+@pytest.mark.parametrize("volume", CLAIM_SOURCES)
+async def test_a_disk_of_absurd_size_is_refused(pod: Pod, volume: dict[str, Any]) -> None:
+    disk = folder_of(pod, volume) / "disk.img"
+    disk.touch()
+    with pytest.raises(InvalidImage, match="0 bytes"):
+        await pod.prepare(volume)
+
+
+@pytest.mark.parametrize("volume", CLAIM_SOURCES)
+async def test_an_image_header_in_a_claim_means_nothing(pod: Pod, volume: dict[str, Any]) -> None:
+    """It is the guest's own data: read as raw, a backing file that it names is never opened."""
+    disk = folder_of(pod, volume) / "disk.img"
+    disk.write_bytes(b"QFI\xfb".ljust(4096, b"\0"))
+    source = await pod.prepare(volume)
+    assert (source.backing or source).format == "raw"
+    if source.backing is not None:
+        assert "-F raw" in " ".join(pod.created()[0])
+
+
+async def test_a_plugged_volume_is_looked_for_in_its_own_place(pod: Pod) -> None:
+    source = await pod.prepare(PLUGGED) if folder_of(pod, PLUGGED) else None
+    assert source == DiskSource(str(pod.places.hotplug_disks / "v/disk.img"))
+    assert not (pod.places.vmi_disks / "v/disk.img").exists()
