@@ -5,94 +5,41 @@
 
 import json
 import os
-import subprocess
-import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from support.instance import ROOT, Instance
+from support.traces import SETTLE_S, entries, settled, traces
 
 ROUNDS = int(os.environ.get("KOBUNE_ROUNDS", "10"))
-# Records of what happened end by their age.
-RECORDS = ("events", "events.events.k8s.io")
-SETTLE_S = 90
 
 
-def processes(instance: Instance) -> Counter[str]:
-    """Names of the instance's processes: those with its directory in their command line, and their descendants."""
-    parents: dict[int, int] = {}
-    names: dict[int, str] = {}
-    own: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            line = (entry / "cmdline").read_bytes()
-            name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            continue
-        pid = int(entry.name)
-        names[pid], parents[pid] = name, int(rest.split()[1])
-        if os.fsencode(instance.data_dir) in line and pid != os.getpid():
-            own.add(pid)
-
-    def belongs(pid: int) -> bool:
-        return pid in own or (pid in parents and parents[pid] != 0 and belongs(parents[pid]))
-
-    return Counter(names[pid] for pid in parents if belongs(pid))
+def component_weights(instance: Instance) -> dict[str, dict[str, int]]:
+    """Memory (proportional, MiB), open files and threads of each component and of containerd."""
+    pids = json.loads((instance.data_dir / "run/components.json").read_text())
+    pids["containerd"] = int((instance.data_dir / "run/containerd.pid").read_text())
+    found = {}
+    for name, pid in pids.items():
+        proc = Path(f"/proc/{pid}")
+        pss = next(line for line in (proc / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+        found[name] = {
+            "memory": int(pss.split()[1]) // 1024,
+            "files": entries(proc / "fd"),
+            "threads": entries(proc / "task"),
+        }
+    return found
 
 
-def network(instance: Instance) -> dict[str, Any]:
-    """The name and the subnet of the instance's bridge."""
-    (path,) = (instance.data_dir / "cni/net.d").glob("*.conflist")
-    plugin = json.loads(path.read_text())["plugins"][0]
-    subnet = str(plugin["ipam"]["ranges"][0][0]["subnet"])
-    return {"bridge": str(plugin["bridge"]), "prefix": subnet.rpartition(".")[0] + "."}
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def links(bridge: str) -> int:
-    return sum(bridge in (one["ifname"], one.get("master")) for one in json.loads(output("ip", "-json", "link")))
-
-
-def entries(folder: Path) -> int:
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
-
-
-def objects(instance: Instance) -> Counter[str]:
-    """How many objects there are of each kind."""
-    kinds = instance.kubectl("api-resources", "--verbs=list", "-o", "name").split()
-    stored = [kind for kind in kinds if kind not in RECORDS]
-    names = instance.kubectl("get", ",".join(stored), "-A", "-o", "name", "--ignore-not-found").split()
-    return Counter(name.partition("/")[0] for name in names)
-
-
-def traces(instance: Instance) -> dict[str, Any]:
-    """Everything that a machine which does not run could have left behind."""
-    net = network(instance)
-    data = instance.data_dir
-    own = str(data)
-    return {
-        "objects": objects(instance),
-        "processes": processes(instance),
-        "mounts": sum(own in line for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "interfaces": links(net["bridge"]),
-        "nft tables": [line for line in output("nft", "list", "tables").splitlines() if net["bridge"] in line],
-        "nft rules": sum(net["prefix"] in line for line in output("nft", "list", "ruleset").splitlines()),
-        "pod directories": entries(data / "kubelet/pods"),
-        "pod logs": entries(data / "logs/pods"),
-        "addresses": entries(data / "cni/networks" / net["bridge"]),
-        "namespaces": entries(data / "run/containerd/io.containerd.grpc.v1.cri/netns"),
-        "sandboxes": entries(data / "run/containerd/io.containerd.grpc.v1.cri/sandboxes"),
-        "tasks": entries(data / "run/containerd/io.containerd.runtime.v2.task/k8s.io"),
-        "loop devices": sum(own in line for line in output("losetup", "--list", "--noheadings").splitlines()),
-    }
+def assert_no_growth(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]) -> None:
+    """What a component keeps open does not grow with the rounds; its memory does so far less than in proportion."""
+    grown = {name: {what: after[name][what] - before[name][what] for what in before[name]} for name in before}
+    print(f"growth over {ROUNDS} rounds: {grown}; now {after}")
+    for name, what in grown.items():
+        # Connections that wait for reuse come and go.
+        assert what["files"] <= 24, f"{name} keeps files open: {grown}"
+        assert what["threads"] <= 12, f"{name} keeps threads: {grown}"
+        assert what["memory"] <= 64, f"{name} grows: {grown}"
 
 
 def stopped(instance: Instance) -> bool:
@@ -117,6 +64,7 @@ def test_rounds_of_start_and_stop_leave_nothing_behind(instance: Instance) -> No
     # The first round makes what is kept for good, as the record of the last start.
     one_round(instance)
     before = settled(instance)
+    weights = component_weights(instance)
     for _ in range(ROUNDS):
         one_round(instance)
     try:
@@ -124,17 +72,5 @@ def test_rounds_of_start_and_stop_leave_nothing_behind(instance: Instance) -> No
     except AssertionError:
         now = traces(instance)
         assert {what: now[what] for what in now if now[what] != before[what]} == {}
+    assert_no_growth(weights, component_weights(instance))
     instance.kubectl("delete", "vm", "cycled", "--timeout=60s")
-
-
-def settled(instance: Instance) -> dict[str, Any]:
-    """The traces, once they have not changed for a while: containerd and the kubelet tidy up a little later."""
-    deadline = time.monotonic() + SETTLE_S
-    last, unchanged = traces(instance), 0
-    while unchanged < 4:
-        assert time.monotonic() < deadline, "the node does not come to rest"
-        time.sleep(1)
-        now = traces(instance)
-        unchanged = unchanged + 1 if now == last else 0
-        last = now
-    return last
