@@ -18,7 +18,7 @@ __all__ = ["ApiProcess", "api_process"]
 STOP_TIMEOUT_S = 20.0
 _CONTROLLERS = (
     "import asyncio, sys; from pathlib import Path; from kobune.embedded.builtin.run import run;"
-    " asyncio.run(run(Path(sys.argv[1])))"
+    " asyncio.run(run(Path(sys.argv[1]), authority=Path(sys.argv[1]).parent / 'pki'))"
 )
 
 

@@ -44,7 +44,7 @@ async def _controllers(settings: Settings, stop: asyncio.Event) -> None:
     from kobune.embedded.scheduler.run import run as run_scheduler
 
     kubeconfig = settings.component_kubeconfig("controllers")
-    await _until_stopped(stop, run_builtin(kubeconfig), run_scheduler(kubeconfig))
+    await _until_stopped(stop, run_builtin(kubeconfig, authority=settings.data_dir / "pki"), run_scheduler(kubeconfig))
 
 
 async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:

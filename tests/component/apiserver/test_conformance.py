@@ -20,7 +20,7 @@ SHARED = Path(os.environ.get("KOBUNE_SHARED", ROOT.parent / "shared"))
 REPLAY = SHARED / "kubeconform" / "replay.py"
 CONTROLLERS = (
     "import asyncio, sys; from pathlib import Path; from kobune.embedded.builtin.run import run;"
-    " asyncio.run(run(Path(sys.argv[1])))"
+    " asyncio.run(run(Path(sys.argv[1]), authority=Path(sys.argv[1]).parent / 'pki'))"
 )
 CORE_PERCENT, ALL_PERCENT = 99.0, 95.0
 

@@ -231,3 +231,31 @@ async def test_a_store_of_before_the_node_authorizer_loses_its_grant_to_all_node
             assert (await api.call("PUT", path, binding | {"subjects": [group, own]}))[0] == 200
         async with api_server(tmp_path, in_memory=False) as server:
             assert (await Api(server, session).call("GET", path))[1]["subjects"] == [own]
+
+
+async def test_roles_of_an_older_store_get_what_they_lack(tmp_path: Path) -> None:
+    path = f"/apis/{RBAC}/v1/clusterroles"
+    manager, proxier = f"{path}/system:kube-controller-manager", f"{path}/system:node-proxier"
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        async with api_server(tmp_path, in_memory=False) as server:
+            api = Api(server, session)
+            _, role = await api.call("GET", manager)
+            everything = role["rules"]
+            own = {"apiGroups": ["example.com"], "resources": ["boats"], "verbs": ["create"]}
+            role["rules"] = [*(rule for rule in everything if "sign" not in rule["verbs"]), own]
+            assert (await api.call("PUT", manager, role))[0] == 200
+            _, frozen = await api.call("GET", proxier)
+            frozen["metadata"]["annotations"]["rbac.authorization.kubernetes.io/autoupdate"] = "false"
+            frozen["rules"] = []
+            assert (await api.call("PUT", proxier, frozen))[0] == 200
+        async with api_server(tmp_path, in_memory=False) as server:
+            api = Api(server, session)
+            _, role = await api.call("GET", manager)
+            added = [rule for rule in role["rules"] if rule["verbs"] == ["sign"]]
+            assert {name for rule in added for name in rule["resourceNames"]} == {
+                "kubernetes.io/kube-apiserver-client",
+                "kubernetes.io/kube-apiserver-client-kubelet",
+                "kubernetes.io/kubelet-serving",
+            }
+            assert own in role["rules"]
+            assert not (await api.call("GET", proxier))[1]["rules"]

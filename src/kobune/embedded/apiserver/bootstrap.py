@@ -1,6 +1,7 @@
 """What a fresh server writes into its store: namespaces, roles, the front proxy's ConfigMap, priority classes.
 
-Owns: objects that must exist before the first client comes. Existing ones are left as they are.
+Owns: objects that must exist before the first client comes. Existing ones are left as they are, but for roles, which get
+the rules that an older version did not have (unless their autoupdate annotation is taken away, as on a real server).
 """
 
 import json
@@ -10,12 +11,14 @@ from typing import Any
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rbac import bootstrap as rbac
 from kobune.embedded.apiserver.rbac.node import NODES
+from kobune.embedded.apiserver.rbac.rules import parse_rules, uncovered
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["write_defaults"]
 
+_AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -30,6 +33,9 @@ async def write_defaults(storage: Storage, pki: Pki) -> None:
             waiting.append(_put(storage, resource, obj))
     for write in waiting:
         await write
+    for plural, obj in rbac.objects():
+        if plural in ("roles", "clusterroles"):
+            await _complete_role(storage, f"rbac.authorization.k8s.io/{plural}", obj)
     await _refresh_front_proxy(storage, pki)
     await _drop_node_grant(storage)
 
@@ -100,6 +106,25 @@ async def _refresh_front_proxy(storage: Storage, pki: Pki) -> None:
     obj = item.object()
     if obj.get("data") != wanted:
         obj["data"] = wanted
+        try:
+            await storage.put(collection, obj, item.revision)
+        except RevisionConflict:
+            return
+
+
+async def _complete_role(storage: Storage, resource: str, wanted: dict[str, Any]) -> None:
+    """Add to a stored role what it should grant and does not."""
+    collection = storage.collection(resource)
+    metadata = wanted["metadata"]
+    item = collection.get(metadata.get("namespace", ""), metadata["name"])
+    if item is None or "aggregationRule" in wanted:
+        return
+    obj = item.object()
+    if (obj["metadata"].get("annotations") or {}).get(_AUTOUPDATE) != "true":
+        return
+    missing = uncovered(parse_rules(obj.get("rules")), parse_rules(wanted["rules"]))
+    if missing:
+        obj["rules"] = [*(obj.get("rules") or ()), *(rule.wire() for rule in missing)]
         try:
             await storage.put(collection, obj, item.revision)
         except RevisionConflict:

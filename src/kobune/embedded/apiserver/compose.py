@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from kobune.embedded.apiserver.admission.certificates import CertificateRequests
 from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
 from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
@@ -97,6 +98,7 @@ class Server:
             LimitRanger(storage),
             *hooks,
             QuotaCheck(storage),
+            CertificateRequests(authorizer),
         ]
         admission = AdmissionChain(steps, [lifecycle, *hooks])
         services = Services(storage, self.registry, authorizer, admission, {"allocators": allocators})

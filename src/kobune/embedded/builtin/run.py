@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from kobune.embedded.builtin.certificates import wire as certificates
 from kobune.embedded.builtin.claims import wire as claims
 from kobune.embedded.builtin.deployments import wire as deployments
 from kobune.embedded.builtin.disruption import wire as disruption
@@ -23,13 +24,17 @@ from kobune.kube.runtime import ControllerProcess
 __all__ = ["run"]
 
 
-async def run(kubeconfig: Path, *, ready: asyncio.Event | None = None) -> None:
-    """Run all built-in controllers until cancelled; `ready` is set once their caches are filled."""
+async def run(kubeconfig: Path, *, authority: Path | None = None, ready: asyncio.Event | None = None) -> None:
+    """Run all built-in controllers until cancelled; `ready` is set once their caches are filled.
+
+    `authority` is the directory with ca.crt and ca.key that certificate requests are signed with; None signs none.
+    """
     config = load_config(kubeconfig)
     client = HttpClient(config, user_agent="kobune-controllers")
     try:
         process = ControllerProcess(client, component="kobune-controllers")
         serviceaccounts.add_to(process, config.ca_pem.decode() if config.ca_pem else "")
+        certificates.add_to(process, authority)
         for controller in (
             namespaces,
             roles,

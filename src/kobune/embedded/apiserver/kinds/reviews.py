@@ -6,6 +6,7 @@ from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import AUDIENCE
 from kobune.embedded.apiserver.http.message import AnyResponse
 from kobune.embedded.apiserver.rbac.attributes import Attributes
+from kobune.embedded.apiserver.rbac.node import node_of
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import read_object
 from kobune.embedded.apiserver.rest.call import Call
@@ -94,11 +95,15 @@ class Reviews:
                 wire = rule.wire()
                 wire.pop("nonResourceURLs", None)
                 resource_rules.append(wire)
+        # What a node may do follows from its pods: no list of rules says it.
+        node = node_of(call.user) is not None
         review["status"] = {
             "resourceRules": resource_rules,
             "nonResourceRules": path_rules,
-            "incomplete": False,
+            "incomplete": node,
         }
+        if node:
+            review["status"]["evaluationError"] = "node authorizer does not support user rule resolution"
         return await respond.obj(call, 201, review)
 
     async def self_subject(self, call: Call) -> AnyResponse:

@@ -15,7 +15,7 @@ __all__ = ["ProtobufError", "decode_object"]
 
 _MAGIC = b"k8s\x00"
 _MAX_DEPTH = 64
-_SPECIAL = frozenset({"Time", "MicroTime", "Quantity", "IntOrString", "FieldsV1"})
+_SPECIAL = frozenset({"Time", "MicroTime", "Quantity", "IntOrString", "FieldsV1", "ExtraValue"})
 
 
 class ProtobufError(TerminalError):
@@ -144,6 +144,8 @@ def _special(message: dict[str, Any], kind: str) -> Any:
             return message.get("string", "")
         case "IntOrString":
             return message.get("strVal", "") if message.get("type") else message.get("intVal", 0)
+        case "ExtraValue":
+            return message.get("items", [])
         case "FieldsV1":
             import msgspec
 

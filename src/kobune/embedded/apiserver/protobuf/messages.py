@@ -35,7 +35,9 @@ ROOTS = {
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest"),
     ("authentication.k8s.io/v1", "TokenRequest"),
+    ("authentication.k8s.io/v1", "TokenReview"),
     ("authentication.k8s.io/v1", "SelfSubjectReview"),
     ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
     ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
@@ -155,6 +157,16 @@ RoleBinding: metadata=1:ObjectMeta subjects=2:Subject* roleRef=3:RoleRef
 ClusterRoleBinding: metadata=1:ObjectMeta subjects=2:Subject* roleRef=3:RoleRef
 Subject: kind=1:string apiGroup=2:string name=3:string namespace=4:string
 RoleRef: apiGroup=1:string kind=2:string name=3:string
+CertificateSigningRequest: metadata=1:ObjectMeta spec=2:CertificateSigningRequestSpec
+ status=3:CertificateSigningRequestStatus
+CertificateSigningRequestSpec: request=1:bytes username=2:string uid=3:string groups=4:string* usages=5:string*
+ extra=6:ExtraValue{} signerName=7:string expirationSeconds=8:int
+CertificateSigningRequestStatus: conditions=1:CertificateSigningRequestCondition* certificate=2:bytes
+CertificateSigningRequestCondition: type=1:string reason=2:string message=3:string lastUpdateTime=4:Time
+ lastTransitionTime=5:Time status=6:string
+ExtraValue: items=1:string*
+TokenReview: metadata=1:ObjectMeta spec=2:TokenReviewSpec status=3:Empty
+TokenReviewSpec: token=1:string audiences=2:string*
 TokenRequest: metadata=1:ObjectMeta spec=2:TokenRequestSpec status=3:TokenRequestStatus
 TokenRequestSpec: audiences=1:string* boundObjectRef=3:BoundObjectReference expirationSeconds=4:int
 TokenRequestStatus: token=1:string expirationTimestamp=2:Time
@@ -167,7 +179,7 @@ SelfSubjectRulesReviewSpec: namespace=1:string
 SubjectAccessReview: metadata=1:ObjectMeta spec=2:SubjectAccessReviewSpec status=3:ReviewStatus
 LocalSubjectAccessReview: metadata=1:ObjectMeta spec=2:SubjectAccessReviewSpec status=3:ReviewStatus
 SubjectAccessReviewSpec: resourceAttributes=1:ResourceAttributes nonResourceAttributes=2:NonResourceAttributes
- user=3:string groups=4:string* uid=6:string
+ user=3:string groups=4:string* extra=5:ExtraValue{} uid=6:string
 ResourceAttributes: namespace=1:string verb=2:string group=3:string version=4:string resource=5:string
  subresource=6:string name=7:string
 NonResourceAttributes: path=1:string verb=2:string

@@ -89,9 +89,6 @@ class Authorizer:
     def rules_for(self, user: User, namespace: str) -> list[Rule]:
         """Everything a user may do in a namespace (empty: cluster-wide)."""
         rules: list[Rule] = []
-        if MASTERS in user.groups:
-            rules.append(Rule(("*",), ("*",), ("*",)))
-            rules.append(Rule(("*",), paths=("*",)))
         for scope, granted, _ in self._grants(user):
             if scope is None or scope == namespace:
                 rules.extend(granted)

@@ -12,6 +12,9 @@ _ANNOTATIONS = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
 _READ = ["get", "list", "watch"]
 _WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _ALL = ["*"]
+_SIGNERS = [
+    f"kubernetes.io/{name}" for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving")
+]
 
 
 def _rule(verbs: list[str], groups: list[str], resources: list[str], names: list[str] | None = None) -> dict[str, Any]:
@@ -211,6 +214,7 @@ _ROLES: dict[str, list[dict[str, Any]]] = {
         _rule(["create"], ["discovery.k8s.io"], ["endpointslices"]),
         _rule(["create"], ["coordination.k8s.io"], ["leases"]),
         _rule(["create"], ["events.k8s.io"], ["events"]),
+        _rule(["sign"], ["certificates.k8s.io"], ["signers"], _SIGNERS),
         # Aggregated ClusterRoles hold rights that their controller has not.
         _rule(["escalate"], ["rbac.authorization.k8s.io"], ["clusterroles"]),
     ],

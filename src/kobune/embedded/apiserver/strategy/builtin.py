@@ -150,6 +150,38 @@ class _Role(Strategy):
         obj["rules"] = obj.get("rules") or None
 
 
+class _CertificateRequest(Strategy):
+    """Immutable but for the answers: /approval writes Approved and Denied, /status the rest."""
+
+    def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
+        super().prepare_create(info, obj)
+        obj["status"] = {}
+
+    def prepare_update(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any], subresource: str) -> None:
+        obj["spec"] = old.get("spec") or {}
+        status, before = obj.get("status") or {}, old.get("status") or {}
+        conditions = [dict(condition) for condition in status.get("conditions") or ()]
+        if not subresource:
+            obj["status"] = before
+            return
+        if subresource == "approval":
+            status = before
+        _stamp(conditions, before.get("conditions") or [])
+        obj["status"] = {**status, "conditions": conditions} if conditions else dict(status)
+
+
+def _stamp(conditions: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+    """Times that the client left out: those of the same condition before, else now."""
+    for condition in conditions:
+        for time, fields in (
+            ("lastTransitionTime", ("type", "status")),
+            ("lastUpdateTime", ("type", "status", "reason", "message")),
+        ):
+            if not condition.get(time):
+                same = (c for c in before if all(c.get(f) == condition.get(f) for f in fields) and c.get(time))
+                condition[time] = next((c[time] for c in same), now())
+
+
 class _Quota(_ReturnsDeleted):
     initial_status: dict[str, Any] | None = {}
 
@@ -182,6 +214,7 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     ("networking.k8s.io", "ingresses"): _Ingress(),
     ("networking.k8s.io", "ingressclasses"): _Generation(),
     ("networking.k8s.io", "networkpolicies"): _Generation(),
+    ("certificates.k8s.io", "certificatesigningrequests"): _CertificateRequest(),
     ("coordination.k8s.io", "leases"): _Lease(),
     ("discovery.k8s.io", "endpointslices"): _EndpointSlice(),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): _Configuration(),

@@ -150,14 +150,16 @@ def csr_row(obj: Obj, now: datetime) -> list[Any]:
     """Cells of one object."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     states = [c["type"] for c in status.get("conditions") or ()]
-    shown = ",".join(s for s in ("Denied", "Approved", "Failed") if s in states) or "Pending"
+    shown = "Denied" if "Denied" in states else "Approved" if "Approved" in states else "Pending"
+    if "Failed" in states:
+        shown += ",Failed"
     if status.get("certificate"):
         shown += ",Issued"
     seconds = spec.get("expirationSeconds")
     return [
         name_of(obj),
         short_age(obj, now),
-        spec.get("signerName", ""),
+        spec.get("signerName") or NONE,
         spec.get("username", ""),
         duration(seconds) if seconds else NONE,
         shown,

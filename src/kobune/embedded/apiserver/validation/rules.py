@@ -14,7 +14,17 @@ from kobune.embedded.apiserver.schema.names import (
     path_segment,
 )
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
-from kobune.embedded.apiserver.validation import access, admission, core, nodes, others, pods, policies, workloads
+from kobune.embedded.apiserver.validation import (
+    access,
+    admission,
+    certificates,
+    core,
+    nodes,
+    others,
+    pods,
+    policies,
+    workloads,
+)
 from kobune.embedded.apiserver.validation.defaults import DEFAULTS
 from kobune.embedded.apiserver.validation.metadata import NameRule, metadata_create, metadata_update
 
@@ -25,6 +35,7 @@ _UpdateCheck = Callable[[dict[str, Any], dict[str, Any]], list[FieldError]]
 _RBAC = "rbac.authorization.k8s.io"
 _HOOKS = "admissionregistration.k8s.io"
 _AUTHORIZATION = "authorization.k8s.io"
+_REQUEST = ("certificates.k8s.io", "CertificateSigningRequest")
 
 _NAMES: dict[tuple[str, str], NameRule] = {
     ("", "Namespace"): is_dns1123_label,
@@ -33,7 +44,7 @@ _NAMES: dict[tuple[str, str], NameRule] = {
     (_RBAC, "ClusterRole"): path_segment,
     (_RBAC, "RoleBinding"): path_segment,
     (_RBAC, "ClusterRoleBinding"): path_segment,
-    ("certificates.k8s.io", "CertificateSigningRequest"): path_segment,
+    _REQUEST: path_segment,
     ("apiregistration.k8s.io", "APIService"): path_segment,
 }
 _CREATE: dict[tuple[str, str], _Check] = {
@@ -66,6 +77,7 @@ _CREATE: dict[tuple[str, str], _Check] = {
     (_HOOKS, "MutatingWebhookConfiguration"): admission.webhooks,
     (_HOOKS, "ValidatingAdmissionPolicy"): policies.policy,
     (_HOOKS, "ValidatingAdmissionPolicyBinding"): policies.policy_binding,
+    _REQUEST: certificates.request,
     ("coordination.k8s.io", "Lease"): others.lease,
     ("networking.k8s.io", "NetworkPolicy"): others.network_policy,
     ("networking.k8s.io", "Ingress"): others.ingress,
@@ -96,6 +108,7 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("apps", "ReplicaSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
     ("apps", "DaemonSet"): lambda new, old: workloads.workload(new) + workloads.selector_update(new, old),
     ("apps", "StatefulSet"): lambda new, old: workloads.workload(new) + workloads.stateful_set_update(new, old),
+    _REQUEST: certificates.request_update,
     ("batch", "Job"): lambda new, old: workloads.job(new) + workloads.job_update(new, old),
     (_RBAC, "RoleBinding"): access.binding_update,
     (_RBAC, "ClusterRoleBinding"): access.binding_update,
@@ -103,6 +116,11 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("storage.k8s.io", "StorageClass"): others.storage_class_update,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
 }
+_PART_UPDATE: dict[tuple[tuple[str, str], str], _UpdateCheck] = {
+    (_REQUEST, "approval"): certificates.approval_update,
+    (_REQUEST, "status"): certificates.status_update,
+}
+"""Of a kind's subresource; others are checked for their metadata alone."""
 _REVALIDATED = {("", "ConfigMap"): 2, ("", "Secret"): 1, (_RBAC, "Role"): 1, (_RBAC, "ClusterRole"): 1}
 """How often the update of a kind is checked like a creation as well: errors of metadata show that often once more."""
 
@@ -150,7 +168,8 @@ def validate_update(
     for _ in range(_REVALIDATED.get(key, 0)):
         errors += metadata_create(meta, namespaced=info.namespaced, name_rule=_NAMES.get(key, is_dns1123_subdomain))
     if subresource:
-        return errors
+        part = _PART_UPDATE.get((key, subresource))
+        return errors + (part(obj, old) if part else [])
     check = _UPDATE.get(key)
     if check is not None:
         return errors + check(obj, old)

@@ -1,0 +1,1 @@
+"""Certificates that users ask for by CertificateSigningRequests: signing what was approved, cleaning up."""
