@@ -1,7 +1,7 @@
 """What a fresh server writes into its store: namespaces, roles, the front proxy's ConfigMap, priority classes.
 
 Owns: objects that must exist before the first client comes. Existing ones are left as they are, but for roles, which
-get the rules that an older version did not have (unless their autoupdate annotation is taken away, as on a real server).
+get the rules that an older version did not have (unless their autoupdate annotation is gone).
 """
 
 import json
