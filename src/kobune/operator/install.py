@@ -26,8 +26,8 @@ from kobune.operator.certificates import (
     tls_secret,
 )
 from kobune.operator.manifests import base_manifests, kubevirt_resource, namespace_manifest, serving_manifests
-from kobune.operator.names import CA_SECRET, NAMESPACE
-from kobune.operator.status import mark_installed
+from kobune.operator.names import CA_SECRET, KUBEVIRT_NAMESPACE, NAMESPACE
+from kobune.operator.status import installation_key, mark_installed
 from kobune.operator.workloads import WorkloadImages, workload_manifests
 
 __all__ = ["InstallOptions", "install"]
@@ -89,15 +89,19 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
     """Make everything exist. Raises `ApiError` of the first object that is refused, and `NotEstablished`."""
     options = options or InstallOptions()
     namespace = options.namespace
-    await _apply(client, [namespace_manifest(namespace)])
+    await _apply(client, [namespace_manifest(namespace), namespace_manifest(KUBEVIRT_NAMESPACE)])
     base = base_manifests(namespace, companions=options.companions)
     authority, _ = await asyncio.gather(_certificates(client, namespace), _apply(client, base))
     await _wait_established(client, [item["metadata"]["name"] for item in base if _is_crd(item)])
-    rest = [*serving_manifests(authority.certificate, namespace), kubevirt_resource(namespace)]
+    installation = await installation_key(client)
+    rest = [
+        *serving_manifests(authority.certificate, namespace),
+        kubevirt_resource(installation.namespace, installation.name),
+    ]
     if options.in_cluster and options.images is not None:
         rest += workload_manifests(namespace, options.images)
     await _apply(client, rest)
-    await mark_installed(client, namespace)
+    await mark_installed(client, installation)
 
 
 async def _apply(client: Client, manifests: Iterable[Manifest]) -> None:

@@ -3,7 +3,15 @@
 from typing import Any
 
 from kobune.api.crd import all_definitions, companion_definitions
-from kobune.operator.names import COMPONENTS, NAMESPACE, PART_OF, VIRT_API_SERVICE, service_account
+from kobune.operator.names import (
+    COMPONENTS,
+    KUBEVIRT_NAME,
+    KUBEVIRT_NAMESPACE,
+    NAMESPACE,
+    PART_OF,
+    VIRT_API_SERVICE,
+    service_account,
+)
 from kobune.operator.roles import roles
 from kobune.operator.webhooks import api_services, webhook_configurations
 
@@ -24,18 +32,18 @@ def serving_manifests(ca_certificate: bytes, namespace: str = NAMESPACE) -> list
     return [*webhook_configurations(namespace, ca_certificate), *api_services(namespace, ca_certificate)]
 
 
-def kubevirt_resource(namespace: str = NAMESPACE) -> Manifest:
+def kubevirt_resource(namespace: str = KUBEVIRT_NAMESPACE, name: str = KUBEVIRT_NAME) -> Manifest:
     """The installation itself; its configuration belongs to the administrator, so only what is needed is set."""
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "KubeVirt",
-        "metadata": {"name": "kobune", "namespace": namespace, "labels": dict(PART_OF)},
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(PART_OF)},
         "spec": {},
     }
 
 
 def namespace_manifest(namespace: str = NAMESPACE) -> Manifest:
-    """The namespace of Kobune's components."""
+    """The namespace of Kobune's components, or of the KubeVirt resource."""
     return {
         "apiVersion": "v1",
         "kind": "Namespace",

@@ -9,6 +9,8 @@ __all__ = [
     "HANDLER_CLIENT_SECRET",
     "HANDLER_SERVER_NAME",
     "HANDLER_SERVER_SECRET",
+    "KUBEVIRT_NAME",
+    "KUBEVIRT_NAMESPACE",
     "NAMESPACE",
     "PART_OF",
     "VIRT_API_SECRET",
@@ -17,6 +19,9 @@ __all__ = [
 ]
 
 NAMESPACE: Final = "kobune"
+KUBEVIRT_NAMESPACE: Final = "kubevirt"
+"""Where the KubeVirt resource is, and its name: where people and tools look for it."""
+KUBEVIRT_NAME: Final = "kubevirt"
 VIRT_API_SERVICE: Final = "kobune-virt-api"
 
 CA_SECRET: Final = "kobune-ca"  # noqa: S105 - the name of a Secret

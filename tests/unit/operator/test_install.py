@@ -66,10 +66,17 @@ async def test_what_was_removed_or_changed_comes_back(api: FakeApi) -> None:
 
 async def test_the_installation_names_its_release_but_does_not_claim_that_it_works(api: FakeApi) -> None:
     await install(api)
-    found = await api.get(KUBEVIRTS, "kobune", "kobune")
+    found = await api.get(KUBEVIRTS, "kubevirt", "kubevirt")
     assert found.status.phase == "Deploying"
     assert found.status.target_kube_virt_version == found.status.operator_version
     assert found.status.conditions == []
+
+
+async def test_an_installation_of_an_earlier_release_stays_where_it_is(api: FakeApi) -> None:
+    await api.create(KUBEVIRTS, {"metadata": {"name": "kobune"}, "spec": {}}, "kobune")
+    await install(api)
+    assert [item.metadata.namespace for item in (await api.list(KUBEVIRTS)).items] == ["kobune"]
+    assert (await api.get(KUBEVIRTS, "kobune", "kobune")).status.target_kube_virt_version is not None
 
 
 async def test_workloads_are_only_for_clusters(api: FakeApi) -> None:

@@ -22,6 +22,7 @@ class Reason:
     DUPLICATE: Final = "FieldValueDuplicate"
     NOT_SUPPORTED: Final = "FieldValueNotSupported"
     NOT_FOUND: Final = "FieldValueNotFound"
+    FORBIDDEN: Final = "FieldValueForbidden"
 
 
 @dataclass(frozen=True, slots=True)

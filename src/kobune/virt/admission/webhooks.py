@@ -35,7 +35,7 @@ from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
 from kobune.virt.admission.defaults.infer import CannotInfer, infer
 from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matcher_update, check_matchers, default_machine
-from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
+from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
 from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.validation.groups import (
@@ -267,12 +267,17 @@ def _plain(kind: type[Any], check: Callable[[Any], list[Problem]]) -> Webhook:
     """A webhook whose check needs the object alone."""
 
     async def answer(request: AdmissionRequest) -> Verdict:
+        if kind in _FIXED and request.old and request.old.get("spec") != request.obj.get("spec"):
+            return Verdict((Problem("spec", Reason.INVALID, "spec is immutable after creation"),))
         obj = msgspec.convert(request.obj, kind)
         warnings = preference_warnings(obj.spec) if "Preference" in kind.__name__ else []
         return Verdict(tuple(check(obj)), tuple(warnings))
 
     return answer
 
+
+_FIXED: Final = (VirtualMachineSnapshot, VirtualMachineRestore, VirtualMachineExport)
+"""What these ask for is carried out once."""
 
 _PLAIN: Final[dict[str, tuple[type[Any], Callable[[Any], list[Problem]]]]] = {
     "/virtualmachinesnapshot-validator": (VirtualMachineSnapshot, check_snapshot),

@@ -118,6 +118,7 @@ async def test_what_kobune_cannot_do_is_refused_by_its_path_once_the_rest_is_rig
     obj = machine_dict()
     domain = obj["spec"]["template"]["spec"]["domain"]
     domain["launchSecurity"] = {"tdx": {}}
+    domain["firmware"] = {"bootloader": {"efi": {"secureBoot": False}}}
     refused = await ask("/virtualmachine-validator", obj)
     assert fields(refused) == [
         ("spec.template.spec.domain.launchSecurity", Reason.NOT_SUPPORTED),

@@ -5,6 +5,7 @@ from decimal import ROUND_CEILING
 from typing import Any, Final
 
 from kobune.base.quantity import QuantityError, parse_quantity
+from kobune.virt.admission.schema import Unreadable
 
 __all__ = ["PCI_TOPOLOGY_ANNOTATION", "PREBUILT_IMAGES", "default_instance", "default_platform"]
 
@@ -23,11 +24,13 @@ _HYPERV_NEEDS: Final = {
     "synic": ("vpindex",),
     "tlbflush": ("vpindex",),
     "ipi": ("vpindex",),
+    "evmcs": ("vapic",),
 }
 
 
 def default_instance(obj: Document, *, new_uuid: uuid.UUID) -> None:
-    """Fill in a VirtualMachineInstance that is being created."""
+    """Fill in a VirtualMachineInstance that is being created. Raises `Unreadable` for features that exclude each
+    other."""
     metadata = obj.setdefault("metadata", {})
     _annotate(metadata)
     finalizers = metadata.setdefault("finalizers", [])
@@ -131,10 +134,23 @@ def _features(domain: Document) -> None:
             feature.setdefault("enabled", True)
     wanted = [name for name, feature in hyperv.items() if isinstance(feature, dict) and feature.get("enabled")]
     while wanted:
-        for needed in _HYPERV_NEEDS.get(wanted.pop(), ()):
-            if needed not in hyperv:
+        name = wanted.pop()
+        for needed in _HYPERV_NEEDS.get(name, ()):
+            if hyperv.get(needed) is None:
                 hyperv[needed] = {"enabled": True}
                 wanted.append(needed)
+            elif hyperv[needed].get("enabled") is False:
+                path = "spec.domain.features.hyperv"
+                raise Unreadable(f"'{path}.{name}' requires '{path}.{needed}', which was disabled.")
+    if (hyperv.get("evmcs") or {}).get("enabled"):
+        _require_vmx(domain)
+
+
+def _require_vmx(domain: Document) -> None:
+    """Enlightened VMCS is of use to a guest that runs guests itself."""
+    cpu = domain.setdefault("cpu", {})
+    others = [feature for feature in cpu.get("features") or () if feature.get("name") != "vmx"]
+    cpu["features"] = [*others, {"name": "vmx", "policy": "require"}]
 
 
 def _attach_volumes(spec: Document, devices: Document) -> None:

@@ -1,5 +1,6 @@
 """The pad that checks write on, and checks that many fields share."""
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,11 +9,15 @@ from kobune.api.meta import QuantityValue
 from kobune.base.quantity import QuantityError, parse_quantity
 from kobune.virt.admission.review import Problem, Reason
 
-__all__ = ["DNS_LABEL", "DNS_SUBDOMAIN", "PCI_ADDRESS", "Findings", "amount"]
+__all__ = ["DNS_LABEL", "DNS_SUBDOMAIN", "LONGEST_SERIAL", "PCI_ADDRESS", "SERIAL", "Findings", "amount", "check_path"]
 
 DNS_LABEL: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 DNS_SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 PCI_ADDRESS: Final = re.compile(r"^[\da-fA-F]{4}:[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]$")
+
+
+SERIAL: Final = re.compile(r"^[A-Za-z0-9_.+-]+$")
+LONGEST_SERIAL: Final = 256
 
 
 @dataclass(slots=True)
@@ -39,3 +44,11 @@ def amount(value: QuantityValue) -> float | None:
         return float(parse_quantity(value))
     except QuantityError:
         return None
+
+
+def check_path(findings: Findings, where: str, path: str) -> None:
+    """That a path inside an image names a file: absolute, not the root, and nothing in it leads elsewhere."""
+    if path == "/":
+        findings.add(where, f"{where} must not point to root")
+    elif posixpath.normpath(f"/{path}".replace("//", "/", 1)) != path.removesuffix("/"):
+        findings.add(where, f"{where} must be an absolute path to a file without relative components")

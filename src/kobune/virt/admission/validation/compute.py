@@ -1,12 +1,13 @@
 """CPU, memory, machine and firmware."""
 
+import math
 from decimal import Decimal
 from typing import Final
 
 from kobune.api.kubevirt import CPU, DomainSpec, Memory, ResourceRequirements, VirtualMachineInstanceSpec
 from kobune.base.quantity import QuantityError, parse_quantity
 from kobune.virt.admission.review import Reason
-from kobune.virt.admission.validation.check import Findings
+from kobune.virt.admission.validation.check import LONGEST_SERIAL, SERIAL, Findings, check_path
 
 __all__ = ["check_compute", "check_live_update"]
 
@@ -116,6 +117,13 @@ def _dedicated(findings: Findings, here: str, domain: DomainSpec, resources: Res
         if memory is not None and _number(resources.limits.get("memory")) not in (None, memory):
             message = f"{here}.resources.requests.memory must be equal to {here}.resources.limits.memory"
             findings.add(f"{here}.resources.requests.memory", message)
+        count = math.prod(part for part in (cpu.cores, cpu.sockets, cpu.threads) if part)
+        if any(cpu_part for cpu_part in (cpu.cores, cpu.sockets, cpu.threads)) and _differ(amounts, count):
+            message = (
+                f"{here}.resources.requests.cpu or {here}.resources.limits.cpu must not be provided at the same time "
+                f"with {here}.cpu.cores when DedicatedCPUPlacement is true"
+            )
+            findings.add(where, message)
         if (cpu.threads or 0) > 2:
             message = (
                 f"Not more than two threads must be provided at {here}.cpu.threads (got {cpu.threads}) when "
@@ -126,6 +134,12 @@ def _dedicated(findings: Findings, here: str, domain: DomainSpec, resources: Res
         message = f"{where} must be set to true when IsolateEmulatorThread is set"
         findings.add(f"{here}.cpu.isolateEmulatorThread", message)
     _numa(findings, here, domain, dedicated=dedicated)
+
+
+def _differ(amounts: dict[str, Decimal | None], count: int) -> bool:
+    """Whether CPUs are asked for, and as many as the topology has by neither request nor limit."""
+    given = [math.ceil(number) for number in amounts.values() if number]
+    return bool(given) and count not in given
 
 
 def _numa(findings: Findings, here: str, domain: DomainSpec, *, dedicated: bool) -> None:
@@ -176,9 +190,15 @@ def _platform(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -
     if boot is not None and efi is not None and boot.bios is not None:
         message = f"{where}.bootloader has both EFI and BIOS configured, but they are mutually exclusive."
         findings.add(f"{where}.bootloader", message)
-    security = domain.launch_security
-    if security is not None and security.sev is not None and efi is None:
-        findings.add(f"{path}.launchSecurity", "SEV requires OVMF (UEFI)")
+    secure_boot = efi is not None and efi.secure_boot is not False
+    smm = domain.features.smm if domain.features is not None else None
+    if secure_boot and (smm is None or smm.enabled is False):
+        message = f"{path}.domain has EFI SecureBoot enabled. SecureBoot requires SMM, which is currently disabled."
+        findings.add(f"{path}.domain", message)
+    _launch_security(findings, path, spec, has_efi=efi is not None, secure_boot=secure_boot)
+    if firmware is not None:
+        _serial(findings, f"{where}.serial", firmware.serial or "")
+        _acpi(findings, f"{path}.acpi", spec)
     kernel = firmware.kernel_boot if firmware is not None else None
     if kernel is None:
         return
@@ -193,3 +213,57 @@ def _platform(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -
     if not kernel.container.kernel_path and not kernel.container.initrd_path:
         message = f"{where}.kernelBoot.container must be defined with at least one of initrdPath, kernelPath"
         findings.required(f"{where}.kernelBoot.container", message)
+    for name, value in (("kernelPath", kernel.container.kernel_path), ("initrdPath", kernel.container.initrd_path)):
+        if value:
+            check_path(findings, f"{where}.kernelBoot.container.{name}", value)
+
+
+def _launch_security(
+    findings: Findings, path: str, spec: VirtualMachineInstanceSpec, *, has_efi: bool, secure_boot: bool
+) -> None:
+    security = spec.domain.launch_security
+    if security is None:
+        return
+    where = f"{path}.launchSecurity"
+    given = {"SEV": security.sev, "SNP": security.snp, "TDX": security.tdx}
+    chosen = [name for name, value in given.items() if value is not None]
+    if len(chosen) > 1:
+        findings.add(where, "One and only one launchSecurity type can be set", Reason.FORBIDDEN)
+        return
+    for name in chosen:
+        if not has_efi:
+            findings.add(where, f"{name} requires OVMF (UEFI)")
+        elif secure_boot and name != "TDX":
+            findings.add(where, f"{name} does not work along with SecureBoot")
+        for interface in spec.domain.devices.interfaces:
+            if interface.boot_order is not None:
+                findings.add(where, f"{name} does not work with bootable NICs: {interface.name}")
+    if security.sev is not None and security.sev.attestation is not None and spec.start_strategy != "Paused":
+        findings.add(where, "SEV attestation requires VMI StartStrategy 'Paused'")
+
+
+def _serial(findings: Findings, where: str, serial: str) -> None:
+    if not serial:
+        return
+    if len(serial) > LONGEST_SERIAL:
+        findings.add(where, f"{where} must be less than or equal to {LONGEST_SERIAL} in length, if specified")
+    if not SERIAL.match(serial):
+        findings.add(where, f"{where} must be made up of the following characters [A-Za-z0-9_.+-], if specified")
+
+
+def _acpi(findings: Findings, where: str, spec: VirtualMachineInstanceSpec) -> None:
+    acpi = spec.domain.firmware.acpi if spec.domain.firmware is not None else None
+    if acpi is None:
+        return
+    references = {"slicNameRef": acpi.slic_name_ref, "msdmNameRef": acpi.msdm_name_ref}
+    if not any(references.values()):
+        findings.add(where, "ACPI was set but no SLIC nor MSDM volume reference was set")
+    volumes = {volume.name: volume for volume in spec.volumes}
+    for name, reference in references.items():
+        if not reference:
+            continue
+        volume = volumes.get(reference)
+        if volume is None:
+            findings.add(f"{where}.{name}", f"{where} does not have a matching Volume.")
+        elif volume.secret is None:
+            findings.add(f"{where}.{name}", f"{where} refers to Volume of unsupported type.")

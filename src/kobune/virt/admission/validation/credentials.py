@@ -13,9 +13,9 @@ def check_credentials(findings: Findings, path: str, spec: VirtualMachineInstanc
         kinds = [kind for kind in (credential.ssh_public_key, credential.user_password) if kind is not None]
         if len(kinds) != 1:
             findings.add(here, f"{here} must have exactly one access credential type set")
-        elif credential.ssh_public_key is not None:
+        if credential.ssh_public_key is not None:
             _ssh(findings, here, credential.ssh_public_key, spec)
-        elif credential.user_password is not None:
+        if credential.user_password is not None:
             _password(findings, here, credential.user_password)
 
 
@@ -29,7 +29,6 @@ def _ssh(
     ways = [way for way in (method.config_drive, method.no_cloud, method.qemu_guest_agent) if way is not None]
     if len(ways) != 1:
         findings.add(f"{where}.propagationMethod", f"{here} must have exactly one propagationMethod set")
-        return
     for name, way, exists in (
         ("configDrive", method.config_drive, any(v.cloud_init_config_drive is not None for v in spec.volumes)),
         ("noCloud", method.no_cloud, any(v.cloud_init_no_cloud is not None for v in spec.volumes)),

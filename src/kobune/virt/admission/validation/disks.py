@@ -1,16 +1,15 @@
 """Disks, their targets, boot order and file systems."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from kobune.api.kubevirt import Disk, DomainSpec, VirtualMachineInstanceSpec, Volume
-from kobune.virt.admission.validation.check import DNS_LABEL, PCI_ADDRESS, Findings
+from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.check import DNS_LABEL, LONGEST_SERIAL, PCI_ADDRESS, SERIAL, Findings
 
 __all__ = ["check_disks"]
 
 _BUSES: Final = ("virtio", "sata", "scsi", "usb")
-_SERIAL: Final = re.compile(r"^[A-Za-z0-9_.+-]+$")
 _SMALLEST_BLOCK: Final = 512
 _LARGEST_BLOCK: Final = 2 * 1024 * 1024
 
@@ -33,7 +32,8 @@ def check_disks(findings: Findings, path: str, spec: VirtualMachineInstanceSpec)
                 f"{base}.domain.devices.disks[{index}].name", f"{here}.name must be a DNS label: {disk.name!r}"
             )
         _target(findings, here, base, index, disk, volumes.get(disk.name))
-        _options(findings, here, disk)
+        _options(findings, here, base, index, disk)
+        _downward_metrics(findings, here, disk, volumes.get(disk.name))
     _boot_order(findings, path, spec.domain)
     _filesystems(findings, path, spec)
 
@@ -42,7 +42,6 @@ def _target(findings: Findings, here: str, base: str, index: int, disk: Disk, vo
     targets = [target for target in (disk.disk, disk.lun, disk.cdrom) if target is not None]
     if len(targets) > 1:
         findings.add(here, f"{here} can only have a single target type defined")
-        return
     for kind, target in (("disk", disk.disk), ("lun", disk.lun), ("cdrom", disk.cdrom)):
         if target is None:
             continue
@@ -60,7 +59,7 @@ def _target(findings: Findings, here: str, base: str, index: int, disk: Disk, vo
         where = f"{base}.domain.devices.disks.disk[{index}].pciAddress"
         if disk.disk is not None and disk.disk.bus not in (None, "", "virtio"):
             findings.add(where, f"disk {here}.name has a PCI address but is not a virtio disk")
-        elif not PCI_ADDRESS.match(address):
+        if not PCI_ADDRESS.match(address):
             findings.add(where, f"disk {here}.name has malformed PCI address ({address}).")
     if disk.lun is not None and volume is not None and _is_no_claim(volume):
         findings.add(f"{here}.lun", f"{here}.lun can only be mapped to a DataVolume or PersistentVolumeClaim volume.")
@@ -70,19 +69,37 @@ def _is_no_claim(volume: Volume) -> bool:
     return volume.persistent_volume_claim is None and volume.data_volume is None
 
 
-def _options(findings: Findings, here: str, disk: Disk) -> None:
+def _downward_metrics(findings: Findings, here: str, disk: Disk, volume: Volume | None) -> None:
+    if volume is None or volume.downward_metrics is None:
+        return
+    if disk.disk is None:
+        message = f"DownwardMetrics volume must be mapped to a disk, but disk is not set on {here}.disk."
+        findings.required(f"{here}.disk", message)
+    elif disk.disk.bus not in (None, "", "virtio"):
+        message = f"DownwardMetrics volume must be mapped to virtio bus, but {here}.disk.bus is set to {disk.disk.bus}"
+        findings.add(f"{here}.disk.bus", message)
+
+
+def _options(findings: Findings, here: str, base: str, index: int, disk: Disk) -> None:
+    """Some paths repeat themselves, as KubeVirt's do."""
+    bus = next((target.bus for target in (disk.disk, disk.lun, disk.cdrom) if target is not None), None)
+    if disk.dedicated_io_thread and bus not in (None, "", "virtio"):
+        message = f"IOThreads are not supported for disks on a {bus} bus"
+        findings.add(f"{base}.domain.devices.disks[{index}]", message, Reason.NOT_SUPPORTED)
     if disk.boot_order is not None and disk.boot_order < 1:
         findings.add(f"{here}.bootOrder", f"{here} must have a boot order > 0, if supplied")
     if disk.serial:
-        if not _SERIAL.match(disk.serial):
+        if not SERIAL.match(disk.serial):
             message = f"{here} must be made up of the following characters [A-Za-z0-9_.+-], if specified"
             findings.add(f"{here}.serial", message)
-        elif len(disk.serial) > 256:
-            findings.add(f"{here}.serial", f"{here} must be less than or equal to 256 in length, if specified")
+        if len(disk.serial) > LONGEST_SERIAL:
+            message = f"{here} must be less than or equal to {LONGEST_SERIAL} in length, if specified"
+            findings.add(f"{here}.serial", message)
     if disk.cache not in (None, "", "none", "writethrough", "writeback"):
         findings.add(f"{here}.cache", f"{here}.cache has invalid value {disk.cache}")
     if disk.io not in (None, "", "native", "threads", "default"):
-        findings.add(f"{here}.io", f"Disk IO mode for {here} is not supported. Supported modes are: native, threads.")
+        message = f"Disk IO mode for {base} is not supported. Supported modes are: native, threads."
+        findings.add(f"{base}.domain.devices.disks[{index}].io", message, Reason.NOT_SUPPORTED)
     if disk.error_policy not in (None, "", "stop", "ignore", "report", "enospace"):
         findings.add(f"{here}.errorPolicy", f'{here}.errorPolicy has invalid value "{disk.error_policy}"')
     size = disk.block_size
@@ -92,11 +109,12 @@ def _options(findings: Findings, here: str, disk: Disk) -> None:
         findings.add(f"{here}.blockSize", "Block size matching can't be enabled together with a custom value")
     elif size.custom is not None:
         logical, physical = size.custom.logical or 0, size.custom.physical or 0
-        for name, value in (("logical", logical), ("physical", physical)):
-            _block(findings, f"{here}.blockSize.custom.{name}", value)
         if logical > physical:
             message = f"Logical size {logical} must be the same or less than the physical size of {physical}"
             findings.add(f"{here}.blockSize.custom.logical", message)
+            return
+        for name, value in (("logical", logical), ("physical", physical)):
+            _block(findings, f"{here}.blockSize.custom.{name}", value)
 
 
 def _block(findings: Findings, where: str, value: int) -> None:

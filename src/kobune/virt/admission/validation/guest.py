@@ -1,16 +1,21 @@
 """Names, probes, DNS, strategies, placement and the smaller devices of a guest."""
 
+import ipaddress
 from typing import Final
 
-from kobune.api.core import PodAffinityTerm
-from kobune.api.kubevirt import Devices, Probe, VirtualMachineInstanceSpec
+from kobune.api.kubevirt import Devices, Probe, VGPUOptions, VirtualMachineInstanceSpec
+from kobune.virt.admission.review import Reason
 from kobune.virt.admission.validation.check import DNS_LABEL, DNS_SUBDOMAIN, Findings
 from kobune.virt.admission.validation.networks import has_pod_network
 
-__all__ = ["check_guest"]
+__all__ = ["check_devices_of_instance", "check_guest"]
 
 _EVICTION: Final = ("LiveMigrate", "LiveMigrateIfPossible", "None", "External")
 _NAMESERVERS: Final = 3
+_SEARCHES: Final = 6
+_SEARCH_CHARACTERS: Final = 256
+_PANIC_MODELS: Final = ("hyperv", "isa", "pvpanic")
+_VIDEO_TYPES: Final = ("vga", "cirrus", "virtio", "ramfb", "bochs")
 _LABEL_RULE: Final = "a lowercase RFC 1123 label: letters a-z, digits and '-', at most 63 characters"
 _SUBDOMAIN_RULE: Final = "a lowercase RFC 1123 subdomain: labels of a-z, digits and '-', joined by '.'"
 
@@ -29,7 +34,6 @@ def check_guest(findings: Findings, path: str, spec: VirtualMachineInstanceSpec)
     _dns(findings, path, spec)
     _strategies(findings, path, spec)
     _devices(findings, path, spec.domain.devices)
-    _affinity(findings, path, spec)
 
 
 def _probe(findings: Findings, where: str, probe: Probe, spec: VirtualMachineInstanceSpec) -> None:
@@ -40,7 +44,7 @@ def _probe(findings: Findings, where: str, probe: Probe, spec: VirtualMachineIns
         findings.required(where, message)
     elif count > 1:
         findings.add(where, f"{where} must have exactly one probe type set")
-    elif not has_pod_network(spec):
+    if not has_pod_network(spec):
         for name, handler in (("tcpSocket", probe.tcp_socket), ("httpGet", probe.http_get)):
             if handler is not None:
                 findings.add(f"{where}.{name}", f"{where}.{name} is only allowed if the Pod Network is attached")
@@ -59,6 +63,16 @@ def _dns(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> Non
     if len(config.nameservers) > _NAMESERVERS:
         message = f"must not have more than {_NAMESERVERS} nameservers: {config.nameservers}"
         findings.add("nameservers", message)
+    for server in config.nameservers:
+        if not _is_address(server):
+            findings.add("nameservers", f"must be valid IP address: {server}")
+    if len(config.searches) > _SEARCHES:
+        findings.add("searchDomains", f"must not have more than {_SEARCHES} search paths")
+    if len(" ".join(config.searches)) > _SEARCH_CHARACTERS:
+        message = f"must not have more than {_SEARCH_CHARACTERS} characters (including spaces) in the search list"
+        findings.add("searchDomains", message)
+    if any(not option.name for option in config.options):
+        findings.add("options", "Option.Name must not be empty")
     for search in config.searches:
         if not DNS_SUBDOMAIN.match(search.removesuffix(".")):
             findings.add("searchDomains", f"{search!r} is not {_SUBDOMAIN_RULE}")
@@ -99,6 +113,14 @@ def _devices(findings: Findings, path: str, devices: Devices) -> None:
     if any(not gpu.device_name and not gpu.request_name for gpu in devices.gpus):
         message = "a GPU must specify either a deviceName or a claimRequest"
         findings.required(f"{here}.gpus", message)
+    ram_fbs = [
+        gpu for gpu in devices.gpus if gpu.virtual_gpu_options is not None and _has_ram_fb(gpu.virtual_gpu_options)
+    ]
+    if len(ram_fbs) > 1:
+        findings.add(f"{path}.GPUs", "configuring multiple displays with ramfb is not valid")
+    for index, panic in enumerate(devices.panic_devices):
+        if panic.model is not None and panic.model not in _PANIC_MODELS:
+            findings.add(f"{here}.panicDevices[{index}].model", f"invalid PanicDeviceModel({panic.model})")
     if devices.autoattach_vsock and "VSOCK" not in findings.gates:
         findings.add(f"{here}.autoattachVSOCK", "VSOCK feature gate is not enabled in kubevirt-config")
     if devices.video is not None and devices.autoattach_graphics_device is False:
@@ -106,22 +128,27 @@ def _devices(findings: Findings, path: str, devices: Devices) -> None:
         findings.add(f"{path}.video", message)
 
 
-def _affinity(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
-    affinity = spec.affinity
-    if affinity is None:
-        return
-    for name, rules in (("podAffinity", affinity.pod_affinity), ("podAntiAffinity", affinity.pod_anti_affinity)):
-        if rules is None:
-            continue
-        required = "requiredDuringSchedulingIgnoredDuringExecution"
-        for index, term in enumerate(rules.required_during_scheduling_ignored_during_execution):
-            _topology_key(findings, f"{path}.{name}.{required}[{index}]", term)
-        preferred = "preferredDuringSchedulingIgnoredDuringExecution"
-        for index, weighted in enumerate(rules.preferred_during_scheduling_ignored_during_execution):
-            where = f"{path}.{name}.{preferred}[{index}].podAffinityTerm"
-            _topology_key(findings, where, weighted.pod_affinity_term)
+def check_devices_of_instance(findings: Findings, path: str, devices: Devices) -> None:
+    """What an architecture's machines have: looked at when an instance is made, not in templates."""
+    here = f"{path}.domain.devices"
+    watchdog = devices.watchdog
+    if watchdog is not None and (watchdog.i6300esb is None or watchdog.diag288 is not None):
+        findings.add(f"{here}.watchdog", "amd64 only supports I6300ESB watchdog device", Reason.NOT_SUPPORTED)
+    if devices.video is not None and devices.video.type not in _VIDEO_TYPES:
+        message = f"video model '{devices.video.type}' is not supported on amd64 architecture"
+        findings.add(f"{here}.video.type", message, Reason.NOT_SUPPORTED)
 
 
-def _topology_key(findings: Findings, where: str, term: PodAffinityTerm) -> None:
-    if not term.topology_key:
-        findings.add(f"{where}.topologyKey", f"{where}.topologyKey: Required value: can not be empty")
+def _has_ram_fb(options: VGPUOptions) -> bool:
+    display = options.display
+    if display is None or display.enabled is False:
+        return False
+    return display.ram_fb is None or display.ram_fb.enabled is True
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

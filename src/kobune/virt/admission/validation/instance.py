@@ -11,9 +11,10 @@ from kobune.virt.admission.validation.check import Findings
 from kobune.virt.admission.validation.compute import check_compute, check_live_update
 from kobune.virt.admission.validation.credentials import check_credentials
 from kobune.virt.admission.validation.disks import check_disks
-from kobune.virt.admission.validation.guest import check_guest
+from kobune.virt.admission.validation.guest import check_devices_of_instance, check_guest
 from kobune.virt.admission.validation.hotplug import check_plugging
 from kobune.virt.admission.validation.networks import check_networks
+from kobune.virt.admission.validation.placement import check_placement
 from kobune.virt.admission.validation.volumes import check_volumes
 from kobune.virt.domain.unsupported import unsupported_spec
 
@@ -31,6 +32,7 @@ RESERVED_LABELS: Final = frozenset(
     )
 )
 IGNITION_ANNOTATION: Final = "kubevirt.io/ignitiondata"
+SIDECAR_ANNOTATION: Final = "hooks.kubevirt.io/hookSidecars"
 
 
 def check_spec(
@@ -46,6 +48,7 @@ def check_spec(
     check_networks(findings, path, spec)
     check_compute(findings, path, spec)
     check_guest(findings, path, spec)
+    check_placement(findings, path, spec)
     check_credentials(findings, path, spec)
     if live_update:
         check_live_update(findings, path, spec)
@@ -70,13 +73,17 @@ def check_labels(path: str, labels: Mapping[str, str]) -> list[Problem]:
 
 def check_annotations(path: str, annotations: Mapping[str, str], gates: frozenset[str]) -> list[Problem]:
     """Annotations that need a feature gate."""
-    if IGNITION_ANNOTATION in annotations and "ExperimentalIgnitionSupport" not in gates:
+    problems = []
+    if annotations.get(SIDECAR_ANNOTATION) and "Sidecar" not in gates:
+        message = f"sidecar feature gate is not enabled in kubevirt-config, invalid entry {path}.{SIDECAR_ANNOTATION}"
+        problems.append(Problem(path, Reason.INVALID, message))
+    if annotations.get(IGNITION_ANNOTATION) and "ExperimentalIgnitionSupport" not in gates:
         message = (
             "ExperimentalIgnitionSupport feature gate is not enabled in kubevirt-config, "
             f"invalid entry {path}.{IGNITION_ANNOTATION}"
         )
-        return [Problem(path, Reason.INVALID, message)]
-    return []
+        problems.append(Problem(path, Reason.INVALID, message))
+    return problems
 
 
 def check_instance(
@@ -84,9 +91,25 @@ def check_instance(
 ) -> tuple[list[Problem], list[str]]:
     """A VirtualMachineInstance that is being created."""
     problems, warnings = check_spec("spec", vmi.spec, gates, live_update=True)
+    own = Findings(gates)
+    check_devices_of_instance(own, "spec", vmi.spec.domain.devices)
+    if not _has_memory(vmi.spec):
+        message = (
+            "no memory requested, at least one of 'spec.domain.memory.guest', 'spec.domain.memory.hugepages.size' or "
+            "'spec.domain.resources.requests.memory' must be set"
+        )
+        own.required("", message)
+    problems = problems + own.problems
     if not by_component:
         problems = problems + check_labels("metadata.labels", vmi.metadata.labels)
     return problems + check_annotations("metadata.annotations", vmi.metadata.annotations, gates), warnings
+
+
+def _has_memory(spec: VirtualMachineInstanceSpec) -> bool:
+    memory, resources = spec.domain.memory, spec.domain.resources
+    if resources is not None and resources.requests.get("memory"):
+        return True
+    return memory is not None and (memory.guest is not None or memory.hugepages is not None)
 
 
 def check_instance_update(

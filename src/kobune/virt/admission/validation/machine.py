@@ -92,11 +92,22 @@ def _data_volume_templates(
     problems: list[Problem] = []
     warnings: list[str] = []
     spec = vm.spec.template.spec
-    used = {volume.data_volume.name for volume in (spec.volumes if spec is not None else ()) if volume.data_volume}
+    volumes = spec.volumes if spec is not None else []
+    used = {volume.data_volume.name for volume in volumes if volume.data_volume is not None}
+    used |= {
+        volume.persistent_volume_claim.claim_name for volume in volumes if volume.persistent_volume_claim is not None
+    }
     kept = [msgspec.to_builtins(template) for template in old.spec.data_volume_templates] if old is not None else []
     for index, template in enumerate(vm.spec.data_volume_templates):
         here = f"spec.dataVolumeTemplate[{index}]"
         wrong = _data_volume(here, template)
+        if not template.metadata.name:
+            message = f"'name' field must not be empty for DataVolumeTemplate entry {here}."
+            problems.append(Problem(f"{here}.name", Reason.REQUIRED, message))
+        namespace = template.metadata.namespace
+        if namespace and vm.metadata.namespace and namespace != vm.metadata.namespace:
+            message = f"Embedded DataVolume namespace {namespace} differs from VM namespace {vm.metadata.namespace}"
+            problems.append(Problem(f"spec.dataVolumeTemplates[{index}]", Reason.INVALID, message))
         problems += wrong
         name = template.metadata.name
         if wrong or name in used:

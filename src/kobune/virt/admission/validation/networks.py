@@ -11,6 +11,7 @@ from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
 __all__ = ["check_networks", "has_pod_network"]
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9_-]+$")
+_PORT_NAME: Final = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 _MODELS: Final = ("e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "virtio")
 _MAC: Final = re.compile(r"^[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}$")
 _BRIDGE_MAC: Final = "02:00:00:00:00:00"
@@ -41,7 +42,8 @@ def check_networks(findings: Findings, path: str, spec: VirtualMachineInstanceSp
             findings.add(f"{here}.name", f"{here}.name '{interface.name}' not found.")
         _binding(findings, here, interface, network)
         _identity(findings, here, interface)
-        _ports(findings, here, interface)
+        if network is not None and network.pod is not None:
+            _ports(findings, here, interface)
         _dhcp(findings, path, here, interface)
         _state(findings, here, interface, network)
 
@@ -69,10 +71,11 @@ def _networks(findings: Findings, path: str, networks: list[Network], connected:
         defaults += network.multus is not None and bool(network.multus.default)
     if defaults > 1:
         findings.add(base, "Multus CNI should only have one default network")
-    elif defaults and pods:
+    if defaults and pods:
         findings.add(base, "Pod network cannot be defined when Multus default network is defined")
     if pods > 1:
-        findings.add(base, "more than one interface is connected to a pod network")
+        where = f"{path}.interfaces"
+        findings.add(where, f"more than one interface is connected to a pod network in {where}", Reason.DUPLICATE)
 
 
 def _binding(findings: Findings, here: str, interface: Interface, network: Network | None) -> None:
@@ -123,7 +126,14 @@ def _ports(findings: Findings, here: str, interface: Interface) -> None:
         if port.name:
             if port.name in names:
                 findings.add(f"{where}.name", f"Duplicate name of the port: {port.name}", Reason.DUPLICATE)
+            if not _is_port_name(port.name):
+                findings.add(f"{where}.name", f"Invalid name of the port: {port.name}")
             names.add(port.name)
+
+
+def _is_port_name(name: str) -> bool:
+    """Kubernetes' rule for names of ports: at most 15 of a-z, 0-9 and single dashes inside, with a letter."""
+    return len(name) <= 15 and _PORT_NAME.match(name) is not None and "--" not in name
 
 
 def _dhcp(findings: Findings, path: str, here: str, interface: Interface) -> None:

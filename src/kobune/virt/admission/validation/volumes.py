@@ -6,8 +6,15 @@ from typing import Final
 
 import msgspec
 
-from kobune.api.kubevirt import CloudInitConfigDriveSource, CloudInitNoCloudSource, VirtualMachineInstanceSpec, Volume
-from kobune.virt.admission.validation.check import DNS_LABEL, Findings
+from kobune.api.kubevirt import (
+    CloudInitConfigDriveSource,
+    CloudInitNoCloudSource,
+    HostDisk,
+    VirtualMachineInstanceSpec,
+    Volume,
+)
+from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.check import Findings, amount, check_path
 
 __all__ = ["check_volumes"]
 
@@ -24,11 +31,8 @@ def check_volumes(findings: Findings, path: str, spec: VirtualMachineInstanceSpe
         if volume.name in seen:
             findings.add(f"{here}.name", f"{here} and {base}[{seen[volume.name]}] must not have the same Name.")
         seen.setdefault(volume.name, index)
-        if not DNS_LABEL.match(volume.name) or len(volume.name) > 63:
-            findings.add(f"{here}.name", f"{here}.name must be a DNS label of at most 63 characters: {volume.name!r}")
         if len(_sources(volume)) != 1:
             findings.add(here, f"{here} must have exactly one source type set")
-            continue
         accounts += volume.service_account is not None
         _source(findings, here, volume)
         for name, source in (
@@ -37,8 +41,13 @@ def check_volumes(findings: Findings, path: str, spec: VirtualMachineInstanceSpe
         ):
             if source is not None:
                 _cloud_init(findings, f"{here}.{name}", source)
-    if accounts > 1:
-        findings.add(base, f"{base} must have max one serviceAccount volume set")
+    for count, what in (
+        (accounts, "serviceAccount"),
+        (sum(volume.downward_metrics is not None for volume in spec.volumes), "downwardMetric"),
+        (sum(volume.memory_dump is not None for volume in spec.volumes), "memory dump"),
+    ):
+        if count > 1:
+            findings.add(base, f"{base} must have max one {what} volume set")
 
 
 def _sources(volume: Volume) -> list[str]:
@@ -49,13 +58,7 @@ def _source(findings: Findings, here: str, volume: Volume) -> None:
     if volume.data_volume is not None and not volume.data_volume.name:
         findings.required(f"{here}.name", "DataVolume 'name' must be set")
     if volume.container_disk is not None and volume.container_disk.path:
-        disk_path = volume.container_disk.path
-        if disk_path == "/":
-            findings.add(f"{here}.containerDisk", f"{here}.containerDisk must not point to root")
-        elif not disk_path.startswith("/"):
-            findings.add(f"{here}.containerDisk", f"{here}.containerDisk must be an absolute path to a file")
-        elif ".." in disk_path.split("/"):
-            findings.add(f"{here}.containerDisk", f"{here}.containerDisk must not contain ..")
+        check_path(findings, f"{here}.containerDisk", volume.container_disk.path)
     if volume.config_map is not None and not volume.config_map.name:
         findings.add(f"{here}.configMap.name", f"{here}.configMap.name is a required field")
     if volume.secret is not None and not volume.secret.secret_name:
@@ -64,14 +67,25 @@ def _source(findings: Findings, here: str, volume: Volume) -> None:
         where = f"{here}.serviceAccount.serviceAccountName"
         findings.add(where, f"{where} is a required field")
     if volume.host_disk is not None:
-        if "HostDisk" not in findings.gates:
-            findings.add(here, "HostDisk feature gate is not enabled")
-        elif not volume.host_disk.path:
-            findings.add(f"{here}.hostDisk.path", f"{here}.hostDisk.path is required for hostDisk volume")
+        _host_disk(findings, here, volume.host_disk)
     if volume.downward_metrics is not None and "DownwardMetrics" not in findings.gates:
         findings.add(here, "downwardMetrics disks are not allowed: DownwardMetrics feature gate is not enabled.")
     if volume.sysprep is not None and volume.sysprep.config_map is not None and volume.sysprep.secret is not None:
         findings.add(f"{here}.sysprep", f"{here}.sysprep must have only one of configMap and secret")
+
+
+def _host_disk(findings: Findings, here: str, disk: HostDisk) -> None:
+    if "HostDisk" not in findings.gates:
+        findings.add(here, "HostDisk feature gate is not enabled")
+    if not disk.path:
+        message = f"{here}.hostDisk.path is required for hostDisk volume"
+        findings.add(f"{here}.hostDisk.path", message, Reason.NOT_FOUND)
+    if disk.type not in ("Disk", "DiskOrCreate"):
+        message = f"{here}.hostDisk.type has invalid value '{disk.type}', allowed are 'Disk' or 'DiskOrCreate'"
+        findings.add(f"{here}.hostDisk.type", message)
+    if disk.type == "Disk" and disk.capacity is not None and amount(disk.capacity) != 0:
+        message = f"{here}.hostDisk.capacity is allowed to pass only with {here}.hostDisk.type equal to 'DiskOrCreate'"
+        findings.add(f"{here}.hostDisk.capacity", message)
 
 
 def _cloud_init(findings: Findings, here: str, source: CloudInitNoCloudSource | CloudInitConfigDriveSource) -> None:

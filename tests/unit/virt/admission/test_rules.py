@@ -1,0 +1,227 @@
+"""Rules of KubeVirt's admission, one by one: what is asked for, and which fields are told."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.instance import check_instance
+from support.vms import spec
+
+I, R, D = Reason.INVALID, Reason.REQUIRED, Reason.DUPLICATE  # noqa: E741
+NS, NF = Reason.NOT_SUPPORTED, Reason.NOT_FOUND
+DISK = "spec.domain.devices.disks"
+
+
+def told(changes: dict[str, Any], *gates: str, **metadata: Any) -> list[tuple[str, str]]:
+    """Fields and reasons; `changes` by dotted path, where a number is an index."""
+    obj: dict[str, Any] = {"metadata": {"name": "a", **metadata}, "spec": copy.deepcopy(spec())}
+    for path, value in changes.items():
+        target: Any = obj["spec"]
+        *parents, last = path.split(".")
+        for name in parents:
+            target = target[int(name)] if name.isdigit() else target.setdefault(name, {})
+        if last.isdigit():
+            target[int(last)] = value
+        else:
+            target[last] = value
+    problems, _ = check_instance(msgspec.convert(obj, VirtualMachineInstance), frozenset(gates), by_component=False)
+    return [(problem.field, problem.reason) for problem in problems]
+
+
+def disk(**fields: Any) -> dict[str, Any]:
+    return {"domain.devices.disks.0": {"name": "root", **fields}}
+
+
+def volume(**source: Any) -> dict[str, Any]:
+    return {"volumes.0": {"name": "root", **source}}
+
+
+def key(**propagation: Any) -> dict[str, Any]:
+    return {"source": {"secret": {"secretName": "s"}}, "propagationMethod": propagation}
+
+
+EFI: dict[str, Any] = {"bootloader": {"efi": {}}}
+PLAIN_EFI = {"bootloader": {"efi": {"secureBoot": False}}}
+TWO_RAM_FBS = [{"name": n, "deviceName": "d", "virtualGPUOptions": {"display": {}}} for n in "ab"]
+LABEL_TERM = {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}, "topologyKey": "k"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # disks
+        (disk(disk={"bus": "sata"}, dedicatedIOThread=True), [(f"{DISK}.domain.devices.disks[0]", NS)]),
+        (disk(disk={"bus": "virtio"}, io="fast"), [(f"{DISK}.domain.devices.disks[0].io", NS)]),
+        (disk(disk={"bus": "virtio"}, serial="s" * 257), [(f"{DISK}[0].serial", I)]),
+        (
+            disk(disk={"bus": "virtio"}, blockSize={"custom": {"logical": 1024, "physical": 512}}),
+            [(f"{DISK}[0].blockSize.custom.logical", I)],
+        ),
+        (disk(disk={"bus": "ide"}, cdrom={}), [(f"{DISK}[0]", I), (f"{DISK}[0].disk.bus", I)]),
+        # volumes
+        (
+            volume(hostDisk={"path": "", "type": "Disk"}),
+            [("spec.volumes[0]", I), ("spec.volumes[0].hostDisk.path", NF)],
+        ),
+        (
+            volume(hostDisk={"path": "/x", "type": "File"}),
+            [("spec.volumes[0]", I), ("spec.volumes[0].hostDisk.type", I)],
+        ),
+        (
+            volume(hostDisk={"path": "/x", "type": "Disk", "capacity": "1Gi"}),
+            [("spec.volumes[0]", I), ("spec.volumes[0].hostDisk.capacity", I)],
+        ),
+        (volume(containerDisk={"image": "i", "path": "disk.img"}), [("spec.volumes[0].containerDisk", I)]),
+        (volume(containerDisk={"image": "i", "path": "/a//b"}), [("spec.volumes[0].containerDisk", I)]),
+        (volume(containerDisk={"image": "i", "path": "/a/../b"}), [("spec.volumes[0].containerDisk", I)]),
+        (
+            volume(configMap={}, secret={"secretName": "s"}),
+            [("spec.volumes[0]", I), ("spec.volumes[0].configMap.name", I)],
+        ),
+        # firmware
+        ({"domain.firmware": EFI}, [("spec.domain", I)]),
+        ({"domain.firmware": EFI, "domain.features": {"smm": {"enabled": False}}}, [("spec.domain", I)]),
+        ({"domain.firmware": {"serial": "with blank"}}, [("spec.domain.firmware.serial", I)]),
+        ({"domain.firmware": {"serial": "s" * 257}}, [("spec.domain.firmware.serial", I)]),
+        ({"domain.firmware": {"acpi": {}}}, [("spec.acpi", I)]),
+        ({"domain.firmware": {"acpi": {"slicNameRef": "none"}}}, [("spec.acpi.slicNameRef", I)]),
+        ({"domain.firmware": {"acpi": {"msdmNameRef": "root"}}}, [("spec.acpi.msdmNameRef", I)]),
+        (
+            {"domain.firmware": {"kernelBoot": {"container": {"image": "i", "kernelPath": "vmlinuz"}}}},
+            [("spec.domain.firmware.kernelBoot.container.kernelPath", I)],
+        ),
+        (
+            {"domain.firmware": {"kernelBoot": {"container": {"image": "i", "initrdPath": "/"}}}},
+            [("spec.domain.firmware.kernelBoot.container.initrdPath", I)],
+        ),
+        # encrypted memory
+        (
+            {
+                "domain.launchSecurity": {"sev": {}},
+                "domain.firmware": EFI,
+                "domain.features": {"smm": {"enabled": True}},
+            },
+            [("spec.launchSecurity", I)],
+        ),
+        (
+            {"domain.launchSecurity": {"sev": {"attestation": {}}}, "domain.firmware": PLAIN_EFI},
+            [("spec.launchSecurity", I)],
+        ),
+        (
+            {"domain.launchSecurity": {"sev": {}, "tdx": {}}, "domain.firmware": PLAIN_EFI},
+            [("spec.launchSecurity", Reason.FORBIDDEN)],
+        ),
+        # CPUs
+        (
+            {
+                "domain.cpu": {"dedicatedCpuPlacement": True, "cores": 4},
+                "domain.resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}},
+            },
+            [("spec.domain.cpu.dedicatedCpuPlacement", I)],
+        ),
+        (
+            {
+                "domain.cpu": {"dedicatedCpuPlacement": True, "cores": 1, "sockets": 2},
+                "domain.resources": {"limits": {"cpu": "2"}},
+            },
+            [],
+        ),
+        # names, DNS, probes
+        ({"dnsConfig": {"nameservers": ["one"]}}, [("nameservers", I)]),
+        ({"dnsConfig": {"searches": list("abcdefg")}}, [("searchDomains", I)]),
+        ({"dnsConfig": {"searches": ["a" * 63] * 5}}, [("searchDomains", I)]),
+        ({"dnsConfig": {"options": [{"value": "x"}]}}, [("options", I)]),
+        (
+            {
+                "networks": [],
+                "domain.devices.interfaces": [],
+                "domain.devices.autoattachPodInterface": False,
+                "livenessProbe": {"tcpSocket": {"port": 1}, "httpGet": {"port": 1}},
+            },
+            [("spec.livenessProbe", I), ("spec.livenessProbe.tcpSocket", I), ("spec.livenessProbe.httpGet", I)],
+        ),
+        # devices
+        ({"domain.devices.gpus": TWO_RAM_FBS}, [("spec.GPUs", I)]),
+        ({"domain.devices.panicDevices": [{"model": "loud"}]}, [("spec.domain.devices.panicDevices[0].model", I)]),
+        ({"domain.devices.watchdog": {"name": "w"}}, [("spec.domain.devices.watchdog", NS)]),
+        ({"domain.devices.video": {"type": "qxl"}}, [("spec.domain.devices.video.type", NS)]),
+        # credentials
+        (
+            {"accessCredentials": [{"sshPublicKey": key(noCloud={}, configDrive={})}]},
+            [
+                ("spec.accessCredentials[0].sshPublicKey.propagationMethod", I),
+                ("spec.accessCredentials[0].sshPublicKey.propagationMethod", I),
+                ("spec.accessCredentials[0].sshPublicKey.propagationMethod", I),
+            ],
+        ),
+        (
+            {"accessCredentials": [{"userPassword": {"source": {}, "propagationMethod": {}}}]},
+            [
+                ("spec.accessCredentials[0].userPassword.source", I),
+                ("spec.accessCredentials[0].userPassword.propagationMethod", I),
+            ],
+        ),
+        # networks
+        (
+            {"domain.devices.interfaces.0.ports": [{"port": 80, "name": "not_a_port"}]},
+            [("spec.domain.devices.interfaces[0].ports[0].name", I)],
+        ),
+        (
+            {
+                "networks": [{"name": "default", "pod": {}}, {"name": "b", "pod": {}}],
+                "domain.devices.interfaces": [{"name": "default", "masquerade": {}}, {"name": "b", "masquerade": {}}],
+            },
+            [("spec.interfaces", D)],
+        ),
+        # placement
+        (
+            {
+                "affinity": {
+                    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+                }
+            },
+            [("spec.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms", I)],
+        ),
+        (
+            {
+                "affinity": {
+                    "podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 101, "podAffinityTerm": LABEL_TERM}
+                        ]
+                    }
+                }
+            },
+            [
+                ("spec.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight", I),
+                (
+                    "spec.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm."
+                    "labelSelector.matchExpressions[0].values",
+                    I,
+                ),
+            ],
+        ),
+        (
+            {"topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "", "whenUnsatisfiable": "DoNotSchedule"}]},
+            [
+                ("spec.topologySpreadConstraints[0].maxSkew", I),
+                ("spec.topologySpreadConstraints[0].topologyKey", I),
+            ],
+        ),
+        # memory
+        ({"domain.memory": {}}, [("", R)]),
+        ({"domain.memory": {}, "domain.resources": {"requests": {"memory": "64Mi"}}}, []),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_field(changes: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert told(changes) == expected
+
+
+def test_annotations_of_sidecars_need_their_gate() -> None:
+    annotations = {"hooks.kubevirt.io/hookSidecars": "[]"}
+    assert told({}, annotations=annotations) == [("metadata.annotations", I)]
+    assert told({}, "Sidecar", annotations=annotations) == []
