@@ -18,7 +18,13 @@ from kobune_images.archive import write_archive  # noqa: E402
 from kobune_images.context import Build  # noqa: E402
 from kobune_images.debian import BuildError  # noqa: E402
 
-RECIPES = {"pause": "pause", "virt-launcher": "launcher", "demo": "demo", "toolbox": "toolbox"}
+RECIPES = {
+    "pause": "pause",
+    "virt-launcher": "launcher",
+    "demo": "demo",
+    "demo-generic": "demo_generic",
+    "toolbox": "toolbox",
+}
 
 
 def main() -> int:

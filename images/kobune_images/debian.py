@@ -14,9 +14,10 @@ from pathlib import Path
 
 from kobune_images.archive import EPOCH_S
 
-__all__ = ["SUITE", "BuildError", "bootstrap", "extract", "require", "run"]
+__all__ = ["NEWER_SUITE", "SUITE", "BuildError", "bootstrap", "extract", "require", "run"]
 
 SUITE = "bookworm"
+NEWER_SUITE = "trixie"
 _EXCLUDED = ("man", "doc", "locale", "info", "lintian", "bug", "iso-codes")
 
 
@@ -51,17 +52,23 @@ def run(args: Sequence[str | Path], *, timeout_s: float = 600, env: dict[str, st
     return done.stdout
 
 
-def _mirrors() -> list[str]:
+def _mirrors(*suites: str) -> list[str]:
     main = os.environ.get("KOBUNE_DEBIAN_MIRROR", "http://deb.debian.org/debian").rstrip("/")
     security = os.environ.get("KOBUNE_DEBIAN_SECURITY_MIRROR", main + "-security").rstrip("/")
     return [
-        f"deb {main} {SUITE} main",
-        f"deb {main} {SUITE}-updates main",
-        f"deb {security} {SUITE}-security main",
+        line
+        for suite in suites
+        for line in (
+            f"deb {main} {suite} main",
+            f"deb {main} {suite}-updates main",
+            f"deb {security} {suite}-security main",
+        )
     ]
 
 
-def _mmdebstrap(target: Path, variant: str, packages: Sequence[str], options: Sequence[str]) -> None:
+def _mmdebstrap(
+    target: Path, variant: str, packages: Sequence[str], options: Sequence[str], suites: Sequence[str] = (SUITE,)
+) -> None:
     require({"mmdebstrap": "mmdebstrap"})
     mode = "root" if os.geteuid() == 0 else "unshare"
     excludes = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
@@ -79,7 +86,7 @@ def _mmdebstrap(target: Path, variant: str, packages: Sequence[str], options: Se
             *options,
             SUITE,
             target,
-            *_mirrors(),
+            *_mirrors(*suites),
         ],
         timeout_s=1200,
     )
@@ -94,6 +101,14 @@ def bootstrap(target: Path, packages: Sequence[str], customize: Path) -> None:
     _mmdebstrap(target, "minbase", packages, [f"--customize-hook={hook}", "--format=tar", "--skip=output/dev"])
 
 
-def extract(target: Path, packages: Sequence[str]) -> None:
-    """Unpack packages with all they depend on into the folder `target`; nothing is configured or run."""
-    _mmdebstrap(target, "extract", packages, [])
+def extract(target: Path, packages: Sequence[str], newer: Sequence[str] = ()) -> None:
+    """Unpack packages with all they depend on into the folder `target`; nothing is configured or run.
+
+    `newer` come from the release after ours; everything else stays ours wherever that satisfies them.
+    """
+    if not newer:
+        _mmdebstrap(target, "extract", packages, [])
+        return
+    chosen = [*packages, *(f"{name}/{NEWER_SUITE}" for name in newer)]
+    preferred = [f'--aptopt=APT::Default-Release "{SUITE}"']
+    _mmdebstrap(target, "extract", chosen, preferred, (SUITE, NEWER_SUITE))

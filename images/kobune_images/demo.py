@@ -1,12 +1,14 @@
 """The demo guest as a container disk: `/disk/demo.qcow2`, owned by 107:107, and nothing else.
 
-A Debian cloud kernel, busybox, sysvinit, dropbear, QEMU's guest agent and a cloud-init of some hundred lines: about
-25 MB that boot to a login prompt in seconds, even without hardware virtualization.
+Debian's cloud kernel, busybox, sysvinit, dropbear, QEMU's guest agent and a cloud-init of some hundred lines: about
+25 MB that boot to a login prompt in seconds, even without hardware virtualization. `demo_generic` is the same with
+another kernel.
 """
 
 import gzip
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from kobune_images.archive import EPOCH_S, Entry, ImageConfig, write_layer
@@ -17,15 +19,15 @@ from kobune_images.elf import copy_with_libraries
 from kobune_images.links import link_applets
 from kobune_images.modules import install_modules
 
-__all__ = ["build"]
+__all__ = ["CLOUD", "Flavour", "build", "build_flavour"]
 
 PACKAGES = (
-    "linux-image-cloud-amd64",
     "busybox-static",
     "sysvinit-core",
     "sysvinit-utils",
     "dropbear-bin",
     "netcat-traditional",
+    "openssh-sftp-server",
     "qemu-guest-agent",
     "e2fsprogs",
     "lua5.4",
@@ -46,6 +48,7 @@ PROGRAM_FILES = (
     "usr/sbin/dropbear",
     "usr/bin/dropbearkey",
     "usr/bin/dbclient",
+    "usr/lib/openssh/sftp-server",
     "usr/sbin/qemu-ga",
     "sbin/resize2fs",
     "sbin/mkfs.ext4",
@@ -61,10 +64,27 @@ PROGRAM_FILES = (
     "lib/x86_64-linux-gnu/libnss_files.so.2",
     "lib/x86_64-linux-gnu/libnss_dns.so.2",
 )
-# Enough to reach the root file system, on every bus that the kernel has.
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """A kernel and what is taken of it. Sizes of the two partitions are in MiB.
+
+    `package` is of the release after ours when `newer`. `disk_modules` reach the root file system, on every bus that
+    the kernel has; `cmdline` is added to CMDLINE.
+    """
+
+    package: str
+    disk_modules: tuple[str, ...]
+    modules: tuple[str, ...]
+    newer: bool = False
+    cmdline: str = ""
+    boot_mib: int = 24
+    root_mib: int = 40
+
+
 DISK_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix")
 MODULES = (
-    *DISK_MODULES,
     "virtio_net",
     "virtio_console",
     "virtio_balloon",
@@ -84,9 +104,14 @@ MODULES = (
     "nls_utf8",
     "overlay",
     "loop",
+    "efivarfs",
+    "tpm_tis",
+    "tpm_crb",
     "qemu_fw_cfg",
     "pvpanic_pci",
+    "pvpanic_mmio",
 )
+CLOUD = Flavour("linux-image-cloud-amd64", DISK_MODULES, MODULES)
 CMDLINE = (
     "console=tty0 console=ttyS0,115200 quiet loglevel=3 panic=10 memhp_default_state=online "
     # With memory slots for hot-plug the kernel would set 64 MiB aside for bounce buffers, half of a small guest.
@@ -94,24 +119,33 @@ CMDLINE = (
     # A guest for trying things, slow enough without hardware virtualization.
     "mitigations=off"
 )
-BOOT_MIB = 24
-ROOT_MIB = 40
 
 
 def build(build: Build) -> Image:
     """One layer with the disk."""
+    return build_flavour(build, CLOUD)
+
+
+def build_flavour(build: Build, flavour: Flavour) -> Image:
+    """The same guest with another kernel."""
     require({**PROGRAMS, "cpio": "cpio"})
     debian, root, early = build.work / "debian", build.work / "root", build.work / "early"
     build.say("unpacking Debian packages")
-    extract(debian, PACKAGES)
+    if flavour.newer:
+        extract(debian, PACKAGES, newer=[flavour.package])
+    else:
+        extract(debian, [*PACKAGES, flavour.package])
     kernel = next((debian / "boot").glob("vmlinuz-*"))
     version = kernel.name.removeprefix("vmlinuz-")
     modules = Path("lib/modules") / version
+    # Debian moved them from one release to the next.
+    available = next(path for path in (debian / modules, debian / "usr" / modules) if path.exists())
     build.say(f"putting together the guest, kernel {version}")
     _root_file_system(build.images / "demo", debian, root)
-    install_modules(debian / modules, root / modules, MODULES)
+    install_modules(available, root / modules, (*flavour.disk_modules, *flavour.modules))
     _early_file_system(build.images / "demo", debian, early)
-    install_modules(debian / modules, early / modules, DISK_MODULES)
+    install_modules(available, early / modules, flavour.disk_modules)
+    cmdline = f"{CMDLINE} {flavour.cmdline}".rstrip()
     initrd = build.work / "initrd"
     _write_cpio(early, initrd, build.work)
     boot_files = {
@@ -120,18 +154,18 @@ def build(build: Build) -> Image:
         # UEFI, with or without secure boot: Microsoft's key signs shim, Debian's the rest.
         "EFI/BOOT/BOOTX64.EFI": debian / "usr/lib/shim/shimx64.efi.signed",
         "EFI/BOOT/grubx64.efi": debian / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
-        "EFI/debian/grub.cfg": _grub_settings(build.work),
+        "EFI/debian/grub.cfg": _grub_settings(build.work, cmdline),
     }
     build.say("writing the disk")
     disk = build.work / "demo.qcow2"
-    write_disk(disk, build.work, boot_files, CMDLINE, root, BOOT_MIB, ROOT_MIB)
+    write_disk(disk, build.work, boot_files, cmdline, root, flavour.boot_mib, flavour.root_mib)
     entries = [Entry("disk", mode=0o755), Entry("disk/demo.qcow2", disk, mode=0o440, uid=107, gid=107)]
     return Image([write_layer(build.work / "layer.tar", entries)], ImageConfig())
 
 
-def _grub_settings(work: Path) -> Path:
+def _grub_settings(work: Path, cmdline: str) -> Path:
     settings = work / "grub.cfg"
-    settings.write_text(f"set timeout=0\nlinux /vmlinuz {CMDLINE}\ninitrd /initrd\nboot\n")
+    settings.write_text(f"set timeout=0\nlinux /vmlinuz {cmdline}\ninitrd /initrd\nboot\n")
     return settings
 
 
@@ -147,7 +181,12 @@ def _root_file_system(recipe: Path, debian: Path, root: Path) -> None:
         shutil.copyfile(path, target)
         target.chmod(0o755 if path.read_bytes().startswith(b"#!") else 0o644)
     link_applets(root)
-    for name, link in {"var/run": "/run", "sbin/reboot": "halt", "sbin/poweroff": "halt"}.items():
+    for name, link in {
+        "var/run": "/run",
+        "sbin/reboot": "halt",
+        "sbin/poweroff": "halt",
+        "usr/lib/sftp-server": "openssh/sftp-server",
+    }.items():
         target = root / name
         if target.is_symlink():
             target.unlink()

@@ -23,7 +23,9 @@ def instance() -> Iterator[Instance]:
     if os.geteuid() != 0:
         pytest.fail("end-to-end tests need root: they run containers, networks and guests")
     instance = Instance(
-        data_dir=Path(os.environ.get("KOBUNE_TEST_DATA_DIR", "/var/lib/kobune-test")), image_cache=IMAGE_CACHE
+        data_dir=Path(os.environ.get("KOBUNE_TEST_DATA_DIR", "/var/lib/kobune-test")),
+        image_cache=IMAGE_CACHE,
+        more_images=("demo-generic",),
     )
     if instance.data_dir.exists():
         instance.down("--purge", "--grace-period=0")

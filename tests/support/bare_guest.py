@@ -83,6 +83,9 @@ class BareGuest:
                 "scsi-hd,drive=root,bus=scsi.0",
             ],
             "ide": ["-device", "ide-hd,drive=root"],
+            # A q35 machine's own controller is AHCI.
+            "sata": ["-device", "ide-hd,drive=root,bus=ide.0"],
+            "usb": ["-device", "qemu-xhci", "-device", "usb-storage,drive=root"],
             "nvme": ["-device", "nvme,drive=root,serial=root"],
         }[bus]
         args = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg,tb-size=64", "-cpu", "max"]

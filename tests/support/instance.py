@@ -74,6 +74,7 @@ class Instance:
 
     data_dir: Path
     image_cache: Path
+    more_images: tuple[str, ...] = ()
     listen_port: int = field(default_factory=free_port)
     pod_subnet: str = field(default_factory=lambda: os.environ.get("KOBUNE_TEST_POD_SUBNET", "10.142.0.0/24"))
 
@@ -109,6 +110,7 @@ class Instance:
             "--detach",
             f"--data-dir={self.data_dir}",
             f"--image-cache={self.image_cache}",
+            *(f"--with-image={name}" for name in self.more_images),
             f"--listen=127.0.0.1:{self.listen_port}",
             f"--pod-subnet={self.pod_subnet}",
         )

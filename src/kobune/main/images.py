@@ -26,8 +26,10 @@ from kobune.host.run import HostRunner, Launch, Runner
 
 __all__ = [
     "DEMO",
+    "DEMO_GENERIC",
     "LAUNCHER",
     "NODE_IMAGES",
+    "OPTIONAL_IMAGES",
     "PAUSE",
     "TOOLBOX",
     "BuiltImage",
@@ -41,9 +43,13 @@ __all__ = [
 PAUSE = "pause"
 LAUNCHER = "virt-launcher"
 DEMO = "demo"
+DEMO_GENERIC = "demo-generic"
 TOOLBOX = "toolbox"
 NODE_IMAGES = (PAUSE, LAUNCHER, DEMO)
 """What a node needs before it can run the demo."""
+
+OPTIONAL_IMAGES = (DEMO_GENERIC,)
+"""What is built for those who ask for it."""
 
 BUILD_TIMEOUT_S = 1800.0
 BUILDS_AT_ONCE = 2

@@ -25,7 +25,7 @@ async def bring_up_node(settings: Settings, client: Client, progress: Progress, 
     """Start containerd (or adopt it), build and import what is missing, start the node's components, wait for Ready."""
     config = ContainerdConfig.for_data_dir(settings.data_dir, pause_image=pause_image())
     with progress.step("images"):
-        images = await ensure_images(settings.images_dir, (*NODE_IMAGES, TOOLBOX), progress.say)
+        images = await ensure_images(settings.images_dir, (*NODE_IMAGES, TOOLBOX, *settings.more_images), progress.say)
     with progress.step("containerd"):
         await ContainerdDaemon(config).ensure()
         await install_storage(client)

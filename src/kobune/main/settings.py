@@ -59,6 +59,7 @@ class Settings:
     control_plane_only: bool = False
     image_cache: Path | None = None
     launcher_image: str = ""
+    more_images: tuple[str, ...] = ()
 
     @property
     def images_dir(self) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from kobune.embedded.kubelet.instance import NodeInstance
-from kobune.main.images import launcher_image
+from kobune.main.images import OPTIONAL_IMAGES, launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.preflight import check_node, check_port, check_subnet, choose_ports
 from kobune.main.progress import Progress
@@ -37,6 +37,13 @@ __all__ = ["up"]
     type=click.Path(path_type=Path, file_okay=False),
     help="Where built images are kept; may be shared.",
 )
+@click.option(
+    "--with-image",
+    "more_images",
+    multiple=True,
+    type=click.Choice(OPTIONAL_IMAGES),
+    help="An image to build and import as well; may be repeated.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Return when ready; the instance goes on in the background.")
 @click.option("--timeout", "timeout_s", default=600.0, show_default=True, help="Seconds to wait for --detach.")
 def up(
@@ -46,6 +53,7 @@ def up(
     node_name: str,
     pod_subnet: str,
     image_cache: Path | None,
+    more_images: tuple[str, ...],
     detach: bool,
     timeout_s: float,
 ) -> None:
@@ -61,6 +69,7 @@ def up(
         image_cache=image_cache.absolute() if image_cache else None,
         # Fixed now: a component that is started again must ask for the image that this node was given.
         launcher_image=launcher_image(),
+        more_images=more_images,
     )
     if detach:
         _detach(settings, timeout_s)

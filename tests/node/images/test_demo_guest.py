@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kobune.main.images import DEMO, LAUNCHER, BuiltImage, ensure_images
+from kobune.main.images import DEMO, DEMO_GENERIC, LAUNCHER, BuiltImage, ensure_images
 from support.bare_guest import BareGuest, read_image_file, unpack_image_file
 
 pytestmark = pytest.mark.node
@@ -34,6 +34,13 @@ def demo() -> BuiltImage:
 @pytest.fixture(scope="module")
 def disk(demo: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack_image_file(demo.archive, "disk/demo.qcow2", tmp_path_factory.mktemp("demo") / "demo.qcow2")
+
+
+@pytest.fixture(scope="module")
+def generic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The disk of the guest with the generic kernel."""
+    target = tmp_path_factory.mktemp("generic") / "demo.qcow2"
+    return unpack_image_file(built(DEMO_GENERIC).archive, "disk/demo.qcow2", target)
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +240,46 @@ def test_other_disk_buses(disk: Path, work: Path, bus: str, machine: str) -> Non
         guest.login(timeout_s=LOGIN_LIMIT_S)
 
 
+@pytest.mark.parametrize("bus", ["virtio", "scsi", "sata", "usb", "nvme"])
+def test_the_generic_kernel_boots_from_every_bus(generic: Path, work: Path, bus: str) -> None:
+    with BareGuest(generic, work, bus=bus) as guest:
+        guest.login(timeout_s=LOGIN_LIMIT_S)
+
+
+def test_the_generic_kernel_has_drivers_for_what_a_machine_may_have(generic: Path, work: Path) -> None:
+    devices = ["-device", "i6300esb", "-watchdog-action", "none", "-device", "qemu-xhci", "-device", "usb-tablet"]
+    devices += ["-netdev", "user,id=net1", "-device", "e1000e,netdev=net1,romfile="]
+    with BareGuest(generic, work, extra=devices) as guest:
+        guest.login(timeout_s=LOGIN_LIMIT_S)
+        drivers = (
+            "for d in /sys/bus/pci/devices/*/driver /sys/bus/usb/devices/*/driver; do basename $(readlink $d); done"
+        )
+        found = guest.run(drivers).split()
+        assert {"i6300ESB", "xhci_hcd", "usbhid", "e1000e", "ahci"} <= set(found)
+        assert guest.run("ls /dev/watchdog") == "/dev/watchdog"
+        assert "QEMU USB Tablet" in guest.run("cat /proc/bus/input/devices")
+
+
+def test_files_are_copied_by_scp(disk: Path, work: Path, key: Path, tmp_path: Path) -> None:
+    public = key.with_suffix(".pub").read_text().strip()
+    seed = {"meta-data": "instance-id: five\n", "user-data": f"#cloud-config\nssh_authorized_keys: ['{public}']\n"}
+    (tmp_path / "here").write_text("by sftp\n")
+    with BareGuest(disk, work, extra=cloud_init_disk(tmp_path, seed)) as guest:
+        guest.login(timeout_s=LOGIN_LIMIT_S)
+        guest.run("cloud-init status --wait")
+        options = ["-q", "-i", str(key), "-P", str(guest.ssh_port), "-o", "BatchMode=yes"]
+        options += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        there = "kobune@127.0.0.1:there"
+        for source, target in ((str(tmp_path / "here"), there), (there, str(tmp_path / "back"))):
+            subprocess.run(["scp", *options, source, target], check=True, timeout=60)
+        assert guest.run("cat there") == "by sftp"
+        assert (tmp_path / "back").read_text() == "by sftp\n"
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["uefi", "secure-boot"])
-def test_uefi_firmware_of_the_launcher_image(disk: Path, work: Path, tmp_path: Path, secure: bool) -> None:
+@pytest.mark.parametrize("name", [DEMO, DEMO_GENERIC])
+def test_uefi_firmware_of_the_launcher_image(name: str, work: Path, tmp_path: Path, secure: bool) -> None:
+    disk = unpack_image_file(built(name).archive, "disk/demo.qcow2", tmp_path / "demo.qcow2")
     kind = (".secboot", ".ms") if secure else ("", "")
     archive = built(LAUNCHER).archive
     code = unpack_image_file(archive, f"usr/share/OVMF/OVMF_CODE_4M{kind[0]}.fd", tmp_path / "code.fd")

@@ -114,7 +114,7 @@ def test_references_are_those_that_containerd_makes_of_what_pods_say() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ImageError, match="demo, pause, toolbox, virt-launcher"):
+    with pytest.raises(ImageError, match="demo, demo-generic, pause, toolbox, virt-launcher"):
         image_reference("demon")
 
 

@@ -1,5 +1,6 @@
 """The recipes' parts that need no Debian: libraries, kernel modules, cached layers, the launcher's customization."""
 
+import lzma
 import runpy
 import struct
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_modules_come_with_what_they_depend_on_in_loading_order(tmp_path: Path) 
     assert (target / "modules.alias").read_text() == "alias virtio:d00000004v* virtio_rng\n"
     with pytest.raises(BuildError, match="no module ahci"):
         install_modules(source, target, ["ahci"])
+
+
+def test_modules_are_unpacked_and_builtin_ones_need_no_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "kernel").mkdir(parents=True)
+    packed = lzma.compress(b"\0depends=virtio\0alias=virtio:d0000001Av*\0")
+    (source / "kernel/virtiofs.ko.xz").write_bytes(packed)
+    (source / "kernel/virtio.ko.xz").write_bytes(lzma.compress(b"\0depends=\0"))
+    (source / "modules.builtin").write_text("kernel/drivers/char/tpm/tpm_tis.ko\n")
+    install_modules(source, target, ["virtiofs", "tpm-tis"])
+    assert sorted(path.name for path in (target / "kernel").iterdir()) == ["virtio.ko", "virtiofs.ko"]
+    assert (target / "kernel/virtiofs.ko").read_bytes() == lzma.decompress(packed)
+    assert "kernel/virtiofs.ko: kernel/virtio.ko" in (target / "modules.dep").read_text().splitlines()
 
 
 def test_a_costly_layer_is_made_once_per_content_of_its_inputs(tmp_path: Path) -> None:
