@@ -139,7 +139,9 @@ class LibvirtConnection:
         def ask(connection: Any) -> None:
             import libvirt
 
-            connection.lookupByName(name).undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+            connection.lookupByName(name).undefineFlags(
+                libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
+            )
 
         await self._call("undefine", ask)
 

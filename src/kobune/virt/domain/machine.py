@@ -2,6 +2,8 @@
 
 from kobune.virt.domain.document import Domain, DomainSource, add
 from kobune.virt.domain.identity import domain_uuid
+from kobune.virt.domain.paths import VM_STATE
+from kobune.virt.domain.persistence import persistent_efi
 
 __all__ = ["DEFAULT_MACHINE", "configure"]
 
@@ -30,10 +32,12 @@ def configure(source: DomainSource, domain: Domain) -> None:
             secure="yes" if secure else "no",
             type="pflash",
         )
+        # libvirt makes the file from the template only where there is none yet.
+        folder = f"{VM_STATE}/nvram" if persistent_efi(spec) else "/var/run/libvirt/nvram"
         add(
             os,
             "nvram",
-            f"/var/run/libvirt/nvram/{source.vmi.metadata.name}_VARS.fd",
+            f"{folder}/{source.vmi.metadata.name}_VARS.fd",
             template=f"{_OVMF}/OVMF{template}",
         )
     if loader is not None and loader.bios is not None and loader.bios.use_serial:

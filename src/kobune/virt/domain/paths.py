@@ -17,6 +17,7 @@ __all__ = [
     "SERIAL_SOCKET",
     "SOCKETS",
     "VMI_DISKS",
+    "VM_STATE",
     "VNC_SOCKET",
 ]
 
@@ -25,6 +26,9 @@ SOCKETS = "/var/run/kubevirt/sockets"
 CONTAINER_DISKS = "/var/run/kubevirt/container-disks"
 EPHEMERAL_DISKS = "/var/run/kubevirt-ephemeral-disks"
 VMI_DISKS = f"{PRIVATE}/vmi-disks"
+VM_STATE = f"{PRIVATE}/vm-state"
+"""What must outlive the pod, on a claim of the machine: `nvram/` (EFI variables) and `swtpm/` (the TPM)."""
+
 CLOUD_INIT_SECRETS = f"{PRIVATE}/cloud-init"
 ACCESS_CREDENTIALS = f"{PRIVATE}/access-credentials"
 """Below it: one folder per entry of `spec.accessCredentials`, by its index: the secret's keys."""

@@ -51,12 +51,8 @@ def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
         if cpu.realtime is not None:
             yield Unsupported(f"{path}.cpu.realtime", "real-time CPUs are not supported yet")
     firmware = domain.firmware
-    if firmware is not None:
-        if firmware.acpi is not None:
-            yield Unsupported(f"{path}.firmware.acpi", "ACPI tables from secrets are not supported yet")
-        efi = firmware.bootloader.efi if firmware.bootloader is not None else None
-        if efi is not None and efi.persistent:
-            yield Unsupported(f"{path}.firmware.bootloader.efi.persistent", "EFI variables do not outlive the pod yet")
+    if firmware is not None and firmware.acpi is not None:
+        yield Unsupported(f"{path}.firmware.acpi", "ACPI tables from secrets are not supported yet")
     if domain.launch_security is not None:
         yield Unsupported(f"{path}.launchSecurity", "encrypted guest memory is not supported")
     if domain.io_threads is not None:
@@ -80,8 +76,6 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
             yield Unsupported(f"{path}.{name}", reason)
     if devices.autoattach_vsock:
         yield Unsupported(f"{path}.autoattachVSOCK", "vsock devices are not supported yet")
-    if devices.tpm is not None and devices.tpm.persistent:
-        yield Unsupported(f"{path}.tpm.persistent", "a TPM's state does not outlive the pod yet")
     for index, panic in enumerate(devices.panic_devices):
         if panic.model == "pvpanic":
             reason = "the ISA device is used in place of the PCI one"

@@ -21,6 +21,8 @@ class Places:
     hotplug_disks: Path = Path(paths.HOTPLUG_DISKS)
     hotplug_devices: Path = Path(paths.HOTPLUG_DEVICES)
     serial_log: Path = Path(paths.SERIAL_LOG)
+    tpm_states: Path = Path("/var/run/libvirt/config/libvirt/qemu/swtpm")
+    """Where libvirt keeps the state of TPMs, one folder per domain's uuid."""
     qemu_logs: Path = Path("/var/run/libvirt/cache/libvirt/qemu/log")
     termination_log: Path = Path("/dev/termination-log")
 
@@ -38,6 +40,11 @@ class Places:
     def access_credentials(self) -> Path:
         """Where the secrets of access credentials are mounted, by index."""
         return self.private / "access-credentials"
+
+    @property
+    def vm_state(self) -> Path:
+        """Where the claim of the machine's own state is mounted, if it has one."""
+        return self.private / "vm-state"
 
     @property
     def vmi(self) -> Path:

@@ -23,6 +23,7 @@ from kobune.host.run import Runner
 from kobune.virt.domain.document import DomainSource, InvalidSpec
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.hotplug import bootable
+from kobune.virt.domain.identity import domain_uuid
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
 from kobune.virt.launcher.libvirtline import Connect
@@ -32,6 +33,7 @@ from kobune.virt.launcher.plugging import Plugging
 from kobune.virt.launcher.record import DomainRecord
 from kobune.virt.launcher.shutdown import Pursuit
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
+from kobune.virt.launcher.vmstate import prepare_state
 from kobune.virt.launcherproto.messages import (
     Command,
     DomainState,
@@ -180,7 +182,9 @@ class LauncherService:
         prepared = time.monotonic()
         kernel = find_kernel(vmi, self._places)
         cpus = tuple(sorted(os.sched_getaffinity(0)))
-        xml = render_domain(DomainSource(vmi, facts, disks, kernel, cpus))
+        source = DomainSource(vmi, facts, disks, kernel, cpus)
+        prepare_state(vmi.spec.domain, domain_uuid(source), self._places)
+        xml = render_domain(source)
         log.debug("domain:\n%s", xml)
         if await hypervisor.lookup(domain) is not None:  # of an attempt that failed
             await hypervisor.undefine(domain)

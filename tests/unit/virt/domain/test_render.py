@@ -57,6 +57,13 @@ CASES: dict[str, tuple[dict[str, Any], Facts]] = {
         },
         TCG,
     ),
+    "kept-state": (
+        {
+            "devices": devices(tpm={"persistent": True}),
+            "firmware": {"bootloader": {"efi": {"secureBoot": False, "persistent": True}}},
+        },
+        TCG,
+    ),
     "network": (
         {
             "devices": devices(

@@ -29,7 +29,6 @@ DISK = {"name": "root", "disk": {}}
             {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
             "spec.domain.devices.interfaces[0].sriov",
         ),
-        ({"devices": {"tpm": {"persistent": True}}}, "spec.domain.devices.tpm.persistent"),
         ({"cpu": {"realtime": {}}}, "spec.domain.cpu.realtime"),
         ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
         ({"firmware": {"acpi": {"slicNameRef": "s"}}}, "spec.domain.firmware.acpi"),

@@ -46,7 +46,9 @@ from kobune.virt.controllers.virtualmachineinstance.podview import (
     scheduling_conditions,
     time_for_handler,
 )
+from kobune.virt.controllers.virtualmachineinstance.vm_state import create_state_claim
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
+from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["Observed", "decide"]
 
@@ -68,6 +70,8 @@ class Observed:
     """Those that do, by name."""
     attachments: tuple[Pod, ...] = ()
     """The pods that hold plugged volumes for its pods."""
+    has_state_claim: bool = False
+    """The claim of the guest's own state exists."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -102,8 +106,11 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
     if seen.missing_claims:
         return _without_claims(seen)
     pod = launcher_pod(vmi, seen.settings)
+    actions: tuple[Action, ...] = (Create(PODS, vmi.metadata.namespace, pod, vmi.metadata.uid),)
+    if has_persistent_state(vmi.spec.domain) and not seen.has_state_claim:
+        actions = (create_state_claim(vmi, seen.settings.state_storage_class), *actions)
     return Decision(
-        actions=(Create(PODS, vmi.metadata.namespace, pod, vmi.metadata.uid),),
+        actions=actions,
         events=(Event(EventType.NORMAL, "SuccessfulCreate", f"Created virtual machine pod {launcher_pod_name(vmi)}"),),
     )
 

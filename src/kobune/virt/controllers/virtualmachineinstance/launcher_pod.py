@@ -17,6 +17,8 @@ from kobune.api.meta import QuantityValue
 from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
+from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
+from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["COMPUTE", "PodSettings", "grace_period_s", "launcher_pod", "launcher_pod_name"]
 
@@ -42,6 +44,8 @@ class PodSettings:
     image_pull_policy: str = "IfNotPresent"
     block_claims: frozenset[str] = frozenset()
     """Claims that are block devices."""
+    state_storage_class: str = ""
+    """The class for claims of guests' own state; empty for the cluster's default."""
     kvm: bool = False
     """A node has proved that guests run in KVM there; without it the pod asks for no KVM device."""
 
@@ -62,7 +66,8 @@ def grace_period_s(spec: VirtualMachineInstanceSpec) -> int:
 def launcher_pod(vmi: VirtualMachineInstance, settings: PodSettings) -> dict[str, Any]:
     """The pod that runs `vmi`."""
     spec = vmi.spec
-    volumes = pod_volumes(spec, settings.block_claims)
+    state_claim = state_claim_name(vmi.metadata.name) if has_persistent_state(spec.domain) else ""
+    volumes = pod_volumes(spec, settings.block_claims, state_claim=state_claim)
     pod: dict[str, Any] = {
         "metadata": {
             "name": launcher_pod_name(vmi),

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from kobune.api.core import Node, PersistentVolumeClaim, Pod
-from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.api.kubevirt import KubeVirt, VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.base.quantity import parse_quantity
 from kobune.kube.client.resource import Key
@@ -12,6 +12,7 @@ from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
 from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
+from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
 
 __all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
@@ -25,6 +26,7 @@ def observer(
     attachments: Informer[Pod],
     nodes: Informer[Node],
     claims: Informer[PersistentVolumeClaim],
+    installations: Informer[KubeVirt],
     clock: Clock,
     launcher_image: str,
     image_pull_policy: str,
@@ -41,6 +43,7 @@ def observer(
             launcher_image,
             image_pull_policy,
             kvm=_offers_kvm(nodes),
+            state_storage_class=_state_storage_class(installations),
             block_claims=frozenset(
                 name for name, claim in found.items() if claim is not None and claim.spec.volume_mode == "Block"
             ),
@@ -50,7 +53,10 @@ def observer(
         missing = tuple(name for name, claim in found.items() if claim is None and name not in later)
         there = {name: claim for name, claim in found.items() if claim is not None}
         held = tuple(item for pod in owned for item in attachments.by_index(BY_OWNER, pod.metadata.uid))
-        return Observed(vmi, tuple(owned), clock.now(), settings, missing, there, held)
+        state_claim = claims.get(Key(key.namespace, state_claim_name(key.name)))
+        return Observed(
+            vmi, tuple(owned), clock.now(), settings, missing, there, held, has_state_claim=state_claim is not None
+        )
 
     return observe
 
@@ -63,6 +69,12 @@ def claim_names(vmi: VirtualMachineInstance) -> list[str]:
 def by_claim(vmi: VirtualMachineInstance) -> list[str]:
     """Index of instances by `NAMESPACE/CLAIM`."""
     return [f"{vmi.metadata.namespace}/{name}" for name in claim_names(vmi)]
+
+
+def _state_storage_class(installations: Informer[KubeVirt]) -> str:
+    """`vmStateStorageClass` of the configuration."""
+    found = (one.spec.configuration for one in installations.list())
+    return next((each.vm_state_storage_class or "" for each in found if each is not None), "")
 
 
 def _offers_kvm(nodes: Informer[Node]) -> bool:

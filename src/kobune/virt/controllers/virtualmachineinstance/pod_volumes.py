@@ -20,6 +20,7 @@ __all__ = ["PodVolumes", "pod_volumes"]
 
 PRIVATE: Final = "/var/run/kubevirt-private"
 CONTAINER_DISKS: Final = "/var/run/kubevirt/container-disks"
+VM_STATE: Final = f"{PRIVATE}/vm-state"
 KERNEL_BOOT: Final = "/var/run/kubevirt/kernel-boot"
 ACCESS_CREDENTIALS: Final = f"{PRIVATE}/access-credentials"
 
@@ -41,13 +42,20 @@ class PodVolumes:
         self.mounts.append({"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})})
 
 
-def pod_volumes(spec: VirtualMachineInstanceSpec, block_claims: frozenset[str] = frozenset()) -> PodVolumes:
-    """Everything that the launcher of `spec` mounts; `block_claims` become devices."""
+def pod_volumes(
+    spec: VirtualMachineInstanceSpec, block_claims: frozenset[str] = frozenset(), *, state_claim: str = ""
+) -> PodVolumes:
+    """Everything that the launcher of `spec` mounts; `block_claims` become devices.
+
+    `state_claim` is the claim for the state of its own that the guest keeps, if it keeps any.
+    """
     found = PodVolumes(block_claims=block_claims)
     found.mount("sockets", {"emptyDir": {}}, "/var/run/kubevirt/sockets")
     found.mount("private", {"emptyDir": {}}, PRIVATE)
     found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
     found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
+    if state_claim:
+        found.mount("vm-state", {"persistentVolumeClaim": {"claimName": state_claim}}, VM_STATE)
     plugged = hotplug_volumes(spec)
     for volume in spec.volumes:
         if volume.name not in plugged:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from kobune.api.core import Pod
 from kobune.kube.client.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS
-from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.objects import controller_of, key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
@@ -27,10 +27,13 @@ def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: 
     attachments = process.informers.of(PODS, label_selector=ATTACHMENT_PODS, indexes={BY_OWNER: owner_uids})
     nodes = process.informers.of(NODES)
     claims = process.informers.of(PERSISTENT_VOLUME_CLAIMS)
+    installations = process.informers.of(KUBEVIRTS)
     return process.add(
         "virtualmachineinstance",
         primary=instances,
-        observe=observer(instances, pods, attachments, nodes, claims, process.clock, launcher_image, image_pull_policy),
+        observe=observer(
+            instances, pods, attachments, nodes, claims, installations, process.clock, launcher_image, image_pull_policy
+        ),
         decide=decide,
         execute=process.writer.execute,
         watches=(
@@ -38,7 +41,7 @@ def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: 
             Watch(attachments, lambda pod: instance_of_attachment(pod, pods)),
             Watch(claims, lambda claim: [key_of(vmi) for vmi in instances.by_index(BY_CLAIM, str(key_of(claim)))]),
         ),
-        reads=(nodes,),
+        reads=(nodes, installations),
     )
 
 
