@@ -1,6 +1,7 @@
 """Where the state that outlives the pod is put."""
 
 from pathlib import Path
+from typing import Any
 
 from kobune.api.kubevirt.domain import DomainSpec
 from kobune.virt.launcher.places import Places
@@ -8,7 +9,7 @@ from kobune.virt.launcher.vmstate import prepare_state
 from support.vmis import vmi, vmi_document
 
 
-def domain(**parts: object) -> DomainSpec:
+def domain(**parts: Any) -> DomainSpec:
     return vmi(vmi_document(**parts)).spec.domain
 
 
