@@ -21,6 +21,7 @@ from kobune.embedded.apiserver.allocators import Allocators
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
+from kobune.embedded.apiserver.cel.check_process import ExpressionChecks
 from kobune.embedded.apiserver.conversion import CustomCodec
 from kobune.embedded.apiserver.crd import Schemas
 from kobune.embedded.apiserver.definitions import Definitions
@@ -64,6 +65,7 @@ class Server:
         self.registry = registry
         self.services: Services | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._expressions = ExpressionChecks()
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = [storage.compact_for_ever]
 
     async def build(self, pki: Pki, token: str, service_endpoints: dict[str, str]) -> ApiServer:
@@ -133,6 +135,7 @@ class Server:
         care = MemoryCare()
         storage.collection("apiextensions.k8s.io/customresourcedefinitions").listen(lambda _: care.note())
         self._background.append(care.run)
+        services.parts["expressions"] = self._expressions
         services.parts["openapi"] = OpenApiAnswers(self.registry, care.note)
         aggregation = Aggregation(storage, self.registry, service_map, pki)
         services.parts["aggregation"] = aggregation
@@ -146,6 +149,7 @@ class Server:
 
     async def stop(self) -> None:
         """End background work."""
+        await self._expressions.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

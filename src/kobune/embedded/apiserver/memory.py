@@ -13,6 +13,7 @@ from collections.abc import Callable
 __all__ = ["MemoryCare", "return_large_blocks", "settle"]
 
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _LARGE_BYTES = 192 * 1024
 
 QUIET_S = 2.0
@@ -34,9 +35,12 @@ def return_large_blocks() -> None:
 
     The C library stops doing so by itself once it has seen one freed. Each TLS connection has a buffer of 256 KiB of
     which only the first pages are ever used: taken from a heap that was full before, all of it would stay resident.
+    One heap for all threads: only one of them runs Python at a time, and heaps of their own would stay half empty.
     """
     try:
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        library.mallopt(_M_ARENA_MAX, 1)
     except (OSError, AttributeError):
         return
 

@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kobune.host.run.process import Process, kill_group
+from kobune.host.run.process import Process, identity, kill_group
 from kobune.host.run.types import CommandFailed, CommandNotFound, CommandTimeout, Completed, Launch, RunningProcess
 
 __all__ = ["HostRunner", "base_environment", "run"]
@@ -55,9 +55,7 @@ class HostRunner:
                 cwd=cwd,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                user=None if user is None else user[0],
-                group=None if user is None else user[1],
-                extra_groups=None if user is None else [],
+                **identity(user),
             )
         except (FileNotFoundError, PermissionError) as error:
             if cwd is not None and str(error.filename) == str(cwd):

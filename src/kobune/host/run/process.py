@@ -9,11 +9,11 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kobune.host.run.types import CommandNotFound, Launch, LineCallback, StandardStream
 
-__all__ = ["Process", "kill_group"]
+__all__ = ["Process", "identity", "kill_group"]
 
 _LOG = logging.getLogger(__name__)
 LINE_LIMIT_BYTES = 1 << 20
@@ -23,6 +23,11 @@ def kill_group(pid: int, number: int = signal.SIGKILL) -> None:
     """Signal the process group that `pid` leads; a group that has ended is no error."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
+
+
+def identity(user: tuple[int, int] | None) -> dict[str, Any]:
+    """Arguments of `create_subprocess_exec` to become (uid, gid); uvloop does not even know them as None."""
+    return {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
 
 
 class Process:
@@ -52,9 +57,7 @@ class Process:
                     start_new_session=True,
                     pass_fds=launch.pass_fds,
                     limit=LINE_LIMIT_BYTES,
-                    user=None if launch.user is None else launch.user[0],
-                    group=None if launch.user is None else launch.user[1],
-                    extra_groups=None if launch.user is None else [],
+                    **identity(launch.user),
                 )
             except (FileNotFoundError, PermissionError) as error:
                 raise CommandNotFound(argv) from error

@@ -215,11 +215,14 @@ def _escaped(value: Any, schema: dict[str, Any]) -> Any:
     return value
 
 
-def check_rule(text: str, schema: dict[str, Any], *, root: bool = False, optional_old: bool = False) -> int:
-    """Check an expression over `self` and `oldSelf` of a schema node; its estimated cost. Raises CelCompileError."""
+def check_rule(text: str, schema: dict[str, Any], *, root: bool = False, optional_old: bool = False) -> tuple[str, int]:
+    """Check an expression over `self` and `oldSelf` of a schema node; the CEL name of its type and its estimated cost.
+
+    Raises CelCompileError.
+    """
     own = SchemaType(schema, root=root)
     if not own.usable:
-        return 0
+        return "DYN", 0
     program = own.compile(text, optional_old=optional_old)
     known = {**schema, "properties": {**(schema.get("properties") or {}), **_IDENTITY}} if root else schema
-    return estimate(program.serialized(), known)
+    return program.result, estimate(program.serialized(), known)

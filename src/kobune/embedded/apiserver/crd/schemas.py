@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from kobune.embedded.apiserver.cel import CelCompileError
 from kobune.embedded.apiserver.cel.cost import (
     EXPRESSION_LIMIT,
     TOTAL_LIMIT,
@@ -15,9 +14,9 @@ from kobune.embedded.apiserver.cel.cost import (
     excess,
     worst_cardinality,
 )
+from kobune.embedded.apiserver.cel.verdicts import RuleQuestion, ask
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.patterns import PatternError, compile_pattern
-from kobune.embedded.apiserver.schema.rules import compile_rule, rule_type
 from kobune.embedded.apiserver.schema.structural_validation import compile_validation
 
 __all__ = ["validate_schema"]
@@ -199,36 +198,28 @@ def _rules(schema: dict[str, Any], path: str, seen: _Seen, root: bool, cardinali
 def _compile(
     schema: dict[str, Any], rule: dict[str, Any], at: str, seen: _Seen, root: bool, cardinality: int | None
 ) -> None:
-    # Loads the protobuf library, which a server without rules does not need.
-    from kobune.embedded.apiserver.cel.checking import check_rule
-
-    errors, own = seen.errors, rule_type(schema)
-    optional = bool(rule.get("optionalOldSelf"))
+    errors, optional = seen.errors, bool(rule.get("optionalOldSelf"))
     times = worst_cardinality(schema) if cardinality is None else cardinality
-    try:
-        program = compile_rule(rule, own)
-        cost = times * check_rule(rule["rule"], schema, root=root, optional_old=optional)
-    except CelCompileError as error:
-        detail = f"compilation failed: {error}"
+    verdict = ask(RuleQuestion(rule["rule"], schema, root, optional))
+    if verdict.error:
+        detail = f"compilation failed: {verdict.error}"
         errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
         return
-    if program.result not in ("BOOL", "DYN"):
+    if verdict.result not in ("BOOL", "DYN"):
         detail = "compilation failed: must evaluate to a bool"
         errors.append(FieldError.invalid(f"{at}.rule", rule, detail))
-    _afford(cost, "estimated rule cost", f"{at}.rule", seen)
+    _afford(times * verdict.cost, "estimated rule cost", f"{at}.rule", seen)
     expression = rule.get("messageExpression")
     if expression:
-        try:
-            message = compile_rule(rule, own, text=expression)
-            cost = times * check_rule(expression, schema, root=root, optional_old=optional)
-        except CelCompileError as error:
-            detail = f"messageExpression compilation failed: {error}"
+        verdict = ask(RuleQuestion(expression, schema, root, optional))
+        if verdict.error:
+            detail = f"messageExpression compilation failed: {verdict.error}"
             errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
             return
-        if message.result not in ("STRING", "DYN"):
+        if verdict.result not in ("STRING", "DYN"):
             detail = "messageExpression compilation failed: must evaluate to a string"
             errors.append(FieldError.invalid(f"{at}.messageExpression", rule, detail))
-        _afford(cost, "estimated messageExpression cost", f"{at}.messageExpression", seen)
+        _afford(times * verdict.cost, "estimated messageExpression cost", f"{at}.messageExpression", seen)
 
 
 def _afford(cost: int, what: str, at: str, seen: _Seen) -> None:

@@ -183,6 +183,7 @@ class HttpProtocol(asyncio.Protocol):
         """Queue the request."""
         self._disarm()
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
         request = Request(
             self._parser.get_method().decode("latin-1"), self._target.decode("latin-1"), self._headers, body, self._peer
         )

@@ -18,6 +18,9 @@ __all__ = ["Change", "Collection", "Item", "Watcher", "encode_object"]
 
 HISTORY_ENTRIES = 10_000
 HISTORY_BYTES = 32 * 1024 * 1024
+FRAMED_ENTRIES = 64
+FRAMED_BYTES = 128 * 1024
+"""Of the newest changes' bodies: what is kept serialised for watchers."""
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
@@ -126,6 +129,8 @@ class Collection:
         self._order: list[tuple[str, str]] = []
         self._history: deque[Change] = deque()
         self._history_bytes = 0
+        self._framed: deque[Change] = deque()
+        self._framed_bytes = 0
         self._start = 0  # changes after this revision are in the history
         self._watchers: dict[str, dict[Watcher, None]] = {}
         self._listeners: list[Callable[[Change], None]] = []
@@ -257,15 +262,19 @@ class Collection:
             self._history_bytes -= len(self._history.popleft().item.body)
 
     def _remember(self, change: Change) -> None:
+        # Frames are only worth keeping while watchers are likely to share them, and while they are small.
+        while self._framed and (len(self._framed) >= FRAMED_ENTRIES or self._framed_bytes > FRAMED_BYTES):
+            former = self._framed.popleft()
+            former.frames.clear()
+            self._framed_bytes -= len(former.item.body)
+        self._framed.append(change)
+        self._framed_bytes += len(change.item.body)
         self._history.append(change)
         self._history_bytes += len(change.item.body)
         while len(self._history) > HISTORY_ENTRIES or self._history_bytes > HISTORY_BYTES:
             oldest = self._history.popleft()
             self._history_bytes -= len(oldest.item.body)
             self._start = oldest.revision
-        if len(self._history) > 64:
-            # Frames are only worth keeping while watchers are likely to share them.
-            self._history[-64].frames.clear()
 
 
 def make_head(kind: str) -> bytes:

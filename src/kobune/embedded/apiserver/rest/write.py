@@ -106,7 +106,7 @@ async def _create_once(call: Call, obj: dict[str, Any], options: WriteOptions, g
     strategy.prepare_create(info, obj)
     allocation = call.services.parts["allocators"].create(call, obj)
     try:
-        errors = check_create(info, obj)
+        errors = await check_create(call, obj)
         if errors:
             raise invalid(info.group, info.kind, obj["metadata"].get("name", ""), errors)
         await call.services.admission.validate(call, "CREATE", obj, None)
@@ -269,7 +269,7 @@ async def _update_once(
         new["metadata"]["uid"] = uid
     allocation = call.services.parts["allocators"].update(call, new, old)
     try:
-        errors = check_update(info, new, old, subresource)
+        errors = await check_update(call, new, old)
         if errors:
             raise invalid(info.group, info.kind, call.info.name, errors)
         await call.services.admission.validate(call, "UPDATE", new, old)

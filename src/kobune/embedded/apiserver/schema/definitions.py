@@ -1,7 +1,7 @@
 """The OpenAPI definitions of the built-in kinds, read from the data of the kubernetes-validate package.
 
-Owns: finding and lazily decoding them. A release's file is 1.5 MB; only an index of raw slices is made at start
-(a few milliseconds, no objects), and a definition is decoded when something first needs it. Must not import the
+Owns: finding and lazily decoding them. A release's file is 1.5 MB; only an index of places in it is kept (made in a
+few milliseconds), and a definition is read and decoded when something first needs it. Must not import the
 package itself: only its data is used.
 """
 
@@ -25,12 +25,31 @@ class _File(msgspec.Struct, frozen=True, rename={"defs": "$defs"}):
 
 
 @cache
-def _index() -> dict[str, msgspec.Raw]:
+def _file() -> Path:
     spec = importlib.util.find_spec("kubernetes_validate")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the kubernetes-validate package is not installed: its data holds the built-in schemas")
     folder = Path(next(iter(spec.submodule_search_locations))) / "kubernetes-json-schema" / f"{VERSION}-local"
-    return msgspec.json.decode((folder / "_definitions.json").read_bytes(), type=_File).defs
+    return folder / "_definitions.json"
+
+
+@cache
+def _index() -> dict[str, tuple[int, int]]:
+    """Where each definition stands: (offset, bytes)."""
+    content, places, position = _file().read_bytes(), {}, 0
+    for name, raw in msgspec.json.decode(content, type=_File).defs.items():
+        text = bytes(raw)
+        position = content.index(text, position)
+        places[name] = (position, len(text))
+        position += len(text)
+    return places
+
+
+def _raw(name: str) -> bytes:
+    offset, length = _index()[name]
+    with _file().open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 def names() -> list[str]:
@@ -44,7 +63,7 @@ def definition(name: str) -> dict[str, Any]:
 
     Raises KeyError when the release has none of that name.
     """
-    decoded = _clean(msgspec.json.decode(_index()[name]))
+    decoded = _clean(msgspec.json.decode(_raw(name)))
     assert isinstance(decoded, dict)
     if "x-kubernetes-group-version-kind" in decoded:
         # The package adds these enums for its own purpose; a server's documents do not have them.

@@ -6,8 +6,8 @@ Owns: Kubernetes' rules for them, checked in the order and words of the real ser
 import re
 from typing import Any
 
-from kobune.embedded.apiserver.cel import CelCompileError
-from kobune.embedded.apiserver.cel.policy_scope import Scope, check
+from kobune.embedded.apiserver.cel.policy_scope import Scope
+from kobune.embedded.apiserver.cel.verdicts import PolicyQuestion, ask
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.names import (
     is_dns1035_label,
@@ -58,10 +58,11 @@ def conditions(given: list[dict[str, Any]], path: str, *, params: bool = False) 
 def _expression(
     text: str, path: str, scope: Scope, wanted: tuple[str, ...], variables: frozenset[str] = frozenset()
 ) -> list[FieldError]:
-    try:
-        result = check(text, scope, variables)
-    except CelCompileError as error:
-        return [FieldError.invalid(path, text, f"compilation failed: {error}")]
+    given = scope.params, scope.namespace, scope.authorizer, scope.variables
+    verdict = ask(PolicyQuestion(text, *given, tuple(sorted(variables))))
+    if verdict.error:
+        return [FieldError.invalid(path, text, f"compilation failed: {verdict.error}")]
+    result = verdict.result
     if wanted and result != "DYN" and _CEL_NAMES.get(result) not in wanted:
         kinds = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
         return [FieldError.invalid(path, text, f"must evaluate to {kinds}")]
