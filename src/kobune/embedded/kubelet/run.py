@@ -11,7 +11,7 @@ from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.dns import read_host_dns
-from kobune.embedded.kubelet.images import ImageError, Images
+from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.machine import own_address, read_machine, read_pressure
 from kobune.embedded.kubelet.names import KubeletPaths
@@ -24,7 +24,7 @@ from kobune.embedded.kubelet.pods import NodePods
 from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.server.app import KubeletServer, ServerConfig
 from kobune.embedded.kubelet.volumes.claims import NodeClaims
-from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes, VolumeError
+from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.host.cgroup import Cgroups
 from kobune.host.cni import CNI_BIN_DIR, CniPlugins, write_conflist
 from kobune.host.containerd import ContainerdClient, ContainerdConfig, ContainerdDaemon
@@ -125,10 +125,7 @@ async def run_with_client(
         mounter = HostMounter()
 
         async def ensure_image(reference: str, policy: str, pod: Pod) -> None:
-            try:
-                await images.ensure(reference, policy, await objects.pull_secrets(pod))
-            except (ImageError, CriError) as error:
-                raise VolumeError(f"image {reference}: {error}") from None
+            await images.ensure(reference, policy, await objects.pull_secrets(pod))
 
         devices = DevicePlugins(paths.device_plugins, lambda: registration.wake())
         events = EventRecorder(client, component="kubelet", instance=config.node_name)

@@ -25,6 +25,7 @@ from kobune.api.core import (
 )
 from kobune.base.clock import format_time
 from kobune.embedded.kubelet.model import ImageViewState, PodObserved, is_sidecar
+from kobune.embedded.kubelet.pulling import IMAGE_REASONS
 from kobune.embedded.kubelet.qos import qos_class
 from kobune.host.cri.types import ContainerInfo
 from kobune.host.cri.types import ContainerState as RuntimeState
@@ -152,6 +153,9 @@ def _container_status(
         view = seen.memory.images.get(container.name)
         if reason is None and view is not None and view.state is ImageViewState.FAILED:
             reason = (view.reason, view.message)
+        problem = seen.memory.problems.get("")
+        if reason is None and problem is not None and problem.reason in IMAGE_REASONS and _mounts_image(pod, container):
+            reason = (problem.reason, problem.message)
         state = _waiting(reason or (default, ""))
     elif latest.state is RuntimeState.RUNNING:
         state = ContainerState(running=ContainerStateRunning(started_at=_rfc3339(latest.started_at_ns)))
@@ -318,3 +322,8 @@ def status_patch(wanted: PodStatus, stored: PodStatus) -> dict[str, Any] | None:
     changes: dict[str, Any] = {key: value for key, value in new.items() if old.get(key) != value}
     changes |= {key: None for key in old if key not in new and key in _OWNED_FIELDS}
     return changes or None
+
+
+def _mounts_image(pod: Pod, container: Container) -> bool:
+    images = {volume.name for volume in pod.spec.volumes if volume.image is not None}
+    return any(mount.name in images for mount in container.volume_mounts)

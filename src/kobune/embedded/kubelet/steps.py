@@ -10,7 +10,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
 
@@ -32,6 +31,7 @@ from kobune.embedded.kubelet.model import (
     PodAction,
     PodObserved,
     PrepareVolumes,
+    Problem,
     PullImage,
     RemoveContainer,
     RemoveSandbox,
@@ -42,8 +42,9 @@ from kobune.embedded.kubelet.model import (
     all_containers,
 )
 from kobune.embedded.kubelet.networks.steps import NetworkSteps
+from kobune.embedded.kubelet.pulling import pull_failed
 from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, hostname, sandbox_config
-from kobune.embedded.kubelet.volumes.provision import VolumeError, make_sub_path
+from kobune.embedded.kubelet.volumes.provision import ImageVolumeError, VolumeError, make_sub_path
 from kobune.host.cri import cri_pb2 as pb
 from kobune.host.cri.types import ContainerNotFound, CriError, ImageInfo
 from kobune.kube.client.core import PODS
@@ -135,12 +136,22 @@ class PodSteps:
             given = await context.objects.dependencies(pod)
             tokens = await context.objects.tokens(pod)
             self._memory.volumes = await context.volumes.prepare(pod, given, tokens)
+        except ImageVolumeError as error:
+            # Told as for a container's own image, which is what people look for.
+            what, now = f"image volume {error.reference}", context.clock.now()
+            view, events = pull_failed(self._memory, what, error.reference, error.reason, str(error), now)
+            for event in events:
+                self._report(pod, event, "")
+            self._memory.problems[""] = Problem(view.reason, view.message, view.retry_at or now)
         except (KobuneError, OSError) as error:
             known = isinstance(error, VolumeError | ApiError)
             message = str(error) if known else f"MountVolume.SetUp failed: {error}"
             self._failed("", "FailedMount", message, pod, event="FailedMount")
         else:
             self._memory.solved("")
+            for volume in pod.spec.volumes:
+                if volume.image is not None:
+                    self._memory.solved(f"image volume {volume.image.reference}")
             self._memory.volumes_ready = True
         finally:
             self._memory.preparing = False
@@ -177,18 +188,11 @@ class PodSteps:
             image, took_s = await context.images.ensure(container.image, container.image_pull_policy, secrets_)
         except (ImageError, CriError, ApiError) as error:
             reason = error.reason if isinstance(error, ImageError) else "ErrImagePull"
-            delay = self._memory.back_off(f"image {container.name}")
-            message = f'Failed to pull image "{container.image}": {error}'
-            self._report(pod, Event(EventType.WARNING, "Failed", message), path)
-            self._report(pod, Event(EventType.WARNING, "Failed", f"Error: {reason}"), path)
-            again = self._memory.failures(f"image {container.name}") > 1
-            if again and reason == "ErrImagePull":
-                reason, text = "ImagePullBackOff", f'Back-off pulling image "{container.image}": {error}'
-                self._report(pod, Event(EventType.NORMAL, "BackOff", text.partition(": ")[0]), path)
-            else:
-                text = str(error)
-            retry_at = context.clock.now() + timedelta(seconds=delay)
-            self._memory.images[container.name] = ImageView(ImageViewState.FAILED, reason, text, retry_at)
+            what, now = f"image {container.name}", context.clock.now()
+            view, events = pull_failed(self._memory, what, container.image, reason, str(error), now)
+            for event in events:
+                self._report(pod, event, path)
+            self._memory.images[container.name] = view
         else:
             self._memory.solved(f"image {container.name}")
             self._memory.images[container.name] = ImageView(ImageViewState.PRESENT)

@@ -165,6 +165,26 @@ async def test_an_image_that_cannot_be_pulled_is_tried_again(world: World) -> No
     await world.until_phase("Running")
 
 
+async def test_an_image_that_is_a_volume_is_missed_like_a_container_s_own(world: World) -> None:
+    """A container disk that cannot be pulled must not look like a pod that takes its time."""
+    image = {"name": "disk", "image": {"reference": "example.com/disk:1", "pullPolicy": "IfNotPresent"}}
+    mounts = [{"name": "disk", "mountPath": "/disk"}]
+    containers = [{"name": "c", "image": "img:1", "volumeMounts": mounts}]
+    await world.start(ONE | {"containers": containers, "volumes": [image]})
+
+    async def waits(reason: str) -> bool:
+        statuses = (await world.pod()).status.container_statuses
+        waiting = statuses[0].state.waiting if statuses else None
+        return waiting is not None and waiting.reason == reason and "example.com/disk:1" in waiting.message
+
+    await eventually_true(lambda: waits("ErrImagePull"), "ErrImagePull")
+    await world.clock.advance(11)
+    await eventually_true(lambda: waits("ImagePullBackOff"), "ImagePullBackOff")
+    world.cri.registry.add("example.com/disk:1")
+    await world.clock.advance(21)
+    await world.until_phase("Running")
+
+
 async def test_a_sandbox_that_fails_is_tried_again(world: World) -> None:
     world.cri.fail_next("run_sandbox", "no address left")
     await world.start(ONE)

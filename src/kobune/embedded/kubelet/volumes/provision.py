@@ -16,15 +16,16 @@ from kobune.api.core import EmptyDirVolumeSource, HostPathVolumeSource, ImageVol
 from kobune.base.errors import RetryableError
 from kobune.base.quantity import to_bytes
 from kobune.embedded.kubelet.environment import ConfigError, Dependencies
+from kobune.embedded.kubelet.images import ImageError
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.render import MountedVolume
 from kobune.embedded.kubelet.volumes.atomic import write_files
 from kobune.embedded.kubelet.volumes.content import Tokens, is_content_volume, volume_files
 from kobune.host.containerd import ContainerdError, SnapshotMount
-from kobune.host.cri.types import CriRuntime
+from kobune.host.cri.types import CriError, CriRuntime
 from kobune.host.mount import Mounter
 
-__all__ = ["ClaimVolumes", "ImageVolumes", "PodVolumes", "VolumeError", "make_sub_path"]
+__all__ = ["ClaimVolumes", "ImageVolumeError", "ImageVolumes", "PodVolumes", "VolumeError", "make_sub_path"]
 
 _LOG = logging.getLogger(__name__)
 CONTENT_TMPFS_BYTES = 8 << 20
@@ -33,6 +34,15 @@ CONTENT_TMPFS_BYTES = 8 << 20
 
 class VolumeError(RetryableError):
     """A volume cannot be made yet; the message is fit for a FailedMount event."""
+
+
+class ImageVolumeError(VolumeError):
+    """An image that is a volume is not here. `reason` is Kubernetes' word for a waiting container."""
+
+    def __init__(self, reference: str, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reference = reference
+        self.reason = reason
 
 
 class ClaimVolumes(Protocol):
@@ -78,7 +88,12 @@ class ImageVolumes:
         """Mount the image's root file system at `directory`."""
         if self._mounter.below(directory):
             return
-        await self._ensure(source.reference, source.pull_policy, pod)
+        try:
+            await self._ensure(source.reference, source.pull_policy, pod)
+        except ImageError as error:
+            raise ImageVolumeError(source.reference, error.reason, str(error)) from error
+        except CriError as error:
+            raise ImageVolumeError(source.reference, "ErrImagePull", error.message) from error
         image = await self._cri.image(source.reference)
         if not image.chain_id:
             raise VolumeError(f"image {source.reference} has no file system to mount")
@@ -126,6 +141,8 @@ class PodVolumes:
         for volume in pod.spec.volumes:
             try:
                 result[volume.name] = await self._prepare_one(pod, volume, given, tokens)
+            except ImageVolumeError:
+                raise
             except (ConfigError, VolumeError) as error:
                 raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from None
             except OSError as error:
