@@ -32,13 +32,17 @@ class InvalidSpec(TerminalError):
 
 @dataclass(frozen=True, slots=True)
 class DiskSource:
-    """Where QEMU reads a volume. `format` is raw or qcow2; `backing` is the overlay's base, if it is one."""
+    """Where QEMU reads a volume. `format` is raw or qcow2; `backing` is the overlay's base, if it is one.
+
+    `block_sizes` are what the storage reads and writes at once (logical, physical, in bytes), where that is known.
+    """
 
     path: str
     format: str = "raw"
     read_only: bool = False
     block: bool = False
     backing: "DiskSource | None" = None
+    block_sizes: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
 def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
     if disk.lun is not None and disk.lun.reservation:
         yield Unsupported(f"{path}.lun.reservation", "persistent reservations are not supported yet")
-    if disk.block_size is not None and disk.block_size.match_volume is not None:
-        yield Unsupported(f"{path}.blockSize.matchVolume", "the volume's block size is not matched yet", harmless=True)
+    if disk.io == "native" and disk.cache not in (None, "", "none"):
+        yield Unsupported(f"{path}.io", f"native I/O goes past the host's page cache: cache {disk.cache} must be none")
     if disk.changed_block_tracking:
         yield Unsupported(f"{path}.changedBlockTracking", "changed blocks are not tracked yet", harmless=True)
     if disk.tag:

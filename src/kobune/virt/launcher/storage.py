@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from kobune.api.kubevirt.devices import Disk
 from kobune.api.kubevirt.instance import VirtualMachineInstance
 from kobune.api.kubevirt.volumes import ContainerDiskSource, HostDisk, Volume
 from kobune.base.quantity import to_bytes
@@ -20,6 +21,7 @@ from kobune.host.run import Runner
 from kobune.virt.domain.document import DiskSource, InvalidSpec, KernelSource
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.hotplug import hotplug_volumes
+from kobune.virt.launcher.blocksizes import with_block_sizes
 from kobune.virt.launcher.claims import claim_disk, host_disk
 from kobune.virt.launcher.cloudinit import CONFIG_DRIVE_LABEL, NO_CLOUD_LABEL, config_drive_files, no_cloud_files
 from kobune.virt.launcher.credentials import public_keys
@@ -63,7 +65,16 @@ async def prepare_disks(
         if volume.name in cdroms and (only is None or volume.name in only)
     ]
     sources = await asyncio.gather(*(_prepare(task) for task in tasks))
-    return {task.volume.name: source for task, source in zip(tasks, sources, strict=True)}
+    matched = {disk.name for disk in vmi.spec.domain.devices.disks if _matches_volume(disk)}
+    return {
+        task.volume.name: with_block_sizes(source) if task.volume.name in matched else source
+        for task, source in zip(tasks, sources, strict=True)
+    }
+
+
+def _matches_volume(disk: Disk) -> bool:
+    match = disk.block_size.match_volume if disk.block_size is not None else None
+    return match is not None and match.enabled is not False
 
 
 async def _prepare(task: _Task) -> DiskSource:

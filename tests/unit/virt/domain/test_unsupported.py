@@ -26,6 +26,10 @@ DISK = {"name": "root", "disk": {}}
             "spec.domain.devices.disks[1].lun.reservation",
         ),
         (
+            {"devices": {"disks": [{**DISK, "io": "native", "cache": "writeback"}]}},
+            "spec.domain.devices.disks[0].io",
+        ),
+        (
             {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
             "spec.domain.devices.interfaces[0].sriov",
         ),

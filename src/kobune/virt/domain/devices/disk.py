@@ -51,7 +51,7 @@ def disk_element(source: DomainSource, index: int, target_name: str) -> Element:
         add(element, "serial", disk.serial)
     if disk.boot_order:
         add(element, "boot", order=str(disk.boot_order))
-    _block_size(disk, element, field)
+    _block_size(disk, place, element, field)
     if isinstance(target, DiskTarget) and target.pci_address:
         pci_address(target.pci_address, element, f"{field}.disk.pciAddress")
     add(element, "alias", name=f"ua-{disk.name}")
@@ -98,13 +98,13 @@ def _driver(source: DomainSource, disk: Disk, bus: str, place: DiskSource, eleme
     thread = disk_threads(source).get(disk.name)
     error_policy = disk.error_policy or "stop"
     # Writes must be on the disk when the guest is told so; the page cache in between is safe with writethrough or
-    # writeback, and O_DIRECT is not possible on every file system a pod may have.
+    # writeback, and O_DIRECT is not possible on every file system a pod may have. Native I/O is O_DIRECT.
     add(
         element,
         "driver",
         name="qemu",
         type=place.format,
-        cache=disk.cache or "writeback",
+        cache=disk.cache or ("none" if disk.io == "native" else "writeback"),
         io=disk.io if disk.io in ("native", "threads") else None,
         error_policy=error_policy,
         discard=None if read_only else "unmap",
@@ -124,9 +124,14 @@ def _backing(place: DiskSource | None, element: Element) -> None:
     _backing(place.backing, backing)
 
 
-def _block_size(disk: Disk, element: Element, field: str) -> None:
-    custom = disk.block_size.custom if disk.block_size is not None else None
+def _block_size(disk: Disk, place: DiskSource, element: Element, field: str) -> None:
+    if disk.block_size is None:
+        return
+    custom, match = disk.block_size.custom, disk.block_size.match_volume
     if custom is None:
+        if match is not None and match.enabled is not False and place.block_sizes is not None:
+            logical, physical = place.block_sizes
+            add(element, "blockio", logical_block_size=str(logical), physical_block_size=str(physical))
         return
     if not custom.logical or not custom.physical:
         raise InvalidSpec(f"{field}.blockSize.custom", "both logical and physical are needed")
