@@ -67,7 +67,7 @@ def device(console: Console, serial: str) -> str:
 
 def qemu_command(instance: Instance) -> str:
     pod = instance.get("pods", "-l", f"vm.kubevirt.io/name={NAME}")["items"][0]["metadata"]["name"]
-    script = "for p in /proc/[0-9]*; do grep -q qemu-system $p/comm && tr '\\0' ' ' < $p/cmdline; done"
+    script = "for p in /proc/[0-9]*; do grep -q qemu-system $p/comm && tr '\\0' ' ' < $p/cmdline; done; true"
     return instance.kubectl("exec", pod, "--", "sh", "-c", script)
 
 
