@@ -27,6 +27,7 @@ from kobune.main.node import bring_up_node
 from kobune.main.progress import Progress
 from kobune.main.settings import Settings
 from kobune.main.supervisor import ComponentSpec, Supervisor
+from kobune.operator.common.install import install_common
 from kobune.operator.install import InstallOptions, install
 
 __all__ = ["components_up"]
@@ -72,11 +73,13 @@ async def components_up(settings: Settings, progress: Progress) -> AsyncIterator
 
 async def _keep_installed(client: HttpClient) -> None:
     """Install again now and then: it writes only what is missing, and renews certificates that are about to expire."""
-    wait_s = INSTALL_EVERY_S
+    wait_s = 0.0  # the common instancetypes need virt-api, which answers by now
     while True:
-        await asyncio.sleep(wait_s)
         try:
-            await install(client, INSTALLATION)
+            if wait_s:
+                await asyncio.sleep(wait_s)
+                await install(client, INSTALLATION)
+            await install_common(client)
             wait_s = INSTALL_EVERY_S
         except* KobuneError as failures:
             log.warning("cannot look after the virtualization objects: %s; trying again in 60 s", failures.exceptions)

@@ -4,18 +4,16 @@ Idempotent: each object carries a hash of its manifest, and what is there with t
 """
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from kobune.base.errors import RetryableError
 from kobune.kube.client.core import SECRETS
 from kobune.kube.client.errors import AlreadyExists, NotFound
 from kobune.kube.client.protocol import Client
-from kobune.kube.client.resource import Resource
+from kobune.operator.apply import FIELD_MANAGER, Manifest, apply, resource_of, together
 from kobune.operator.certificates import (
     KeyPair,
     is_current,
@@ -32,40 +30,7 @@ from kobune.operator.workloads import WorkloadImages, workload_manifests
 
 __all__ = ["InstallOptions", "install"]
 
-FIELD_MANAGER: Final = "kobune-operator"
-HASH_ANNOTATION: Final = "kobune.io/manifest-hash"
-PARALLEL: Final = 8
 ESTABLISH_TIMEOUT_S: Final = 30.0
-
-Manifest = dict[str, Any]
-
-_PLURALS: Final = {
-    "Namespace": ("", "v1", "namespaces", False),
-    "ServiceAccount": ("", "v1", "serviceaccounts", True),
-    "Secret": ("", "v1", "secrets", True),
-    "Service": ("", "v1", "services", True),
-    "ClusterRole": ("rbac.authorization.k8s.io", "v1", "clusterroles", False),
-    "ClusterRoleBinding": ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", False),
-    "Role": ("rbac.authorization.k8s.io", "v1", "roles", True),
-    "RoleBinding": ("rbac.authorization.k8s.io", "v1", "rolebindings", True),
-    "CustomResourceDefinition": ("apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
-    "MutatingWebhookConfiguration": (
-        "admissionregistration.k8s.io",
-        "v1",
-        "mutatingwebhookconfigurations",
-        False,
-    ),
-    "ValidatingWebhookConfiguration": (
-        "admissionregistration.k8s.io",
-        "v1",
-        "validatingwebhookconfigurations",
-        False,
-    ),
-    "APIService": ("apiregistration.k8s.io", "v1", "apiservices", False),
-    "KubeVirt": ("kubevirt.io", "v1", "kubevirts", True),
-    "Deployment": ("apps", "v1", "deployments", True),
-    "DaemonSet": ("apps", "v1", "daemonsets", True),
-}
 
 
 class NotEstablished(RetryableError):
@@ -89,9 +54,9 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
     """Make everything exist. Raises `ApiError` of the first object that is refused, and `NotEstablished`."""
     options = options or InstallOptions()
     namespace = options.namespace
-    await _apply(client, [namespace_manifest(namespace), namespace_manifest(KUBEVIRT_NAMESPACE)])
+    await apply(client, [namespace_manifest(namespace), namespace_manifest(KUBEVIRT_NAMESPACE)])
     base = base_manifests(namespace, companions=options.companions)
-    authority, _ = await asyncio.gather(_certificates(client, namespace), _apply(client, base))
+    authority, _ = await asyncio.gather(_certificates(client, namespace), apply(client, base))
     await _wait_established(client, [item["metadata"]["name"] for item in base if _is_crd(item)])
     installation = await installation_key(client)
     rest = [
@@ -100,43 +65,8 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
     ]
     if options.in_cluster and options.images is not None:
         rest += workload_manifests(namespace, options.images)
-    await _apply(client, rest)
+    await apply(client, rest)
     await mark_installed(client, installation)
-
-
-async def _apply(client: Client, manifests: Iterable[Manifest]) -> None:
-    limit = asyncio.Semaphore(PARALLEL)
-
-    async def one(manifest: Manifest) -> None:
-        async with limit:
-            await _apply_one(client, manifest)
-
-    await _together(one(manifest) for manifest in manifests)
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all; the first failure is raised as it is, once everything has ended."""
-    for result in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-
-
-async def _apply_one(client: Client, manifest: Manifest) -> None:
-    resource = _resource(manifest["kind"])
-    metadata = manifest["metadata"]
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]
-    namespace = metadata.get("namespace", "")
-    try:
-        found = await client.get(resource, metadata["name"], namespace)
-    except NotFound:
-        pass
-    else:
-        if (found["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == digest:
-            return
-    annotated = {**metadata, "annotations": {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}}
-    await client.apply(
-        resource, {**manifest, "metadata": annotated}, namespace, field_manager=FIELD_MANAGER, force=True
-    )
 
 
 async def _certificates(client: Client, namespace: str) -> KeyPair:
@@ -153,7 +83,7 @@ async def _certificates(client: Client, namespace: str) -> KeyPair:
         if pair is None or not is_current(pair, now, signed_by=authority.certificate):
             await _store_pair(client, secret, namespace, new_leaf(authority, request, now), authority.certificate)
 
-    await _together(leaf(request.secret) for request in leaf_requests(namespace))
+    await together(leaf(request.secret) for request in leaf_requests(namespace))
     return authority
 
 
@@ -178,7 +108,7 @@ async def _store_pair(client: Client, name: str, namespace: str, pair: KeyPair, 
 
 
 async def _wait_established(client: Client, names: Sequence[str]) -> None:
-    resource = _resource("CustomResourceDefinition")
+    resource = resource_of("CustomResourceDefinition")
     waiting = list(names)
     try:
         async with asyncio.timeout(ESTABLISH_TIMEOUT_S):
@@ -198,8 +128,3 @@ def _established(definition: Manifest) -> bool:
 
 def _is_crd(manifest: Manifest) -> bool:
     return bool(manifest["kind"] == "CustomResourceDefinition")
-
-
-def _resource(kind: str) -> Resource[dict[str, Any]]:
-    group, version, plural, namespaced = _PLURALS[kind]
-    return Resource(group, version, plural, kind, namespaced, dict)

@@ -4,6 +4,7 @@ from typing import Final
 
 __all__ = [
     "CA_SECRET",
+    "COMMON",
     "COMPONENTS",
     "HANDLER_CLIENT_NAME",
     "HANDLER_CLIENT_SECRET",
@@ -13,6 +14,7 @@ __all__ = [
     "KUBEVIRT_NAMESPACE",
     "NAMESPACE",
     "PART_OF",
+    "VENDOR",
     "VIRT_API_SECRET",
     "VIRT_API_SERVICE",
     "service_account",
@@ -37,6 +39,11 @@ HANDLER_CLIENT_NAME: Final = "kubevirt.io:system:client:virt-handler"
 COMPONENTS: Final = ("virt-api", "virt-controller", "virt-handler")
 
 PART_OF: Final = {"app.kubernetes.io/part-of": "kobune", "app.kubernetes.io/managed-by": "kobune-operator"}
+
+VENDOR: Final = "kobune.io"
+"""Of the instancetypes and preferences that come with an installation."""
+COMMON: Final = {**PART_OF, "app.kubernetes.io/component": "common-instancetypes"}
+"""Labels of the instancetypes and preferences that come with an installation."""
 
 
 def service_account(component: str) -> str:
