@@ -3,7 +3,9 @@
     uv run python bench/vm.py --kubeconfig /var/lib/kobune/kubeconfig [--rounds 5] [--json FILE]
 
 Needs a running instance on this machine and root (it reads the memory of the pods' processes). Prints one line a
-figure: median, and all rounds. Ratios are of figures of the same run.
+figure: median, and all rounds. Ratios are of figures of the same run. API writes are counted in the audit log of an
+instance started with `kobune up --audit-log DATA/logs/audit.log`, which `--list-writes` also prints; without one, by
+the revision of the store, which does not know of writes that changed nothing or failed.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import ApiError, NotFound
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from writes import AuditReader, Write
 
 NAME = "bench"
 GUEST_MIB = 128
@@ -105,6 +108,16 @@ async def wait_gone(client: HttpClient) -> None:
             await asyncio.sleep(0.1)
 
 
+async def wait_stopped(client: HttpClient) -> None:
+    """Until the machine's status says Stopped."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            vm = await client.get(VIRTUAL_MACHINES, NAME, "default")
+            if vm.status and vm.status.printable_status == "Stopped":
+                return
+            await asyncio.sleep(0.1)
+
+
 def pss_kib(pid: int) -> int:
     """Proportional set size of a process; 0 when it has ended."""
     try:
@@ -185,9 +198,14 @@ async def main() -> None:
     parser.add_argument("--kubeconfig", type=Path, default=Path("/var/lib/kobune/kubeconfig"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds that the idle platform is watched")
+    parser.add_argument("--audit-log", type=Path, help="default: logs/audit.log beside the kubeconfig, if it is there")
+    parser.add_argument("--list-writes", action="store_true", help="print every write of the last round")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    client = HttpClient(load_config(options.kubeconfig))
+    client = HttpClient(load_config(options.kubeconfig), user_agent="user")
+    audit_log = options.audit_log or options.kubeconfig.parent / "logs" / "audit.log"
+    audit = AuditReader(audit_log) if audit_log.exists() else None
+    writes: list[Write] = []
     rounds: dict[str, list[float]] = {}
 
     def note(what: str, value: float) -> None:
@@ -212,6 +230,8 @@ async def main() -> None:
     for _ in range(options.rounds):
         note("bare qemu: exec to login (s)", seconds_to_login(memory_mib=GUEST_MIB))
         at, revisions = time.monotonic(), await revision(client)
+        if audit is not None:
+            audit.read()
         await client.create(VIRTUAL_MACHINES, manifest())
         await client.raw("PUT", _start_path(), body=b"{}")
         began_s = time.monotonic()
@@ -231,11 +251,18 @@ async def main() -> None:
         note("memory besides the guest's RAM (MiB PSS)", sum(memory.values()) - guest_ram_mib(uid))
         await client.raw("PUT", _start_path("stop"), body=b"{}")
         await wait_gone(client)
-        writes = await revision(client) - revisions - idle_writes_per_s * (time.monotonic() - at)
-        note("API writes, create to Stopped", writes)
+        await wait_stopped(client)
+        await asyncio.sleep(1)  # events and the last statuses are written in the background
+        stored = await revision(client) - revisions - idle_writes_per_s * (time.monotonic() - at)
+        if audit is not None:
+            writes = audit.read()
+            note("API writes, create to Stopped", len(writes))
+        note("revisions, create to Stopped", stored)
         await client.delete(VIRTUAL_MACHINES, NAME, "default")
         await asyncio.sleep(2)
     await client.close()
+    if options.list_writes:
+        print(*(write.line(writes[0].at) for write in writes), sep="\n")
     medians = {what: statistics.median(values) for what, values in rounds.items()}
     for what, values in rounds.items():
         print(f"{what:<48} {medians[what]:>8.2f}   {values if len(values) > 1 else ''}")

@@ -35,6 +35,7 @@ async def _apiserver(settings: Settings, stop: asyncio.Event) -> None:
         listen_host=settings.listen_host,
         listen_port=settings.listen_port,
         service_endpoints={"kobune/kobune-virt-api": f"127.0.0.1:{settings.virt_api_port}"},
+        audit_log=settings.audit_log,
     )
     await run(config, stop=stop)
 
@@ -199,6 +200,7 @@ async def _supervisor_gone(stop: asyncio.Event) -> None:
 @click.option("--kubelet-port", type=int, default=10250)
 @click.option("--launcher-image", default="")
 @click.option("--control-plane-only", is_flag=True)
+@click.option("--audit-log", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 def component(
     name: str,
@@ -212,6 +214,7 @@ def component(
     kubelet_port: int,
     launcher_image: str,
     control_plane_only: bool,
+    audit_log: Path | None,
     log_level: str,
 ) -> None:
     """Run one component of an instance in this process (started by `kobune up`)."""
@@ -229,6 +232,7 @@ def component(
         kubelet_port=kubelet_port,
         launcher_image=launcher_image,
         control_plane_only=control_plane_only,
+        audit_log=audit_log,
     )
     # Sub-processes and files of a component are private unless it says otherwise.
     os.umask(0o077 if name in ("apiserver", "virt-api") else 0o022)

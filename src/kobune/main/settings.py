@@ -60,6 +60,7 @@ class Settings:
     image_cache: Path | None = None
     launcher_image: str = ""
     more_images: tuple[str, ...] = ()
+    audit_log: Path | None = None
 
     @property
     def images_dir(self) -> Path:
@@ -109,7 +110,8 @@ class Settings:
             f"--kubelet-port={self.kubelet_port}",
             f"--launcher-image={self.launcher_image}",
         )
-        return (*flags, "--control-plane-only") if self.control_plane_only else flags
+        audit = (f"--audit-log={self.audit_log}",) if self.audit_log else ()
+        return (*flags, *audit, *(("--control-plane-only",) if self.control_plane_only else ()))
 
     def component_kubeconfig(self, name: str) -> Path:
         """The kubeconfig with the least rights that component needs."""

@@ -44,6 +44,11 @@ __all__ = ["up"]
     type=click.Choice(OPTIONAL_IMAGES),
     help="An image to build and import as well; may be repeated.",
 )
+@click.option(
+    "--audit-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append each request that may change something, as audit.k8s.io/v1 Events.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Return when ready; the instance goes on in the background.")
 @click.option("--timeout", "timeout_s", default=600.0, show_default=True, help="Seconds to wait for --detach.")
 def up(
@@ -54,6 +59,7 @@ def up(
     pod_subnet: str,
     image_cache: Path | None,
     more_images: tuple[str, ...],
+    audit_log: Path | None,
     detach: bool,
     timeout_s: float,
 ) -> None:
@@ -67,6 +73,7 @@ def up(
         pod_subnet=pod_subnet,
         control_plane_only=control_plane_only,
         image_cache=image_cache.absolute() if image_cache else None,
+        audit_log=audit_log.absolute() if audit_log else None,
         # Fixed now: a component that is started again must ask for the image that this node was given.
         launcher_image=launcher_image(),
         more_images=more_images,

@@ -155,7 +155,7 @@ async def test_its_own_rights_are_enough_from_start_to_end(world: World) -> None
         assert "kubevirt.io/heartbeat" in node.metadata.annotations
 
         events = await world.client.list(Resource("", "v1", "events", "Event", True, dict), "default")
-        assert {"Created", "Started"} <= {event["reason"] for event in events.items}
+        assert {"Started"} <= {event["reason"] for event in events.items}
         world.launcher.guest_powers_off()
         await world.phase("Succeeded")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from kobune.embedded.apiserver.admission.certificates import CertificateRequests
@@ -18,6 +19,7 @@ from kobune.embedded.apiserver.admission.review import WebhookClient
 from kobune.embedded.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from kobune.embedded.apiserver.aggregation import Aggregation
 from kobune.embedded.apiserver.allocators import Allocators
+from kobune.embedded.apiserver.audit import AuditLog
 from kobune.embedded.apiserver.auth.authenticator import Authenticator
 from kobune.embedded.apiserver.auth.tokens import ServiceAccountTokens
 from kobune.embedded.apiserver.bootstrap import write_defaults
@@ -27,6 +29,7 @@ from kobune.embedded.apiserver.crd import Schemas
 from kobune.embedded.apiserver.definitions import Definitions
 from kobune.embedded.apiserver.discovery import Discovery
 from kobune.embedded.apiserver.expiry import EventExpiry
+from kobune.embedded.apiserver.http.message import Handler
 from kobune.embedded.apiserver.kinds.nodes import NodeStreams
 from kobune.embedded.apiserver.kinds.pods import bind, evict
 from kobune.embedded.apiserver.kinds.reviews import Reviews
@@ -68,7 +71,9 @@ class Server:
         self._expressions = ExpressionChecks()
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = [storage.compact_for_ever]
 
-    async def build(self, pki: Pki, token: str, service_endpoints: dict[str, str]) -> ApiServer:
+    async def build(
+        self, pki: Pki, token: str, service_endpoints: dict[str, str], audit_log: Path | None = None
+    ) -> Handler:
         """The application, with everything written that a server needs from its start."""
         storage = self.storage
         authorizer = Authorizer(storage)
@@ -141,7 +146,9 @@ class Server:
         services.parts["aggregation"] = aggregation
         aggregation.load()
         self._background.append(aggregation.run)
-        return ApiServer(services, authenticator, NonResource(services, discovery, tokens), Subresources(handlers))
+        nonresource = NonResource(services, discovery, tokens)
+        application = ApiServer(services, authenticator, nonresource, Subresources(handlers))
+        return application if audit_log is None else AuditLog(application, authenticator, audit_log)
 
     async def start(self, url: str) -> None:
         """Start background work."""

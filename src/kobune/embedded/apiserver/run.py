@@ -52,6 +52,8 @@ class ApiServerConfig:
     """Keep objects in memory only (tests); PKI and kubeconfig are files all the same."""
     extra_hosts: tuple[str, ...] = ()
     """More names and addresses for the serving certificate."""
+    audit_log: Path | None = None
+    """Where requests that may change something are written to, one a line; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ async def _stored(config: ApiServerConfig, listening: socket.socket) -> AsyncIte
         hosts = {config.listen_host, *config.extra_hosts} - {"0.0.0.0", "::"}  # noqa: S104 - compared
         pki.prepare(hosts)
         token = _admin_token(config.data_dir)
-        application = await server.build(pki, token, config.service_endpoints)
+        application = await server.build(pki, token, config.service_endpoints, config.audit_log)
         http = HttpServer(application, _tls(pki))
         await http.serve_on(listening)
         try:

@@ -30,11 +30,12 @@ from kobune.embedded.kubelet.qos import qos_class
 from kobune.host.cri.types import ContainerInfo
 from kobune.host.cri.types import ContainerState as RuntimeState
 
-__all__ = ["CRASH_LOOP", "Verdict", "encode_status", "pod_status", "status_patch"]
+__all__ = ["CRASH_LOOP", "Verdict", "encode_status", "may_wait_s", "pod_status", "status_patch"]
 
 CRASH_LOOP = "CrashLoopBackOff"
 CREATING = "ContainerCreating"
 INITIALIZING = "PodInitializing"
+STARTING_S = 1.0
 _OWNED_FIELDS = ("reason", "message", "hostIP", "hostIPs", "podIP", "podIPs", "containerStatuses")
 OWNED_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
@@ -314,6 +315,20 @@ def encode_status(status: PodStatus) -> dict[str, Any]:
                 if terminated is not None:
                     terminated.setdefault("exitCode", 0)
     return document
+
+
+def may_wait_s(stored: PodStatus, wanted: PodStatus) -> float:
+    """How long the difference may wait for more to come, in seconds; 0 when it is to be written now.
+
+    A pod's volumes, sandbox and containers are made within half a second: who looks at a pod looks for the end of that.
+    """
+    if (stored.phase or "Pending", wanted.phase) != ("Pending", "Pending"):
+        return 0.0
+    states = [*wanted.init_container_statuses, *wanted.container_statuses]
+    waiting = [status.state.waiting for status in states if status.state.waiting is not None]
+    if all(own.reason in (CREATING, INITIALIZING) for own in waiting):
+        return STARTING_S
+    return 0.0
 
 
 def status_patch(wanted: PodStatus, stored: PodStatus) -> dict[str, Any] | None:

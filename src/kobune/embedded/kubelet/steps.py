@@ -196,7 +196,8 @@ class PodSteps:
         else:
             self._memory.solved(f"image {container.name}")
             self._memory.images[container.name] = ImageView(ImageViewState.PRESENT)
-            self._report(pod, Event(EventType.NORMAL, "Pulled", _pulled_message(container, image, took_s)), path)
+            if took_s is not None:
+                self._report(pod, Event(EventType.NORMAL, "Pulled", _pulled_message(container, image, took_s)), path)
 
     async def _start_container(self, seen: PodObserved, action: StartContainer) -> bool:
         assert seen.pod is not None
@@ -227,10 +228,12 @@ class PodSteps:
             )
             # Before it starts: its end may be told before it is looked at for the first time.
             self._track(created, self._uid)
-            self._report(pod, Event(EventType.NORMAL, "Created", f"Created container: {container.name}"), path)
             await context.cri.start_container(created)
         except (KobuneError, ConfigError, OSError) as error:
             reason = _start_reason(error, created)
+            if created is not None:
+                # Of a container that starts, "Started" says this as well.
+                self._report(pod, Event(EventType.NORMAL, "Created", f"Created container: {container.name}"), path)
             self._failed(container.name, reason, str(error), pod, event="Failed", prefix="Error: ", path=path)
             return False
         self._report(pod, Event(EventType.NORMAL, "Started", f"Started container {container.name}"), path)
@@ -423,9 +426,7 @@ def _field_path(pod: Pod, container: str) -> str:
     return f"spec.{group}{{{container}}}"
 
 
-def _pulled_message(container: Container, image: ImageInfo, took_s: float | None) -> str:
-    if took_s is None:
-        return f'Container image "{container.image}" already present on machine'
+def _pulled_message(container: Container, image: ImageInfo, took_s: float) -> str:
     took = f"{took_s * 1000:.0f}ms" if took_s < 1 else f"{took_s:.3f}s"
     return (
         f'Successfully pulled image "{container.image}" in {took} ({took} including waiting). '

@@ -33,7 +33,7 @@ from kobune.embedded.kubelet.names import (
     POD_UID,
 )
 from kobune.embedded.kubelet.probes import ContainerProbes
-from kobune.embedded.kubelet.status import status_patch
+from kobune.embedded.kubelet.status import may_wait_s, status_patch
 from kobune.embedded.kubelet.steps import PodSteps
 from kobune.host.cri.types import ContainerNotFound, CriError
 from kobune.kube.client.core import PODS
@@ -70,6 +70,8 @@ class PodWorker:
         self._ended: dict[str, ContainerInfo] = {}
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._told: dict[tuple[str, str], float] = {}
+        # Since when the status in the API is not what it should be, and may be so for a while.
+        self._owed_since_s: float | None = None
         self._steps = PodSteps(context, uid, self._memory, self.wake, self._report, track)
 
     def wake(self) -> None:
@@ -145,8 +147,9 @@ class PodWorker:
             if not await self._steps.execute(seen, action):
                 complete = False
                 break
+        wait_s = None
         if not finishing:
-            await self._write_status(seen, plan)
+            wait_s = await self._write_status(seen, plan, patient=True)
         if self._steps.forgotten:
             return 0
         if not complete:
@@ -155,7 +158,8 @@ class PodWorker:
             return 5 * RETRY_S
         if plan.actions:
             return 0
-        return None if plan.requeue_after is None else plan.requeue_after.total_seconds()
+        waits = [] if plan.requeue_after is None else [plan.requeue_after.total_seconds()]
+        return min([*waits, *([] if wait_s is None else [wait_s])], default=None)
 
     # ---- observing ----
 
@@ -243,29 +247,40 @@ class PodWorker:
 
     # ---- telling ----
 
-    async def _write_status(self, seen: PodObserved, plan: PodPlan) -> None:
+    async def _write_status(self, seen: PodObserved, plan: PodPlan, *, patient: bool = False) -> float | None:
+        """Bring the API's status up to date; how many seconds that may still wait, None when there is nothing left."""
         if seen.pod is None or plan.status is None:
-            return
+            return None
         # The newest version that the API has shown: it may have come while the actions ran.
         pod = self.pod
         if pod is None or pod.metadata.uid != seen.pod.metadata.uid:
-            return
+            return None
         changes = status_patch(plan.status, pod.status)
         if changes is None:
-            return
+            self._owed_since_s = None
+            return None
+        may_wait = may_wait_s(pod.status, plan.status) if patient else 0.0
+        if may_wait > 0:
+            now_s = self._context.clock.monotonic_s()
+            if self._owed_since_s is None:
+                self._owed_since_s = now_s
+            left_s = self._owed_since_s + may_wait - now_s
+            if left_s > 0:
+                return left_s
         meta = pod.metadata
         patch = Patch.merge({"metadata": {"uid": meta.uid}, "status": changes})
         try:
             written = await self._context.client.patch(PODS, meta.name, patch, meta.namespace, subresource="status")
         except (NotFound, Conflict):
             # It is gone, or another pod has its name: the watch will say so.
-            return
+            return None
         except ApiError as error:
             _LOG.warning("status of pod %s cannot be written, trying again: %s", self._name(), error)
-            asyncio.get_running_loop().call_later(RETRY_S, self.wake)
-            return
+            return RETRY_S
+        self._owed_since_s = None
         if self.pod is pod:
             self.pod = written
+        return None
 
     def _report(self, pod: Pod | None, event: Event, path: str) -> None:
         pod = pod or self.pod

@@ -97,11 +97,13 @@ def decide(seen: Seen) -> Decision[SchedulerAction]:
         # The pod is bound once its volumes are; their claims bring it back here.
         selected = tuple(SelectNode(Key(meta.namespace, own.name), name) for own in pending if own.selected != name)
         return Decision(selected) if selected else _wait_for_volumes(seen, name, [own.name for own in pending])
-    message = f"Successfully assigned {meta.namespace}/{meta.name} to {name}"
-    return Decision(
-        actions=(Bind(Key(meta.namespace, meta.name), meta.uid, name),),
-        events=(Event(EventType.NORMAL, "Scheduled", message),),
-    )
+    events: tuple[Event, ...] = ()
+    if any(condition.type == "PodScheduled" and condition.status == "False" for condition in pod.status.conditions):
+        # News only after the bad one: of a pod that fits at once its nodeName says the same.
+        events = (
+            Event(EventType.NORMAL, "Scheduled", f"Successfully assigned {meta.namespace}/{meta.name} to {name}"),
+        )
+    return Decision(actions=(Bind(Key(meta.namespace, meta.name), meta.uid, name),), events=events)
 
 
 def _wait_for_volumes(seen: Seen, node: str, claims: Sequence[str]) -> Decision[SchedulerAction]:

@@ -7,19 +7,21 @@ Must not: know any kind, or do I/O of its own beside what it was given.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from kobune.base.clock import Clock
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
+from kobune.kube.client.clock import SystemClock
 from kobune.kube.client.errors import ApiError, Conflict
 from kobune.kube.client.objects import controller_of, key_of
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.informer import Informer
-from kobune.kube.runtime.decision import Decision, Event, EventType
+from kobune.kube.runtime.decision import Decision, Event, EventType, StatusPatch
 from kobune.kube.runtime.events import EventRecorder, Reference
 from kobune.kube.runtime.queue import Backoff, WorkQueue
-from kobune.kube.runtime.writer import ApiWriter, Written
+from kobune.kube.runtime.writer import ApiWriter, Written, status_difference
 
 __all__ = ["Controller", "Execute", "Watch", "controller_key"]
 
@@ -90,6 +92,10 @@ class Controller(Generic[S, A]):
         self._informers = tuple(dict.fromkeys([primary, *(watch.informer for watch in watches), *reads]))
         # Own writes that a cache may not show yet, per key; forgotten once seen.
         self._unseen: dict[Key, list[tuple[Informer[Any], Written]]] = {}
+        # Since when a status differs that may wait for more to come, per key; lost with the process, which only means
+        # that the same difference is found again and waits anew.
+        self._owed_since_s: dict[Key, float] = {}
+        self._clock = clock or SystemClock()
         for watch in (Watch(primary, lambda obj: (key_of(obj),), changed), *watches):
             watch.informer.add_handler(self._handler(watch))
 
@@ -116,16 +122,33 @@ class Controller(Generic[S, A]):
         await self._await_own_writes(key)
         seen = await self._observe(key)
         if seen is None:
+            self._owed_since_s.pop(key, None)
             return None
         decision = self._decide(seen)
         for action in decision.actions:
             log.debug("%s %s: %s", self.name, key, action)
             self._remember(key, await self._execute(action))
-        if decision.status is not None:
-            self._remember(key, await self._writer.write_status(decision.status))
+        status = decision.status
+        if status is not None:
+            wait_s = self._wait_s(key, status)
+            if wait_s > 0:
+                decision = _again_within(decision, wait_s)
+            else:
+                self._remember(key, await self._writer.write_status(status))
+                self._owed_since_s.pop(key, None)
         for event in decision.events:
             self._tell(key, event)
         return decision
+
+    def _wait_s(self, key: Key, patch: StatusPatch) -> float:
+        """How much longer the status may wait to be written; not positive when it is to be written now."""
+        if not status_difference(patch):
+            self._owed_since_s.pop(key, None)
+            return 0.0
+        if patch.may_wait_s <= 0:
+            return 0.0
+        now_s = self._clock.monotonic_s()
+        return self._owed_since_s.setdefault(key, now_s) + patch.may_wait_s - now_s
 
     async def _work(self) -> None:
         while (key := await self.queue.get()) is not None:
@@ -207,3 +230,10 @@ class Controller(Generic[S, A]):
                         self.queue.add(key)
 
         return handle
+
+
+def _again_within(decision: Decision[A], seconds: float) -> Decision[A]:
+    """The decision, to be made anew after that time at the latest."""
+    wait = timedelta(seconds=seconds)
+    asked = decision.requeue_after
+    return replace(decision, requeue_after=wait if asked is None else min(asked, wait))

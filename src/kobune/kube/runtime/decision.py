@@ -83,6 +83,8 @@ class StatusPatch:
     """The new status of the reconciled object, written only when it differs from what was observed.
 
     `resource_version` makes the write conditional; leave it None when the controller is the only writer.
+    `may_wait_s` is how long what is new may wait for more to come, so that several changes are one write: 0 for what
+    somebody waits for. It counts from the moment at which the status first differed, whatever is added meanwhile.
     """
 
     resource: Resource[Any]
@@ -90,6 +92,7 @@ class StatusPatch:
     status: dict[str, Any]
     observed: dict[str, Any] | None
     resource_version: str | None = None
+    may_wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

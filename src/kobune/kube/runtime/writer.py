@@ -18,7 +18,7 @@ from kobune.kube.client.types import Patch, Preconditions
 from kobune.kube.runtime.decision import Action, Apply, Create, Delete, PatchObject, StatusPatch
 from kobune.kube.runtime.metrics import Metrics
 
-__all__ = ["ApiWriter", "NameTaken", "Written"]
+__all__ = ["ApiWriter", "NameTaken", "Written", "status_difference"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ class Written:
     def resource_version(self) -> str:
         """The revision of the write, empty for a deletion."""
         return resource_version_of(self.obj) if self.obj is not None else ""
+
+
+def status_difference(patch: StatusPatch) -> dict[str, Any]:
+    """What would be written of a status: a merge patch, empty when nothing is new."""
+    difference: dict[str, Any] = merge_diff(patch.observed or {}, patch.status)
+    return difference
 
 
 class ApiWriter:
@@ -75,7 +81,7 @@ class ApiWriter:
 
     async def write_status(self, patch: StatusPatch) -> Written | None:
         """Patch the status when it differs from what was observed; None when it does not or the object is gone."""
-        difference = merge_diff(patch.observed or {}, patch.status)
+        difference = status_difference(patch)
         if not difference:
             return None
         body: dict[str, Any] = {"status": difference}

@@ -43,7 +43,7 @@ def pod_volume(kubelet_root: Path, pod_uid: str, volume: str) -> Path:
 
 
 class LauncherLink:
-    """The line to one launcher. `network_ready`, `capacities` and `shutdown_grace_s` are set by whoever acts."""
+    """The line to one launcher. `network_ready`, `capacities` and `shutdown_*` are set by whoever acts."""
 
     def __init__(self, pod_uid: str, vmi_uid: str, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
         self.pod_uid = pod_uid
@@ -51,6 +51,7 @@ class LauncherLink:
         self.network_ready = False
         self.capacities: Mapping[str, str] | None = None
         self.shutdown_grace_s: float | None = None
+        self.shutdown_told = False
         self._path = path
         self._clock = clock
         self._changed = changed
@@ -82,6 +83,7 @@ class LauncherLink:
             network_ready=self.network_ready,
             capacities=self.capacities,
             shutdown_grace_s=self.shutdown_grace_s,
+            shutdown_told=self.shutdown_told,
             setback=self._setback,
         )
 

@@ -258,12 +258,18 @@ def test_init_containers_count_by_the_largest_and_sidecars_beside_all() -> None:
     assert "Insufficient cpu" in outcome(schedule(pod(asks(cpu="2"), initContainers=init), [node(cpu="3900m")]))
 
 
-def test_a_binding_names_the_pod_by_uid_and_is_told() -> None:
+def test_a_binding_names_the_pod_by_uid() -> None:
     decision = schedule(pod("c"), [node()])
     (action,) = decision.actions
     assert isinstance(action, Bind)
     assert (str(action.key), action.uid) == ("default/web", "11111111-2222-3333-4444-555555555555")
-    assert decision.events[0].message == "Successfully assigned default/web to node1"
+    assert decision.events == ()
+
+
+def test_a_binding_is_told_after_the_pod_was_told_to_fit_nowhere() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    decision = schedule(pod("c", status={"conditions": [condition]}), [node()])
+    assert [event.message for event in decision.events] == ["Successfully assigned default/web to node1"]
 
 
 def test_the_same_reason_is_told_once() -> None:

@@ -1,5 +1,6 @@
 """Decisions about instances: pod, handover, end."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from kobune.virt.controllers.words import NODE_NAME_LABEL, VM_FINALIZER
 from support.vms import NOW, VMI_UID, condition, instance, launcher
 
 DELETED = "2026-01-01T00:00:00Z"
+JUST_DELETED = "2026-01-02T03:04:03Z"
 RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 OPEN_GATE = {"type": UNPAUSED_GATE, "status": "True"}
 
@@ -121,6 +123,33 @@ def test_deleting_removes_the_pod_first_and_the_finalizer_last() -> None:
     assert isinstance(patch, PatchObject)
     assert patch.patch.body["metadata"]["finalizers"] == [VM_FINALIZER]
     assert patch.patch.body["status"]["phase"] == "Succeeded"
+
+
+def test_a_guest_that_powers_off_soon_takes_its_pod_with_it() -> None:
+    going = instance(phase="Running", deletionTimestamp=JUST_DELETED)
+    waiting = decide(seen(going, launcher(phase="Running")))
+    assert (waiting.actions, waiting.events) == ((), ())
+    assert waiting.requeue_after == timedelta(seconds=3)
+    # What is left of a pod that is over is an object: nobody has to be told of its deletion.
+    (delete,) = decide(seen(going, launcher(phase="Succeeded"))).actions
+    assert isinstance(delete, Delete)
+    assert decide(seen(going, launcher(phase="Succeeded"))).events == ()
+    # A guest that takes its time, or a virt-handler that is not there, is helped by the pod's own end.
+    late = decide(seen(instance(phase="Running", deletionTimestamp=DELETED), launcher(phase="Running")))
+    assert [type(action) for action in late.actions] == [Delete]
+    assert [event.reason for event in late.events] == ["SuccessfulDelete"]
+
+
+def test_a_pod_that_was_not_handed_over_is_deleted_at_once() -> None:
+    going = instance(phase="Scheduling", deletionTimestamp=JUST_DELETED)
+    assert [type(action) for action in decide(seen(going, launcher())).actions] == [Delete]
+
+
+def test_the_readiness_gate_is_opened_before_the_pod_runs() -> None:
+    (gate,) = decide(seen(instance(phase="Scheduling"), launcher(node="n"))).actions
+    assert isinstance(gate, PatchObject)
+    assert gate.patch.body["status"]["conditions"][0]["status"] == "True"
+    assert decide(seen(instance(phase="Scheduling"), launcher())).actions == (), "not before it has a node"
 
 
 def test_an_orphan_has_nobody_else_to_release_it() -> None:

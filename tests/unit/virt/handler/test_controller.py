@@ -176,7 +176,7 @@ async def test_an_instance_runs_once_its_launcher_answers(node: Node) -> None:
         assert node.launcher.vmi["metadata"]["uid"] == node.uid
         assert vmi.status.interfaces[0].ip_address == "10.42.0.7"
         async with asyncio.timeout(5):
-            while not {"Created", "Started", "SoftwareEmulation"} <= set(await node.events()):  # noqa: ASYNC110
+            while not {"Started", "SoftwareEmulation"} <= set(await node.events()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 

@@ -11,7 +11,8 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.merge import merge_patch
 from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.runtime import PatchObject
-from kobune.virt.handler.instance.actions import Follow, Forget, Kill, PrepareNetwork, Shutdown, Start
+from kobune.virt.domain.readiness import Readiness
+from kobune.virt.handler.instance.actions import Follow, Forget, Kill, NoteShutdownTold, PrepareNetwork, Shutdown, Start
 from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed, Setback
 from kobune.virt.launcherproto.messages import (
@@ -23,6 +24,7 @@ from kobune.virt.launcherproto.messages import (
     InterfaceState,
     PauseReason,
 )
+from support.decisions import steps
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 POD = LauncherPod("pod-1", "virt-launcher-demo-x", ("10.42.0.7", "fd42::7"), image="launcher:1")
@@ -58,7 +60,7 @@ def seen(**fields: Any) -> Observed:
 
 def status_after(observed: Observed) -> dict[str, Any]:
     """The status once the decision's patch is applied; fails when it is not conditional."""
-    patches = [action for action in decide(observed).actions if isinstance(action, PatchObject)]
+    patches = [action for action in steps(decide(observed)) if isinstance(action, PatchObject)]
     assert len(patches) == 1
     assert patches[0].patch.body["metadata"] == {"resourceVersion": "7"}
     assert patches[0].subresource == ""
@@ -170,10 +172,10 @@ def test_a_running_domain_makes_the_instance_running() -> None:
 
 def test_a_guest_without_kvm_is_warned_about_once() -> None:
     slow = seen(launcher=view(DomainStatus.RUNNING, network_ready=True))
-    assert [event.reason for event in decide(slow).events] == ["Created", "Started", "SoftwareEmulation"]
+    assert [event.reason for event in decide(slow).events] == ["Started", "SoftwareEmulation"]
     assert decide(converged(slow)).events == ()
     fast = seen(launcher=view(state=state(DomainStatus.RUNNING, kvm=True), network_ready=True))
-    assert [event.reason for event in decide(fast).events] == ["Created", "Started"]
+    assert [event.reason for event in decide(fast).events] == ["Started"]
 
 
 def test_a_converged_world_gives_no_actions() -> None:
@@ -184,7 +186,7 @@ def test_a_converged_world_gives_no_actions() -> None:
     )  # fmt: skip
     for told in (rich, state(DomainStatus.RUNNING), state(DomainStatus.SHUTTING_DOWN)):
         decision = decide(converged(seen(launcher=view(state=told, network_ready=True))))
-        assert decision.actions == ()
+        assert steps(decision) == ()
         assert decision.events == ()
 
 
@@ -317,13 +319,49 @@ def test_a_deleted_instance_is_shut_down_with_what_is_left_of_its_grace_period()
     deleted = vmi("Running", deleted_s_ago=10, terminationGracePeriodSeconds=60)
     decision = decide(seen(vmi=deleted, launcher=view(DomainStatus.RUNNING)))
     assert decision.actions == (Shutdown(KEY, 50),)
-    assert decision.requeue_after == timedelta(seconds=65)
-    assert [event.reason for event in decision.events] == ["ShuttingDown"]
+    assert decision.requeue_after == timedelta(seconds=5), "a guest that takes its time is told about"
+    assert decision.events == ()
+
+
+def test_people_are_told_once_of_a_guest_that_takes_its_time_to_power_off() -> None:
+    def deleted(seconds_ago: float, **line: Any) -> Observed:
+        gone = vmi("Running", deleted_s_ago=seconds_ago, terminationGracePeriodSeconds=60)
+        return seen(vmi=gone, launcher=view(DomainStatus.SHUTTING_DOWN, shutdown_grace_s=60, **line))
+
+    early = decide(deleted(1))
+    assert (early.actions, early.events, early.requeue_after) == ((), (), timedelta(seconds=4))
+    late = decide(deleted(5))
+    assert late.actions == (NoteShutdownTold(KEY),)
+    assert [(event.reason, event.message) for event in late.events] == [
+        ("ShuttingDown", "Signaled graceful shutdown; the guest is given until 2026-01-01T12:00:55Z")
+    ]
+    assert decide(deleted(6, shutdown_told=True)).events == ()
+
+
+def test_that_the_agent_came_waits_for_what_it_has_to_say() -> None:
+    def told(phase: str, **fields: Any) -> float:
+        line = view(state=state(DomainStatus.RUNNING, agent_connected=True, **fields), network_ready=True)
+        status = decide(seen(vmi=vmi(phase), launcher=line)).status
+        assert status is not None
+        return status.may_wait_s
+
+    assert told("Running") == 1.0
+    assert told("Running", agent_version="7.2") == 0.0
+    assert told("Scheduled") == 0.0, "somebody waits for Running"
+
+
+def test_ready_is_told_with_running_and_left_to_virt_controller_afterwards() -> None:
+    ready_pod = replace(POD, ready=Readiness("True"))
+    observed = seen(pod=ready_pod, launcher=view(DomainStatus.RUNNING, network_ready=True))
+    conditions = {found["type"]: found for found in status_after(observed)["conditions"]}
+    assert conditions["Ready"] == {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    later = replace(converged(observed), pod=replace(POD, ready=Readiness("False", "ContainersNotReady", "not")))
+    assert steps(decide(later)) == ()
 
 
 def test_a_shutdown_is_asked_for_once_and_again_only_when_there_is_less_time() -> None:
     deleted = vmi("Running", deleted_s_ago=10, terminationGracePeriodSeconds=60)
-    waiting = seen(vmi=deleted, launcher=view(DomainStatus.SHUTTING_DOWN, shutdown_grace_s=50))
+    waiting = seen(vmi=deleted, launcher=view(DomainStatus.SHUTTING_DOWN, shutdown_grace_s=50, shutdown_told=True))
     assert decide(waiting).actions == ()
     assert decide(waiting).requeue_after == timedelta(seconds=65)
     shorter = vmi("Running", deleted_s_ago=10, terminationGracePeriodSeconds=5)
@@ -332,7 +370,7 @@ def test_a_shutdown_is_asked_for_once_and_again_only_when_there_is_less_time() -
 
 def test_a_launcher_that_is_late_with_the_end_is_told_to_kill() -> None:
     deleted = vmi("Running", deleted_s_ago=80, terminationGracePeriodSeconds=60)
-    late = seen(vmi=deleted, launcher=view(DomainStatus.SHUTTING_DOWN, shutdown_grace_s=60))
+    late = seen(vmi=deleted, launcher=view(DomainStatus.SHUTTING_DOWN, shutdown_grace_s=60, shutdown_told=True))
     assert decide(late).actions == (Kill(KEY),)
 
 
@@ -352,6 +390,18 @@ def test_a_domain_that_powered_off_succeeds_and_one_that_crashed_fails() -> None
     status = status_after(crashed)
     assert (status["phase"], status["reason"]) == ("Failed", "guest panic")
     assert "guest panic" in decide(crashed).events[0].message
+
+
+def test_an_end_that_was_asked_for_is_news_only_when_it_took_its_time() -> None:
+    def told(gone_s: float | None, *, crashed: bool = False, **line: Any) -> list[str]:
+        over = state(DomainStatus.ENDED, exit=ExitInfo(crashed=crashed))
+        decision = decide(seen(vmi=vmi("Running", deleted_s_ago=gone_s), launcher=view(state=over, **line)))
+        return [f"{event.type} {event.reason}" for event in decision.events]
+
+    assert told(None) == ["Normal Stopped"], "the guest powered itself off"
+    assert told(1) == []
+    assert told(9, shutdown_told=True) == ["Normal Stopped"]
+    assert told(1, crashed=True) == ["Warning Stopped"]
 
 
 def test_the_end_counts_even_after_the_line_was_lost() -> None:

@@ -17,10 +17,11 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.merge import merge_patch
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime import PatchObject
-from kobune.virt.handler.instance.actions import Follow, Forget, Kill, PrepareNetwork, Shutdown, Start
+from kobune.virt.handler.instance.actions import Follow, Forget, Kill, NoteShutdownTold, PrepareNetwork, Shutdown, Start
 from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed, Setback
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus, ExitInfo
+from support.decisions import steps
 
 D = DomainStatus
 KEY = Key("default", "vm")
@@ -35,10 +36,18 @@ class Line:
         self.connected = False
         self.network_ready = False
         self.shutdown_grace_s: float | None = None
+        self.shutdown_told = False
         self.setback: Setback | None = None
 
     def view(self) -> LauncherView:
-        return LauncherView(self.told, self.connected, False, self.network_ready, self.shutdown_grace_s, self.setback)
+        return LauncherView(
+            self.told,
+            self.connected,
+            network_ready=self.network_ready,
+            shutdown_grace_s=self.shutdown_grace_s,
+            shutdown_told=self.shutdown_told,
+            setback=self.setback,
+        )
 
 
 class NodeSimulation(RuleBasedStateMachine):
@@ -75,7 +84,7 @@ class NodeSimulation(RuleBasedStateMachine):
     @rule(crash_after=st.integers(0, 3))
     def reconcile(self, crash_after: int) -> None:
         """One pass; a crash after some actions loses the rest and all that the process knew."""
-        actions = decide(self.observed()).actions
+        actions = steps(decide(self.observed()))
         for number, action in enumerate(actions):
             if number == crash_after:
                 self.line = None
@@ -111,6 +120,10 @@ class NodeSimulation(RuleBasedStateMachine):
                     self.end(crashed=False)
                 elif self.domain.status is not D.ENDED:
                     self.become(D.SHUTTING_DOWN)
+            case NoteShutdownTold():
+                assert self.line is not None
+                assert self.deleted()
+                self.line.shutdown_told = True
             case Kill():
                 if not self.reachable():
                     return False
@@ -248,7 +261,7 @@ class NodeSimulation(RuleBasedStateMachine):
             self.cache_catches_up()
             self.line_comes_up()
             self.now += timedelta(seconds=30)
-            for action in decide(self.observed()).actions:
+            for action in steps(decide(self.observed())):
                 if not self.act(action):
                     break
             if self.domain.status is D.ENDED:
@@ -256,7 +269,7 @@ class NodeSimulation(RuleBasedStateMachine):
             elif self.domain.status is D.SHUTTING_DOWN:
                 self.end(crashed=False)
         self.cache_catches_up()
-        assert decide(self.observed()).actions == ()
+        assert steps(decide(self.observed())) == ()
         phase = self.stored["status"]["phase"]
         if self.domain.status is D.ENDED:
             assert phase in FINAL

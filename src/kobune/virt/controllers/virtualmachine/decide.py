@@ -18,6 +18,7 @@ from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import is_provisioning, missing_data_volumes
 from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes, without_plugged
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
+from kobune.virt.controllers.virtualmachine.patience import may_wait_s
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.virtualmachine.strategy import (
@@ -186,18 +187,24 @@ def _conditions(status: Status, seen: Observed) -> None:
     ready = next((item for item in vmi.status.conditions if item.type == "Ready"), None) if vmi is not None else None
     if vmi is None:
         set_condition(status, "Ready", "False", now, reason="VMINotExists", message="VMI does not exist")
+    elif vmi.metadata.deletion_timestamp is not None:
+        set_condition(
+            status, "Ready", "False", now, reason="PodTerminating", message="virt-launcher pod is terminating"
+        )
     elif ready is None:
         set_condition(
             status,
             "Ready",
             "False",
             now,
-            reason="PodNotExists",
-            message="virt-launcher pod has not yet been scheduled",
+            # It was just made and says nothing yet. What it will say first is known, and true already.
+            reason="GuestNotRunning",
+            message="Guest VM is not reported as running",
         )
     else:
         set_condition(status, "Ready", ready.status, now, reason=ready.reason or "", message=ready.message or "")
-    _set(status, "ready", True if ready is not None and ready.status == "True" else None)
+    is_ready = any(item["type"] == "Ready" and item["status"] == "True" for item in status["conditions"])
+    _set(status, "ready", True if is_ready else None)
     if seen.sizing.missing:
         reason = seen.sizing.missing_reason
         set_condition(status, "Failure", "True", now, reason=reason, message=_missing(seen.sizing))
@@ -261,13 +268,15 @@ def _finalizers(vm: VirtualMachine, finalizers: list[str]) -> PatchObject:
 
 
 def _status_patch(vm: VirtualMachine, status: Status) -> StatusPatch:
+    before: Status = msgspec.to_builtins(vm.status)
     # virt-api adds requests to the same status, so a write decided on an old one must fail.
     return StatusPatch(
         VIRTUAL_MACHINES,
         _key(vm),
         status,
-        msgspec.to_builtins(vm.status),
+        before,
         resource_version=vm.metadata.resource_version,
+        may_wait_s=may_wait_s(before, status),
     )
 
 

@@ -33,6 +33,7 @@ from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     launcher_pod_name,
 )
 from kobune.virt.controllers.virtualmachineinstance.networks import networks_of_running_pod
+from kobune.virt.controllers.virtualmachineinstance.patience import may_wait_s
 from kobune.virt.controllers.virtualmachineinstance.podview import (
     CLAIM_MISSING,
     claim_facts,
@@ -45,6 +46,7 @@ from kobune.virt.controllers.virtualmachineinstance.podview import (
     runs,
     scheduling_conditions,
     time_for_handler,
+    time_for_shutdown,
 )
 from kobune.virt.controllers.virtualmachineinstance.vm_state import create_state_claim
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
@@ -159,7 +161,8 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
         actions += more
     scheduling_conditions(status, pod, now)
     ready(status, pod, now)
-    if phase in ("Scheduled", "Running") or status["phase"] == "Scheduled":
+    if pod.spec.node_name:
+        # Before the pod runs, so that its kubelet finds the gate and tells "running" and "ready" in one word.
         actions += _unpaused_gate(status, pod, now)
         if not is_over(pod):
             actions += networks_of_running_pod(vmi, pod)
@@ -204,12 +207,15 @@ def _delete(seen: Observed) -> Decision[Action]:
     """Pods first (their launcher shuts the guest down), then a final phase and the finalizer."""
     vmi = seen.vmi
     if seen.pods:
-        doomed = [pod for pod in seen.pods if pod.metadata.deletion_timestamp is None]
+        waits = {pod.metadata.uid: time_for_shutdown(vmi, pod, seen.now) for pod in seen.pods}
+        doomed = [
+            pod for pod in seen.pods if pod.metadata.deletion_timestamp is None and waits[pod.metadata.uid] is None
+        ]
         deletions = [_delete_pod(pod, _shortened_grace_s(vmi, pod)) for pod in doomed]
         for pod in seen.pods:
             grace_s = _shortened_grace_s(vmi, pod)
             if (
-                pod not in doomed
+                pod.metadata.deletion_timestamp is not None
                 and grace_s is not None
                 and (pod.metadata.deletion_grace_period_seconds or 0) > grace_s
             ):
@@ -219,7 +225,9 @@ def _delete(seen: Observed) -> Decision[Action]:
             events=tuple(
                 Event(EventType.NORMAL, "SuccessfulDelete", f"Deleted virtual machine pod {pod.metadata.name}")
                 for pod in doomed
+                if not is_over(pod)
             ),
+            requeue_after=min((wait for wait in waits.values() if wait is not None), default=None),
         )
     done = {VMI_FINALIZER}
     if not any(owner.controller and owner.kind == "VirtualMachine" for owner in vmi.metadata.owner_references):
@@ -270,13 +278,15 @@ def _controlled_by(item: Pod, launcher: Pod) -> bool:
 
 
 def _status_patch(vmi: VirtualMachineInstance, status: Status) -> StatusPatch:
+    before = _status(vmi)
     return StatusPatch(
         VIRTUAL_MACHINE_INSTANCES,
         _key(vmi),
         status,
-        _status(vmi),
+        before,
         # Conditions are one list with two writers.
         resource_version=vmi.metadata.resource_version,
+        may_wait_s=may_wait_s(before, status),
     )
 
 

@@ -14,6 +14,8 @@ from kobune.base.quantity import format_quantity
 from kobune.virt.controllers.conditions import condition, remove_condition, set_condition
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import COMPUTE
 from kobune.virt.controllers.virtualmachineinstance.resources import guest_memory_bytes, memory_overhead_bytes
+from kobune.virt.controllers.words import FINAL_PHASES
+from kobune.virt.domain.readiness import readiness
 
 __all__ = [
     "CLAIM_MISSING",
@@ -28,8 +30,11 @@ __all__ = [
     "runs",
     "scheduling_conditions",
     "time_for_handler",
+    "time_for_shutdown",
 ]
 
+SHUTDOWN_GRACE: Final = timedelta(seconds=5)
+"""How long virt-handler and the launcher may take to end a guest before its pod is deleted under them."""
 HANDLER_GRACE: Final = timedelta(seconds=20)
 """How long a pod may be over before virt-controller, and not virt-handler, ends its instance."""
 
@@ -71,6 +76,19 @@ def time_for_handler(pod: Pod, now: datetime) -> timedelta | None:
     if not ends:
         return None
     left = max(ends) + HANDLER_GRACE - now
+    return left if left > timedelta() else None
+
+
+def time_for_shutdown(vmi: VirtualMachineInstance, pod: Pod, now: datetime) -> timedelta | None:
+    """How much longer the pod of an instance that is to go is left alone; None when it is to be deleted now.
+
+    virt-handler has the guest powered off, its launcher ends, and the pod with it: what is left to delete then is an
+    object, and nothing has to be killed. A guest that takes its time, or a virt-handler that is not there, costs no
+    more than this wait: from then on the pod's own end does the same.
+    """
+    if is_over(pod) or vmi.status.phase not in ("Scheduled", "Running", *FINAL_PHASES):
+        return None
+    left = parse_time(vmi.metadata.deletion_timestamp or "") + SHUTDOWN_GRACE - now
     return left if left > timedelta() else None
 
 
@@ -170,16 +188,5 @@ def pod_missing(status: Status, now: datetime) -> None:
 
 def ready(status: Status, pod: Pod, now: datetime) -> None:
     """The guest counts as ready when it runs and its pod is ready."""
-    pod_ready = next((item for item in pod.status.conditions if item.type == "Ready"), None)
-    if pod.metadata.deletion_timestamp is not None:
-        reason, message = "PodTerminating", "virt-launcher pod is terminating"
-    elif status["phase"] != "Running":
-        reason, message = "GuestNotRunning", "Guest VM is not reported as running"
-    elif pod_ready is None:
-        reason, message = "PodConditionMissing", "virt-launcher pod is missing the Ready condition"
-    elif pod_ready.status == "True":
-        set_condition(status, "Ready", "True", now)
-        return
-    else:
-        reason, message = pod_ready.reason or "PodNotReady", pod_ready.message or "virt-launcher pod is not ready"
-    set_condition(status, "Ready", "False", now, reason=reason, message=message)
+    found = readiness(status["phase"], pod)
+    set_condition(status, "Ready", found.status, now, reason=found.reason, message=found.message)

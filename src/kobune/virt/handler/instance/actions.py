@@ -14,6 +14,7 @@ __all__ = [
     "Forget",
     "HandlerAction",
     "Kill",
+    "NoteShutdownTold",
     "PrepareNetwork",
     "Shutdown",
     "Start",
@@ -87,6 +88,13 @@ class Shutdown:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteShutdownTold:
+    """Remember that people were told of a guest that takes its time to power off."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """Destroy the guest now."""
 
@@ -94,5 +102,14 @@ class Kill:
 
 
 HandlerAction: TypeAlias = (
-    Follow | Forget | PrepareNetwork | DeliverVolumes | SynchronizeVolumes | Start | Shutdown | Kill | PatchObject
+    Follow
+    | Forget
+    | PrepareNetwork
+    | DeliverVolumes
+    | SynchronizeVolumes
+    | Start
+    | Shutdown
+    | NoteShutdownTold
+    | Kill
+    | PatchObject
 )

@@ -29,6 +29,7 @@ from kobune.virt.handler.instance.actions import (
     Forget,
     HandlerAction,
     Kill,
+    NoteShutdownTold,
     PrepareNetwork,
     Shutdown,
     Start,
@@ -89,6 +90,8 @@ class InstanceExecutor:
                 link.begin(lambda: self._start(link, vmi, image, plugged))
             case Shutdown(key, grace_s):
                 await self._shut_down(key, grace_s)
+            case NoteShutdownTold(key):
+                self._launchers.link(key).shutdown_told = True
             case Kill(key):
                 await self._launchers.link(key).client.kill()
             case _:

@@ -5,16 +5,17 @@ virt-handler's. The pod, the finalizers and the Ready condition stay virt-contro
 because the instance is being deleted, and by nothing else: a launcher that does not answer is waited for.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from kobune.base.clock import parse_time
+from kobune.base.clock import format_time, parse_time
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.merge import merge_diff
 from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
-from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject
+from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes
 from kobune.virt.handler.hotplug.status import plugging_events
 from kobune.virt.handler.instance.actions import (
@@ -23,6 +24,7 @@ from kobune.virt.handler.instance.actions import (
     Forget,
     HandlerAction,
     Kill,
+    NoteShutdownTold,
     PrepareNetwork,
     Shutdown,
     Start,
@@ -39,6 +41,10 @@ ANSWER_S: Final = 30.0
 """How long a launcher may take to answer for the first time before its silence is told; it is waited for anyway."""
 VOLUMES_S: Final = 20.0
 """How long a start waits for volumes that other pods bring; those that come later are plugged in."""
+SLOW_S: Final = 5.0
+"""How long a guest may take to power off before people are told that it does."""
+AGENT_S: Final = 1.0
+"""What a guest agent says of its guest is there a fraction of a second after the agent itself."""
 OVERDUE_S: Final = 15.0
 """How long the launcher may be late with destroying a guest before it is told to."""
 
@@ -141,9 +147,12 @@ def _running(
         volume_actions, again = _volumes(seen, key, launcher, state)
         actions += volume_actions
         wait = min((each for each in (wait, again) if each is not None), default=None)
-    patch = _patch(seen, key, running_status(seen, pod, state))
     told = (*_start_events(seen, state), *events, *_volume_events(seen, state))
-    return Decision((*actions, *patch), events=told, requeue_after=wait)
+    status = _status_patch(seen, key, running_status(seen, pod, state), state)
+    if told:
+        # What is told is judged by the status: it must not be told again because that waits.
+        status = replace(status, may_wait_s=0.0)
+    return Decision(actions, status=status, events=told, requeue_after=wait)
 
 
 def _volumes(
@@ -172,9 +181,15 @@ def _deleting(seen: Observed, key: Key, launcher: LauncherView, state: DomainSta
     deadline = asked_at + timedelta(seconds=grace_s)
     left_s = max(0.0, (deadline - seen.now).total_seconds())
     if launcher.shutdown_grace_s is None or grace_s < launcher.shutdown_grace_s:
-        event = Event(EventType.NORMAL, "ShuttingDown", "Signaled graceful shutdown")
-        events = (event,) if launcher.shutdown_grace_s is None and state.status in _ALIVE else ()
-        return Decision((Shutdown(key, left_s),), events=events, requeue_after=_after(left_s + OVERDUE_S))
+        # A guest that does not end soon, or this line, must be looked at again.
+        return Decision((Shutdown(key, left_s),), requeue_after=_after(min(SLOW_S, left_s + OVERDUE_S)))
+    if not launcher.shutdown_told and state.status in _ALIVE:
+        slow_at = asked_at + timedelta(seconds=SLOW_S)
+        if seen.now < slow_at:
+            return Decision(requeue_after=slow_at - seen.now)
+        message = f"Signaled graceful shutdown; the guest is given until {format_time(deadline)}"
+        event = Event(EventType.NORMAL, "ShuttingDown", message)
+        return Decision((NoteShutdownTold(key),), events=(event,), requeue_after=_after(left_s + OVERDUE_S))
     overdue_at = deadline + timedelta(seconds=OVERDUE_S)
     if seen.now < overdue_at:
         return Decision(requeue_after=overdue_at - seen.now)
@@ -197,23 +212,24 @@ def _vanished(seen: Observed, key: Key, pod: LauncherPod | None) -> Decision[Han
 
 
 def _final(seen: Observed, key: Key, *, crashed: bool, message: str) -> Decision[HandlerAction]:
+    # Who asked for the end of a guest, and gets it within moments, sees it: the instance goes.
+    slow = seen.launcher is not None and seen.launcher.shutdown_told
+    events: tuple[Event, ...] = ()
     if crashed:
-        event = Event(
-            EventType.WARNING, "Stopped", f"The VirtualMachineInstance crashed: {message or 'no reason known'}"
-        )
-    else:
-        event = Event(EventType.NORMAL, "Stopped", "The VirtualMachineInstance was shut down.")
+        text = f"The VirtualMachineInstance crashed: {message or 'no reason known'}"
+        events = (Event(EventType.WARNING, "Stopped", text),)
+    elif slow or seen.vmi.metadata.deletion_timestamp is None:
+        events = (Event(EventType.NORMAL, "Stopped", "The VirtualMachineInstance was shut down."),)
     patch = _patch(seen, key, ended_status(seen, crashed=crashed, message=message))
     forget: tuple[HandlerAction, ...] = (Forget(key),) if seen.launcher is not None else ()
     # The phase is written before the line is given up: a crash in between is repeated from the exit status.
-    return Decision((*patch, *forget), events=(event,))
+    return Decision((*patch, *forget), events=events)
 
 
 def _start_events(seen: Observed, state: DomainState) -> tuple[Event, ...]:
     if seen.vmi.status.phase == "Running":
         return ()
-    events = [Event(EventType.NORMAL, "Created", "VirtualMachineInstance defined."),
-              Event(EventType.NORMAL, "Started", "VirtualMachineInstance started.")]  # fmt: skip
+    events = [Event(EventType.NORMAL, "Started", "VirtualMachineInstance started.")]
     if not state.kvm:
         events.append(
             Event(
@@ -233,6 +249,22 @@ def _patch(seen: Observed, key: Key, status: dict[str, object]) -> tuple[PatchOb
         return ()
     body = {"metadata": {"resourceVersion": seen.vmi.metadata.resource_version}, "status": difference}
     return (PatchObject(VIRTUAL_MACHINE_INSTANCES, key, Patch.merge(body)),)
+
+
+def _status_patch(seen: Observed, key: Key, status: dict[str, object], state: DomainState) -> StatusPatch:
+    """The status of a guest that runs. That its agent came waits a moment for the agent's first answers."""
+    speechless = state.agent_connected and not state.agent_version
+    told = {item.type for item in seen.vmi.status.conditions}
+    paused = ("Paused" in told) != (state.status is D.PAUSED)
+    waits = speechless and "AgentConnected" not in told and seen.vmi.status.phase == "Running" and not paused
+    return StatusPatch(
+        VIRTUAL_MACHINE_INSTANCES,
+        key,
+        status,
+        to_builtins(seen.vmi.status),
+        resource_version=seen.vmi.metadata.resource_version,
+        may_wait_s=AGENT_S if waits else 0.0,
+    )
 
 
 def grace_of(seen: Observed) -> float:

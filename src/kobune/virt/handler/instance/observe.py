@@ -12,6 +12,7 @@ from kobune.kube.client.core import PODS
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
+from kobune.virt.domain.readiness import readiness
 from kobune.virt.handler.hotplug.deliver import Delivery
 from kobune.virt.handler.hotplug.plan import NOTHING, PlugView, pluggable
 from kobune.virt.handler.instance.observed import AttachedNetwork, LauncherPod, Observed
@@ -99,6 +100,7 @@ def launcher_pod(pod: Pod) -> LauncherPod:
         exit_code=terminated.exit_code if terminated is not None else None,
         image=image or "",
         attached=_attached(pod.metadata.annotations.get(NETWORK_STATUS, "")),
+        ready=readiness("Running", pod),
         message=(terminated.message if terminated is not None else "") or pod.status.message,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.virt.domain.readiness import NOT_KNOWN, Readiness
 from kobune.virt.handler.hotplug.plan import NOTHING, PlugView
 from kobune.virt.launcherproto.messages import DomainState
 
@@ -24,7 +25,8 @@ class LauncherPod:
     """The launcher's pod. `ips` has the primary address first; `exit_code` is set once `compute` has ended.
     `image` is `compute`'s.
 
-    `finished` means that its containers have ended for good, however that came about.
+    `finished` means that its containers have ended for good, however that came about. `ready` is what the Ready
+    condition says of a guest that runs in it.
     """
 
     uid: str
@@ -36,6 +38,7 @@ class LauncherPod:
     image: str = ""
     attached: tuple[AttachedNetwork, ...] = ()
     """By its network-status; empty where nobody attaches networks beside the pod network."""
+    ready: Readiness = NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class LauncherView:
     """The line to the launcher at this moment.
 
     `state` is the newest that was told, None before the first; `busy` while a start is under way; `network_ready` once
-    this process has seen the pod's network complete; `shutdown_grace_s` what this process last asked for;
+    this process has seen the pod's network complete; `shutdown_grace_s` what this process last asked for and
+    `shutdown_told` whether people were told that this takes time;
     `capacities` are the claims' sizes that it told the launcher last, None when it has told none.
     """
 
@@ -61,6 +65,7 @@ class LauncherView:
     busy: bool = False
     network_ready: bool = False
     shutdown_grace_s: float | None = None
+    shutdown_told: bool = False
     setback: Setback | None = None
     capacities: Mapping[str, str] | None = None
 

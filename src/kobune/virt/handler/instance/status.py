@@ -50,6 +50,9 @@ def running_status(seen: Observed, pod: LauncherPod, state: DomainState) -> Stat
     _put(status, "fsFreezeStatus", state.fs_freeze.value if state.fs_freeze is not None else None)
     conditions = _Conditions(status, seen.now)
     conditions.remove("Synchronized")
+    if seen.vmi.status.phase != "Running":
+        # virt-controller's condition from here on; this spares it a write, and everybody a moment of "runs, not ready".
+        conditions.put("Ready", pod.ready.status, pod.ready.reason, pod.ready.message)
     if state.agent_connected:
         conditions.put("AgentConnected", "True")
     else:
@@ -83,6 +86,7 @@ def ended_status(seen: Observed, *, crashed: bool, message: str) -> Status:
     conditions = _Conditions(status, seen.now)
     conditions.remove("AgentConnected")
     conditions.remove("Paused")
+    conditions.put("Ready", "False", "GuestNotRunning", "Guest VM is not reported as running")
     return status
 
 
@@ -217,7 +221,8 @@ class _Conditions:
             if {**found, **times} == {**wanted, **times}:
                 return
             if found["status"] != value:
-                times = {"lastProbeTime": self._now, "lastTransitionTime": self._now}
+                # Others' conditions have no probe time.
+                times = dict.fromkeys(times, self._now) or {"lastTransitionTime": self._now}
             conditions[index] = wanted | times
         self._status["conditions"] = conditions
 
