@@ -46,11 +46,17 @@ class World:
             if pod.metadata.deletion_timestamp is not None:
                 with contextlib.suppress(ApiError):
                     await self.api.delete(PODS, pod.metadata.name, "ns", grace_period_s=0)
-            elif pod.status.phase != "Running":
+            elif pod.status.phase not in ("Running", "Succeeded"):
                 self.api.edit(PODS, Key("ns", pod.metadata.name), _run_pod)
         vmi = self.api.peek(VIRTUAL_MACHINE_INSTANCES, KEY)
         if vmi is not None and vmi.status.phase == "Scheduled":
             self.api.edit(VIRTUAL_MACHINE_INSTANCES, KEY, _run_guest)
+        elif vmi is not None and vmi.metadata.deletion_timestamp is not None and vmi.status.phase == "Running":
+            # virt-handler has the guest powered off, and its launcher and pod end with it.
+            self.api.edit(VIRTUAL_MACHINE_INSTANCES, KEY, lambda obj: obj["status"].update(phase="Succeeded"))
+            for pod in self.api.peek_all(PODS):
+                if pod.metadata.owner_references[0].uid == vmi.metadata.uid:
+                    self.api.edit(PODS, Key("ns", pod.metadata.name), _end_pod)
         self.api.collect_garbage()
         self.check()
 
@@ -108,6 +114,11 @@ def _run_pod(obj: dict[str, Any]) -> None:
         "phase": "Running",
         "containerStatuses": [{"name": "compute", "ready": True, "state": {"running": {}}}],
     }
+
+
+def _end_pod(obj: dict[str, Any]) -> None:
+    ended = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}}
+    obj["status"] = {"phase": "Succeeded", "containerStatuses": [{"name": "compute", "state": ended}]}
 
 
 def _run_guest(obj: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from kobune.virt.handler.instance.actions import DeliverVolumes, Start, Synchron
 from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed, Setback
 from kobune.virt.launcherproto.messages import DiskState, DomainState, DomainStatus
+from support.decisions import steps
 from support.plugged import plugged_disk, plugged_volume
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -61,7 +62,7 @@ def seen(
 def told(observed: Observed) -> dict[str, Any]:
     """The volume's entry once the decision's patch is applied."""
     document = to_builtins(observed.vmi)
-    for action in decide(observed).actions:
+    for action in steps(decide(observed)):
         if isinstance(action, PatchObject):
             document = merge_patch(document, action.patch.body)
     return next((e for e in document["status"].get("volumeStatus", ()) if e["name"] == "data"), {})
