@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all: the one way to write what must survive a crash."""
+"""Files that are written whole or not at all: the one way to write what must survive a crash.
+
+Imports nothing that costs memory: the process beside each guest uses it.
+"""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 __all__ = ["copy_file", "sync_directory", "write_file"]
@@ -14,7 +15,8 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     Missing parents are made private.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
@@ -29,6 +31,8 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy content, mode and times to a new file, durably; for what is too large to hold in memory."""
+    import shutil
+
     shutil.copy2(source, target)
     with target.open("rb") as file:
         os.fsync(file.fileno())

@@ -9,7 +9,7 @@ import pytest
 from kobune.api.core import ConfigMap
 from kobune.api.meta import ObjectMeta
 from kobune.kube.client.core import CONFIG_MAPS, EVENTS
-from kobune.kube.client.errors import Conflict, Forbidden, NotFound, Unavailable
+from kobune.kube.client.errors import Conflict, Forbidden, NotFound, StatusCause, Unavailable
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime import ApiWriter, ControllerProcess, Create, Delete, NameTaken, PatchObject, StatusPatch
@@ -174,6 +174,19 @@ async def test_terminal_errors_are_told_and_wait_for_a_change(api: FakeApi, proc
     assert process.metrics.values["reconciles", "sets"] == 1
     await api.patch(SETS, "s", Patch.merge({"spec": {"text": "changed"}}), "default")
     await converged(api, process, 1)
+
+
+async def test_a_namespace_that_ends_is_no_failure(
+    api: FakeApi, process: ControllerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    cause = StatusCause("metadata.namespace", "NamespaceTerminating", "namespace default is being terminated")
+    api.faults.add(Fault("create", "configmaps", Forbidden(403, "Forbidden", "no new content", (cause,)), times=1))
+    await api.create(SETS, new_set("s", 1), "default")
+    await eventually(lambda: process.metrics.values["reconciles", "sets"] == 1 and idle(process), "the attempt")
+    await process.events.flush()
+    assert api.peek_all(EVENTS) == []
+    assert process.metrics.values["failures", "sets"] == 0
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 async def test_a_stale_cache_does_not_make_it_act_twice(api: FakeApi, process: ControllerProcess) -> None:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from kobune.base.errors import RetryableError, TerminalError
+from kobune.host.files import sync_directory
 from kobune.host.loop import Loops
 from kobune.host.mount import HostMounter, Mounter
 from kobune.host.run import CommandError
@@ -55,7 +56,7 @@ class VolumeData:
             path.mkdir(exist_ok=True)
             # Like a new file system: the pod's user may have any number.
             path.chmod(0o777)
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     async def grow(self, name: str, size_bytes: int) -> None:
         """Of a file; never makes it smaller."""
@@ -114,12 +115,3 @@ class VolumeData:
         if not _NAME.fullmatch(name):
             raise TerminalError(f"{name!r} is no name of a local volume")
         return self._directory / name
-
-
-def _sync_directory(path: Path) -> None:
-    """An entry survives a power cut only once its directory is written."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kobune.embedded.store.errors import Corrupt, NewerVersion
 from kobune.embedded.store.sqlite import APPLICATION_ID, FORMAT, SqliteJournal
+from kobune.host.files import sync_directory
 
 __all__ = ["backup", "check", "newest_revision", "restore"]
 
@@ -90,11 +91,7 @@ def _copy(source: sqlite3.Connection, name: Path, target: Path, beyond: int = 0)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(target.parent)
     except sqlite3.DatabaseError as error:
         Path(temporary).unlink(missing_ok=True)
         raise Corrupt(name, str(error)) from error

@@ -66,6 +66,11 @@ class Invalid(ApiError, TerminalError):
 class Forbidden(ApiError, TerminalError):
     """403: no right, or an admission check refused."""
 
+    @property
+    def namespace_ends(self) -> bool:
+        """Nothing new is made in a namespace that is being deleted; whoever wants to learns it this way."""
+        return any(cause.reason == "NamespaceTerminating" for cause in self.causes)
+
 
 class Unauthorized(ApiError, TerminalError):
     """401: the credentials are missing, wrong or expired."""

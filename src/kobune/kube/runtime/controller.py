@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from kobune.base.clock import Clock
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
 from kobune.kube.client.clock import SystemClock
-from kobune.kube.client.errors import ApiError, Conflict
+from kobune.kube.client.errors import ApiError, Conflict, Forbidden
 from kobune.kube.client.objects import controller_of, key_of
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.informer import Informer
@@ -162,6 +162,12 @@ class Controller(Generic[S, A]):
         try:
             decision = await self.reconcile(key)
         except TerminalError as error:
+            if isinstance(error, Forbidden) and error.namespace_ends:
+                # The normal end of a race: what the key names is going away with its namespace.
+                log.debug("%s %s: %s", self.name, key, error)
+                self.queue.forget(key)
+                self.queue.add_after(key, TERMINAL_RETRY_S)
+                return
             self._writer.metrics.count("failures", self.name)
             log.warning("%s %s: %s", self.name, key, error)
             self._tell(key, Event(EventType.WARNING, "ReconcileFailed", str(error)))

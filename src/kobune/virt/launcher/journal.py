@@ -3,13 +3,14 @@
 Owns: its format. The domain itself is libvirt's to remember; here is only what libvirt cannot know.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Journal", "read_journal", "replace_file", "write_journal"]
+from kobune.host.files import write_file
+
+__all__ = ["Journal", "read_journal", "write_journal"]
 
 
 class Journal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -34,18 +35,4 @@ def read_journal(path: Path) -> Journal:
 
 def write_journal(path: Path, journal: Journal) -> None:
     """Replace the journal, durably."""
-    replace_file(path, msgspec.json.encode(journal))
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a private file, durably: readers see the old or the new content."""
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.rename(path)
+    write_file(path, msgspec.json.encode(journal))

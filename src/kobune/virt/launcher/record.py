@@ -16,12 +16,13 @@ import msgspec
 
 from kobune.api.kubevirt.instance import VirtualMachineInstance
 from kobune.base.clock import format_time
+from kobune.host.files import write_file
 from kobune.host.guestagent.agent import GuestAgent
 from kobune.host.libvirt.types import DomainEvent, DomainInfo, EventKind
 from kobune.virt.domain.identity import domain_name
 from kobune.virt.launcher.guest import GuestView, merged_interfaces
 from kobune.virt.launcher.guestwatch import GuestWatch
-from kobune.virt.launcher.journal import Journal, read_journal, replace_file, write_journal
+from kobune.virt.launcher.journal import Journal, read_journal, write_journal
 from kobune.virt.launcher.libvirtline import Connect, LibvirtLine
 from kobune.virt.launcher.observation import (
     LiveDomain,
@@ -209,7 +210,7 @@ class DomainRecord:
     def remember(self, vmi: VirtualMachineInstance, document: bytes) -> None:
         """Keep the VMI for what is done while the guest runs, and for the next launcher process."""
         if vmi != self.guest.vmi:
-            replace_file(self.places.vmi, document)
+            write_file(self.places.vmi, document)
             self.guest.vmi = vmi
             self.guest.wake()
 

@@ -244,6 +244,9 @@ class LauncherClient:
             raise ConnectionLost(f"{type(command).__name__}: {error}") from error
         finally:
             self._open.pop(request_id, None)
+            # Writing may fail while the end of the connection answers all that waits: nobody awaits that answer then.
+            if answer.done() and not answer.cancelled():
+                answer.exception()
         if isinstance(result, Failure):
             raise failure_error(result)
         if not isinstance(result, result_type):

@@ -1,7 +1,6 @@
 """Admission steps and allocators, on stored objects but without a server."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
-from kobune.embedded.apiserver.admission.quota import QuotaCheck, usage
+from kobune.embedded.apiserver.admission.quota import QuotaCheck
 from kobune.embedded.apiserver.expiry import EventExpiry
 from kobune.embedded.apiserver.http.message import Peer, Request
 from kobune.embedded.apiserver.kinds.services import ServiceAllocator
@@ -129,20 +128,6 @@ async def test_limit_ranges_fill_in_and_refuse(world: World) -> None:
     large = pod(containers=[container(limits={"cpu": "2"}, requests={"cpu": "2"})])
     with pytest.raises(StatusError, match="maximum cpu usage per Container is 1, but limit is 2"):
         await step.validate(world.call("pods"), "CREATE", large, None)
-
-
-def test_a_pods_usage_counts_init_containers_that_run_one_by_one() -> None:
-    made = pod(
-        containers=[container("a", requests={"cpu": "1"}), container("b", requests={"cpu": "1"})],
-        initContainers=[
-            {**container("side", requests={"cpu": "500m"}), "restartPolicy": "Always"},
-            container("init", requests={"cpu": "3"}),
-        ],
-    )
-    used = usage("", "pods", made)
-    assert used["requests.cpu"] == used["cpu"] == Decimal("3.5")
-    assert used["pods"] == used["count/pods"] == 1
-    assert usage("apps", "deployments", {"spec": {}}) == {"count/deployments.apps": 1}
 
 
 async def test_quotas_are_charged_until_they_are_full(world: World) -> None:

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from kobune.api.core import ConfigMap, Endpoints, EndpointSlice, Namespace, PersistentVolumeClaim, Pod, Service
+from kobune.api.core.quota import ResourceQuota
 from kobune.embedded.builtin.disruption import decide as disruption
 from kobune.embedded.builtin.endpoints import decide as endpoints
 from kobune.embedded.builtin.quotas import decide as quotas
-from kobune.embedded.builtin.quotas.usage import in_scope, pod_usage
 from kobune.embedded.builtin.roles import decide as roles
 from kobune.embedded.builtin.serviceaccounts import decide as accounts
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, PatchObject
@@ -158,7 +158,7 @@ def with_resources(requests: dict[str, str], limits: dict[str, str], **spec: Any
 def test_usage_is_shown_as_it_was_written() -> None:
     quota = msgspec.convert(
         {"metadata": {}, "spec": {"hard": {"pods": "4", "requests.cpu": "2", "limits.memory": "2Gi", "services": 1}}},
-        quotas.Quota,
+        ResourceQuota,
     )
     one = with_resources({"cpu": "500m", "memory": "1Mi"}, {"memory": "256Mi"})
     seen = quotas.Observed(quota, (one, one), (SERVICE,), (), {})
@@ -166,33 +166,6 @@ def test_usage_is_shown_as_it_was_written() -> None:
     assert status is not None
     assert status.status["used"] == {"limits.memory": "512Mi", "pods": "2", "requests.cpu": "1", "services": "1"}
     assert status.status["hard"] == {"pods": "4", "requests.cpu": "2", "limits.memory": "2Gi", "services": 1}
-
-
-def test_init_containers_count_their_maximum_and_sidecars_their_sum() -> None:
-    def container(cpu: str, **more: Any) -> dict[str, Any]:
-        return {"name": cpu, "resources": {"requests": {"cpu": cpu}}, **more}
-
-    one = pod(
-        "p",
-        spec={
-            "containers": [container("1")],
-            "initContainers": [container("500m", restartPolicy="Always"), container("3")],
-            "overhead": {"cpu": "100m"},
-        },
-    )
-    assert pod_usage(one).render(["requests.cpu", "cpu"]) == {"cpu": "3600m", "requests.cpu": "3600m"}
-
-
-def test_pods_that_ended_use_nothing() -> None:
-    assert pod_usage(pod("p", status={"phase": "Failed"})).values == {}
-
-
-def test_scopes_select_pods() -> None:
-    plain, timed = pod("a"), pod("b", spec={"activeDeadlineSeconds": 5, "priorityClassName": "high"})
-    assert (in_scope(plain, "Terminating"), in_scope(timed, "Terminating")) == (False, True)
-    assert (in_scope(plain, "BestEffort"), in_scope(with_resources({"cpu": "1"}, {}), "BestEffort")) == (True, False)
-    assert in_scope(timed, "PriorityClass", "In", ("high",))
-    assert not in_scope(plain, "PriorityClass")
 
 
 def test_claims_count_by_class_and_others_as_counted() -> None:
@@ -206,7 +179,7 @@ def test_claims_count_by_class_and_others_as_counted() -> None:
         "count/widgets.example.com": "9",
         "configmaps": "5",
     }
-    quota = msgspec.convert({"metadata": {}, "spec": {"hard": hard}}, quotas.Quota)
+    quota = msgspec.convert({"metadata": {}, "spec": {"hard": hard}}, ResourceQuota)
     seen = quotas.Observed(quota, (), (), (claim,), {"count/widgets.example.com": 3, "configmaps": 2})
     decision = quotas.decide(seen)
     assert decision.status is not None

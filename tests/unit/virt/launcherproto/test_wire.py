@@ -1,9 +1,11 @@
 """What goes over the socket, byte by byte: limits, strangers, slow readers, broken peers."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -100,6 +102,30 @@ async def test_a_lost_connection_fails_open_requests_and_is_told_once(tmp_path: 
     with pytest.raises(ConnectionLost):
         await client.get_state()
     assert closed == [True]
+
+
+async def test_a_write_that_fails_with_the_connection_leaves_no_answer_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both directions end at once: the command fails with one of the errors, and the other is nobody's."""
+    path = tmp_path / "launcher.sock"
+    fake = FakeLauncher(uid=UID)
+    await fake.start(path)
+    client = await LauncherClient.connect(path)
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+
+    async def lost_while_writing() -> None:
+        client._finish()
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr(client._writer, "drain", lost_while_writing)
+    with pytest.raises(ConnectionLost, match="reset by peer"):
+        await client.get_state()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unhandled == []
+    await fake.stop()
 
 
 async def test_nobody_listening_is_a_lost_connection(tmp_path: Path) -> None:

@@ -3,15 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from kobune.api.core import PersistentVolumeClaim, Pod, Service
-from kobune.api.meta import Object, ObjectMeta, QuantityValue
-from kobune.embedded.builtin.quotas.usage import Amounts, claim_usage, in_scope, pod_usage, service_usage
+from kobune.api.core.quota import (
+    COUNTED_BY_NAME,
+    Amounts,
+    ResourceQuota,
+    claim_usage,
+    counts,
+    pod_usage,
+    service_usage,
+)
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.runtime.decision import Action, Decision, StatusPatch
 
-__all__ = ["QUOTAS", "Observed", "Quota", "counted_resource", "decide"]
+__all__ = ["QUOTAS", "Observed", "counted_resource", "decide"]
 
 _RECOUNT: Final = timedelta(minutes=5)
 """How often all is counted anew: what was charged for objects that were never stored is given back."""
@@ -19,32 +26,14 @@ _RECOUNT_UNWATCHED: Final = timedelta(seconds=30)
 """The same for resources whose deletions nothing here sees."""
 
 
-class QuotaSpec(Object, frozen=True, kw_only=True):
-    """`scope_selector` is kept as it is written."""
-
-    hard: dict[str, QuantityValue] = {}
-    scopes: list[str] = []
-    scope_selector: dict[str, Any] | None = None
-
-
-class Quota(Object, frozen=True, kw_only=True):
-    """A ResourceQuota."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    spec: QuotaSpec = QuotaSpec()
-    status: dict[str, Any] = {}
-
-
-QUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota", True, Quota)
-
-_SIMPLE: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas"})
+QUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota", True, ResourceQuota)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """A quota and everything in its namespace that it may count."""
 
-    quota: Quota
+    quota: ResourceQuota
     pods: tuple[Pod, ...]
     services: tuple[Service, ...]
     claims: tuple[PersistentVolumeClaim, ...]
@@ -54,7 +43,7 @@ class Observed:
 
 def counted_resource(name: str) -> tuple[str, str] | None:
     """(group, plural) of a name that counts objects which nothing here watches; None for all other names."""
-    if name in _SIMPLE:
+    if name in COUNTED_BY_NAME:
         return ("", name)
     if not name.startswith("count/"):
         return None
@@ -68,9 +57,9 @@ def decide(seen: Observed) -> Decision[Action]:
     quota = seen.quota
     used = Amounts()
     for pod in seen.pods:
-        if _counts(quota, pod):
+        if counts(quota.spec, pod):
             used.add_all(pod_usage(pod))
-    if not _scopes(quota):
+    if counts(quota.spec, None):
         for service in seen.services:
             used.add_all(service_usage(service))
         for claim in seen.claims:
@@ -84,13 +73,3 @@ def decide(seen: Observed) -> Decision[Action]:
     patch = StatusPatch(QUOTAS, Key(metadata.namespace, metadata.name), status, quota.status, metadata.resource_version)
     unwatched = any(counted_resource(name) is not None for name in hard)
     return Decision((), patch, requeue_after=_RECOUNT_UNWATCHED if unwatched else _RECOUNT)
-
-
-def _scopes(quota: Quota) -> list[tuple[str, str, tuple[str, ...]]]:
-    selector = (quota.spec.scope_selector or {}).get("matchExpressions") or ()
-    selected = [(entry["scopeName"], entry["operator"], tuple(entry.get("values") or ())) for entry in selector]
-    return [(scope, "Exists", ()) for scope in quota.spec.scopes] + selected
-
-
-def _counts(quota: Quota, pod: Pod) -> bool:
-    return all(in_scope(pod, scope, operator, values) for scope, operator, values in _scopes(quota))

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from kobune.api.core import PersistentVolumeClaim, Pod, Service
+from kobune.api.core.quota import ResourceQuota
 from kobune.api.meta import ObjectMeta
-from kobune.embedded.builtin.quotas.decide import QUOTAS, Observed, Quota, counted_resource, decide
+from kobune.embedded.builtin.quotas.decide import QUOTAS, Observed, counted_resource, decide
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES
 from kobune.kube.client.discovery import discover
 from kobune.kube.client.objects import key_of
@@ -33,7 +34,7 @@ class Observe:
     """Observation of one quota."""
 
     client: Client
-    quotas: Informer[Quota]
+    quotas: Informer[ResourceQuota]
     pods: Informer[Pod]
     services: Informer[Service]
     claims: Informer[PersistentVolumeClaim]
@@ -51,7 +52,7 @@ class Observe:
             await self._count(quota),
         )
 
-    async def _count(self, quota: Quota) -> dict[str, int]:
+    async def _count(self, quota: ResourceQuota) -> dict[str, int]:
         wanted = {name: counted for name in quota.spec.hard if (counted := counted_resource(name)) is not None}
         if not wanted:
             return {}
@@ -65,7 +66,7 @@ class Observe:
         return counts
 
 
-def _is_due(old: Quota | None, new: Quota | None) -> bool:
+def _is_due(old: ResourceQuota | None, new: ResourceQuota | None) -> bool:
     if new is None:
         return False
     return old is None or new.spec != old.spec or new.status.get("hard") != msgspec.to_builtins(new.spec.hard)

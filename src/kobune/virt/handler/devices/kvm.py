@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from kobune.host import procroot
+from kobune.host.files import write_file
 from kobune.host.procroot import HeldProcess
 from kobune.host.run import CommandError, Runner
 
@@ -82,10 +83,7 @@ class KvmProof:
         if known is None or known.boot_id != boot_id:
             reason = await self._try()
             known = Verdict(boot_id=boot_id, proved=not reason, reason=reason or "a test guest ran in KVM")
-            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = path.with_suffix(".new")
-            temporary.write_bytes(msgspec.json.encode(known))
-            temporary.rename(path)
+            write_file(path, msgspec.json.encode(known))
         self._verdict = known
         log.info("KVM is %s: %s", "proved" if known.proved else "not used", known.reason)
         return known

@@ -7,12 +7,12 @@ OpenSSL loads them by path.
 import asyncio
 import base64
 import logging
-import os
 import ssl
 from pathlib import Path
 from typing import Final
 
 from kobune.api.core import Secret
+from kobune.host.files import write_file
 
 __all__ = ["CLIENT_NAMES", "SECRET_NAME", "SECRET_NAMESPACE", "ServerTls", "client_name"]
 
@@ -56,12 +56,8 @@ class ServerTls:
         self._ready.set()
 
     def _write(self, name: str, data: bytes) -> Path:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary, path = self._folder / f"{name}.new", self._folder / name
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        temporary.rename(path)
+        path = self._folder / name
+        write_file(path, data)
         return path
 
 

@@ -1,4 +1,4 @@
-"""What one object uses of a quota. Pure.
+"""ResourceQuota, and what one object uses of it: for who admits objects and for who counts them.
 
 Source: the Kubernetes documentation of resource quotas (names, scopes) and of pod resource requests (init containers
 run one after the other, sidecars beside the rest).
@@ -7,11 +7,47 @@ run one after the other, sidecars beside the rest).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, Final
 
-from kobune.api.core import Container, PersistentVolumeClaim, Pod, Service
+import msgspec
+
+from kobune.api.core.container import Container
+from kobune.api.core.pod import Pod
+from kobune.api.core.service import Service
+from kobune.api.core.storage import PersistentVolumeClaim
+from kobune.api.meta import Object, ObjectMeta, QuantityValue
 from kobune.base.quantity import format_quantity, parse_quantity
 
-__all__ = ["Amounts", "claim_usage", "in_scope", "pod_usage", "service_usage"]
+__all__ = [
+    "COUNTED_BY_NAME",
+    "Amounts",
+    "ResourceQuota",
+    "ResourceQuotaSpec",
+    "claim_usage",
+    "counts",
+    "object_usage",
+    "pod_usage",
+    "service_usage",
+]
+
+COUNTED_BY_NAME: Final = frozenset({"configmaps", "secrets", "replicationcontrollers", "resourcequotas"})
+"""Resources that a quota may name without `count/`, besides those that have more than a number."""
+
+
+class ResourceQuotaSpec(Object, frozen=True, kw_only=True):
+    """`scope_selector` is kept as it is written."""
+
+    hard: dict[str, QuantityValue] = {}
+    scopes: list[str] = []
+    scope_selector: dict[str, Any] | None = None
+
+
+class ResourceQuota(Object, frozen=True, kw_only=True):
+    """What the objects of a namespace may use together; `status` is kept as it is written."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ResourceQuotaSpec = ResourceQuotaSpec()
+    status: dict[str, Any] = {}
 
 
 @dataclass
@@ -43,6 +79,15 @@ class Amounts:
             name: format_quantity(self.values.get(name, Decimal(0)), binary=self.binary.get(name, False))
             for name in sorted(names)
         }
+
+    def beyond(self, other: "Amounts") -> "Amounts":
+        """What is more here than there, name by name."""
+        more = {name: amount - other.values.get(name, Decimal(0)) for name, amount in self.values.items()}
+        return Amounts({name: amount for name, amount in more.items() if amount > 0}, dict(self.binary))
+
+    def only(self, names: Iterable[str]) -> "Amounts":
+        """The amounts of these names, where something counted."""
+        return Amounts({name: self.values[name] for name in names if name in self.values}, dict(self.binary))
 
     def largest(self, other: "Amounts") -> None:
         """Keep the larger of both, name by name."""
@@ -82,12 +127,12 @@ def _pod_total(pod: Pod, kind: str) -> Amounts:
 
 
 def pod_usage(pod: Pod) -> Amounts:
-    """Nothing once the pod has ended."""
+    """Once the pod has ended, it is an object and no more."""
     used = Amounts()
+    used.add("count/pods", 1)
     if pod.status.phase in ("Succeeded", "Failed"):
         return used
     used.add("pods", 1)
-    used.add("count/pods", 1)
     requests, limits = _pod_total(pod, "requests"), _pod_total(pod, "limits")
     for name, amount in requests.values.items():
         shown = Amounts({f"requests.{name}": amount}, {f"requests.{name}": requests.binary.get(name, False)})
@@ -126,6 +171,22 @@ def claim_usage(claim: PersistentVolumeClaim) -> Amounts:
     return used
 
 
+def object_usage(group: str, plural: str, obj: Mapping[str, Any]) -> Amounts:
+    """What any object uses, as it is sent over the API. Raises msgspec.ValidationError when it is no such object."""
+    match group, plural:
+        case "", "pods":
+            return pod_usage(msgspec.convert(obj, Pod))
+        case "", "services":
+            return service_usage(msgspec.convert(obj, Service))
+        case "", "persistentvolumeclaims":
+            return claim_usage(msgspec.convert(obj, PersistentVolumeClaim))
+    used = Amounts()
+    used.add(f"count/{plural}.{group}" if group else f"count/{plural}", 1)
+    if not group and plural in COUNTED_BY_NAME:
+        used.add(plural, 1)
+    return used
+
+
 def _is_best_effort(pod: Pod) -> bool:
     containers = [*pod.spec.containers, *pod.spec.init_containers]
     return not any(
@@ -135,8 +196,16 @@ def _is_best_effort(pod: Pod) -> bool:
     )
 
 
-def in_scope(pod: Pod, scope: str, operator: str = "Exists", values: Iterable[str] = ()) -> bool:
-    """Whether a quota with that scope counts the pod; an unknown scope counts nothing."""
+def counts(spec: ResourceQuotaSpec, pod: Pod | None) -> bool:
+    """Whether a quota counts the pod, or (None) an object that is no pod: scopes are about pods."""
+    selector = (spec.scope_selector or {}).get("matchExpressions") or ()
+    scopes = [(scope, "Exists", ()) for scope in spec.scopes]
+    scopes += [(entry["scopeName"], entry["operator"], tuple(entry.get("values") or ())) for entry in selector]
+    return not scopes or (pod is not None and all(_in_scope(pod, *scope) for scope in scopes))
+
+
+def _in_scope(pod: Pod, scope: str, operator: str, values: Iterable[str]) -> bool:
+    """An unknown scope counts nothing."""
     terminating = pod.spec.active_deadline_seconds is not None
     match scope:
         case "Terminating":
