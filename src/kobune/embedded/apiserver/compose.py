@@ -16,6 +16,7 @@ from kobune.embedded.apiserver.admission.policies import Policies
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
 from kobune.embedded.apiserver.admission.quota import QuotaCheck
 from kobune.embedded.apiserver.admission.review import WebhookClient
+from kobune.embedded.apiserver.admission.runtime_classes import RuntimeClasses
 from kobune.embedded.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from kobune.embedded.apiserver.aggregation import Aggregation
 from kobune.embedded.apiserver.allocators import Allocators
@@ -99,6 +100,7 @@ class Server:
             ServiceAccounts(storage),
             DefaultTolerations(),
             Priorities(storage),
+            RuntimeClasses(storage),
             StorageDefaults(storage),
             NewNodes(),
             EscalationCheck(authorizer),

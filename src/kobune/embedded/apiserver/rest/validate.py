@@ -10,9 +10,9 @@ from typing import Any
 from kobune.embedded.apiserver.cel import verdicts
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.schema.errors import FieldError
-from kobune.embedded.apiserver.validation import default, validate_create, validate_update
+from kobune.embedded.apiserver.validation import default, validate_create, validate_update, warnings
 
-__all__ = ["check_create", "check_update", "default"]
+__all__ = ["check_create", "check_update", "default", "warnings"]
 
 _WITH_EXPRESSIONS = frozenset(
     (

@@ -21,7 +21,7 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, to_storage
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
 from kobune.embedded.apiserver.rest.ownership import record
-from kobune.embedded.apiserver.rest.validate import check_create, check_update, default
+from kobune.embedded.apiserver.rest.validate import check_create, check_update, default, warnings
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.status import (
     StatusError,
@@ -109,6 +109,8 @@ async def _create_once(call: Call, obj: dict[str, Any], options: WriteOptions, g
         errors = await check_create(call, obj)
         if errors:
             raise invalid(info.group, info.kind, obj["metadata"].get("name", ""), errors)
+        for text in warnings(info, obj, None):
+            call.warn(text)
         await call.services.admission.validate(call, "CREATE", obj, None)
         namespace = obj["metadata"].get("namespace", "")
         key = (namespace, obj["metadata"]["name"])
@@ -272,6 +274,9 @@ async def _update_once(
         errors = await check_update(call, new, old)
         if errors:
             raise invalid(info.group, info.kind, call.info.name, errors)
+        if not subresource:
+            for text in warnings(info, new, old):
+                call.warn(text)
         await call.services.admission.validate(call, "UPDATE", new, old)
         if _same(new, old):
             allocation.undo()
