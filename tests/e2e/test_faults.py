@@ -5,6 +5,7 @@ each fault all five are managed as before, and after all of them nothing is left
 The tests build on each other, in this order.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 
 from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.cgroup import Cgroups
+from kobune.host.cni import remove_left_rules
+from kobune.host.run import HostRunner
 from support.fault_guests import (
     BARE,
     FIVE,
@@ -329,7 +332,7 @@ def test_after_a_loss_of_power_machines_are_as_their_strategies_say(world: World
 
 
 def lose_power(instance: Instance) -> None:
-    """All processes end at once; mounts, interfaces, namespaces and cgroups are gone, and files stay."""
+    """All processes end at once; mounts, interfaces, rules, namespaces and cgroups are gone, and files stay."""
     data = instance.data_dir
     own = [
         int(entry.name)
@@ -346,6 +349,7 @@ def lose_power(instance: Instance) -> None:
     for point in reversed(mounts):
         subprocess.run(["umount", "--lazy", point], check=False, timeout=30)
     subprocess.run(["ip", "link", "delete", node.network.bridge], check=False, timeout=30)
+    asyncio.run(remove_left_rules(HostRunner(), node.network.name))
 
 
 def test_nothing_is_left_behind(world: World) -> None:

@@ -114,20 +114,20 @@ class DirectApi:
     """The instance's API without a client program, which costs a second of processor time per call."""
 
     def __init__(self, instance: Instance) -> None:
-        self._server = f"https://127.0.0.1:{instance.listen_port}"
+        self.server = f"https://127.0.0.1:{instance.listen_port}"
         pki = instance.data_dir / "pki"
-        self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-        self._token = (pki / "admin.token").read_text().strip()
+        self.context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self.token = (pki / "admin.token").read_text().strip()
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The answer as JSON, or {} when it is none. Raises OSError for every failure."""
         request = urllib.request.Request(
-            f"{self._server}{path}",
+            f"{self.server}{path}",
             method=method,
             data=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S, context=self._context) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S, context=self.context) as answer:
             text = answer.read()
         return json.loads(text) if text.startswith((b"{", b"[")) else {}
 

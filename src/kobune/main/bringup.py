@@ -23,6 +23,7 @@ from kobune.main.credentials import (
     write_kubelet_serving_certificate,
     write_token_kubeconfigs,
 )
+from kobune.main.logs import keep_logs_bounded
 from kobune.main.node import bring_up_node
 from kobune.main.progress import Progress
 from kobune.main.settings import Settings
@@ -57,6 +58,7 @@ async def components_up(settings: Settings, progress: Progress) -> AsyncIterator
         upkeep = [
             asyncio.ensure_future(keep_tokens_fresh(settings, client)),
             asyncio.ensure_future(_keep_installed(client)),
+            asyncio.ensure_future(keep_logs_bounded(settings.logs_dir)),
         ]
         try:
             yield

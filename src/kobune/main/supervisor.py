@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from kobune.host.files import write_file
 from kobune.host.run import Launch, Runner
+from kobune.main.logs import LOG_LIMIT_BYTES
 
 __all__ = [
     "REFUSED",
@@ -40,7 +41,6 @@ BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_S = 30.0  # a component that ran this long starts anew with the shortest back-off
 STOP_TIMEOUT_S = 10.0
 PIDS_NAME = "components.json"
-LOG_LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
