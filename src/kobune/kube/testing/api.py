@@ -29,6 +29,7 @@ from kobune.kube.client.types import (
     WatchEventType,
 )
 from kobune.kube.testing.faults import Faults
+from kobune.kube.testing.garbage import collect_once
 from kobune.kube.testing.patches import apply_patch, server_side_apply
 from kobune.kube.testing.store import Change, Collection, Store
 
@@ -305,28 +306,9 @@ class FakeApi:
 
     def collect_garbage(self) -> None:
         """Delete, until nothing changes, every object whose owners are all gone."""
-        while self._collect_once():
+        while collect_once(self.store):
             pass
         self._announce()
-
-    def _collect_once(self) -> bool:
-        alive = {
-            document["metadata"]["uid"]
-            for collection in self.store.collections()
-            for document in self.store.objects(collection).values()
-        }
-        for group, plural in self.store.collections():
-            for key, document in list(self.store.objects((group, plural)).items()):
-                owners = document["metadata"].get("ownerReferences") or []
-                gone = owners and not any(owner["uid"] in alive for owner in owners)
-                if gone and "deletionTimestamp" not in document["metadata"]:
-                    version = document["apiVersion"].rpartition("/")[2]
-                    resource: Resource[dict[str, Any]] = Resource(
-                        group, version, plural, document["kind"], bool(key.namespace), dict
-                    )
-                    self.store.delete(resource, key, None, None)
-                    return True
-        return False
 
     # Inside
 

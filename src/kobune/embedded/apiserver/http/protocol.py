@@ -6,15 +6,15 @@ bounded by one request body, `_PIPELINE` waiting requests and the transport's wr
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 import httptools
 
+from kobune.embedded.apiserver.http.chunked import ChunkedStream
+from kobune.embedded.apiserver.http.head import peer_of, render_head
 from kobune.embedded.apiserver.http.message import (
     AnyResponse,
     Handler,
@@ -25,7 +25,6 @@ from kobune.embedded.apiserver.http.message import (
     StreamingResponse,
     Tunnel,
     TunnelResponse,
-    frame_chunk,
 )
 
 __all__ = ["HttpProtocol", "Limits"]
@@ -33,7 +32,6 @@ __all__ = ["HttpProtocol", "Limits"]
 log = logging.getLogger(__name__)
 
 _PIPELINE = 16
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _WRITE_HIGH = 256 * 1024
 
 
@@ -67,7 +65,7 @@ class HttpProtocol(asyncio.Protocol):
         self._body_bytes = 0
         self._queue: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._stream: _ChunkedStream | None = None
+        self._stream: ChunkedStream | None = None
         self._tunnel: Tunnel | None = None
         self._closing = False
         self._draining = False
@@ -82,7 +80,7 @@ class HttpProtocol(asyncio.Protocol):
         """Remember the peer and wait for a request."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
-        self._peer = _peer(self._transport)
+        self._peer = peer_of(self._transport)
         self._connections.add(self)
         self._arm(self._limits.idle_s)
 
@@ -228,7 +226,7 @@ class HttpProtocol(asyncio.Protocol):
     async def _send(self, request: Request, response: AnyResponse, keep_alive: bool) -> bool:
         """Send; True when the connection can serve another request."""
         if isinstance(response, Response):
-            head = _head(response, keep_alive)
+            head = render_head(response, keep_alive)
             if response.pieces is not None:
                 await self._send_pieces(head, response.pieces, request.method == "HEAD")
             elif request.method == "HEAD" or response.status in (204, 304):
@@ -240,9 +238,9 @@ class HttpProtocol(asyncio.Protocol):
             if self.write_paused:
                 await self._drained()
         elif isinstance(response, StreamingResponse):
-            self._transport.write(_head(response, keep_alive) + b"Transfer-Encoding: chunked\r\n\r\n")
+            self._transport.write(render_head(response, keep_alive) + b"Transfer-Encoding: chunked\r\n\r\n")
             ended = self._loop.create_future()
-            self._stream = stream = _ChunkedStream(self, self._transport, ended)
+            self._stream = stream = ChunkedStream(self, self._transport, ended)
             response.start(stream)
             await ended
             self._stream = None
@@ -278,7 +276,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._closing = True
         self._transport.write(
-            _head(response, False) + b"Content-Length: %d\r\n\r\n" % len(response.body) + response.body
+            render_head(response, False) + b"Content-Length: %d\r\n\r\n" % len(response.body) + response.body
         )
         self._transport.close()
 
@@ -327,94 +325,5 @@ class HttpProtocol(asyncio.Protocol):
         self._transport.abort()
 
 
-class _ChunkedStream:
-    """Implements `Stream` on a connection."""
-
-    __slots__ = ("_closers", "_ended", "_protocol", "_transport", "closed")
-
-    def __init__(self, protocol: HttpProtocol, transport: asyncio.Transport, ended: "asyncio.Future[None]") -> None:
-        self._protocol = protocol
-        self._transport = transport
-        self._ended = ended
-        self._closers: list[Callable[[], None]] = []
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        if not self.closed and data:
-            self._transport.write(frame_chunk(data))
-
-    def write_framed(self, frame: bytes) -> None:
-        if not self.closed:
-            self._transport.write(frame)
-
-    def end(self) -> None:
-        if not self.closed:
-            self._transport.write(b"0\r\n\r\n")
-            self.lost()
-
-    def abort(self) -> None:
-        if not self.closed:
-            self._transport.abort()
-            self.lost()
-
-    def lost(self) -> None:
-        """The answer is over, for whatever reason."""
-        if self.closed:
-            return
-        self.closed = True
-        closers, self._closers = self._closers, []
-        for callback in closers:
-            callback()
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    @property
-    def paused(self) -> bool:
-        return self._protocol.write_paused
-
-    def on_writable(self, callback: Callable[[], None]) -> None:
-        self._protocol.when_writable(callback)
-
-    def on_close(self, callback: Callable[[], None]) -> None:
-        if self.closed:
-            callback()
-        else:
-            self._closers.append(callback)
-
-
 def _discard(response: AnyResponse) -> None:
     """The client went away before its stream began: nothing was started, nothing is to be stopped."""
-
-
-def _head(response: Response | StreamingResponse, keep_alive: bool) -> bytes:
-    lines = _STATUS_LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
-    if response.content_type:
-        lines += b"Content-Type: " + response.content_type.encode("latin-1") + b"\r\n"
-    if response.headers:
-        for name, value in response.headers.items():
-            lines += f"{name}: {value}\r\n".encode("latin-1", "replace")
-    for text in response.warnings:
-        lines += b"Warning: " + _warning(text) + b"\r\n"
-    if not keep_alive:
-        lines += b"Connection: close\r\n"
-    return lines
-
-
-def _warning(text: str) -> bytes:
-    """RFC 7234 warn-code 299 with a quoted text."""
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    printable = "".join(c if c.isprintable() else " " for c in quoted)
-    return f'299 - "{printable}"'.encode()
-
-
-def _peer(transport: asyncio.Transport) -> Peer:
-    address = transport.get_extra_info("peername")
-    host = str(address[0]) if isinstance(address, tuple) else ""
-    ssl_object = transport.get_extra_info("ssl_object")
-    certificate: dict[str, Any] | None = ssl_object.getpeercert() if ssl_object is not None else None
-    if not certificate:
-        return Peer(host)
-    names = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
-    common_name = next((value for name, value in names if name == "commonName"), "")
-    organizations = tuple(value for name, value in names if name == "organizationName")
-    return Peer(host, common_name, organizations, ssl.cert_time_to_seconds(certificate["notAfter"]))
