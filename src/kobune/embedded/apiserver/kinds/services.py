@@ -63,7 +63,7 @@ class ServiceAllocator:
         if kind == "ExternalName":
             for field in ("ipFamilies", "ipFamilyPolicy"):
                 spec.pop(field, None)
-            if before.get("clusterIP"):
+            if before.get("clusterIP") and spec.get("clusterIP") == before["clusterIP"]:
                 spec.pop("clusterIP", None)
                 spec.pop("clusterIPs", None)
             return
@@ -71,6 +71,7 @@ class ServiceAllocator:
             spec["clusterIP"] = before.get("clusterIP", "")
             if before.get("clusterIPs") and not spec.get("clusterIPs"):
                 spec["clusterIPs"] = before["clusterIPs"]
+        _check_families(spec, before, name)
         address = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not address:
             address = self._free_address()
@@ -196,6 +197,27 @@ class ServiceAllocator:
         spec = obj.get("spec") or {}
         self._addresses.update(a for a in spec.get("clusterIPs") or () if a != "None")
         self._ports.update(_ports(spec))
+
+
+def _check_families(spec: dict[str, Any], before: dict[str, Any], name: str) -> None:
+    """What a cluster of one family can't give. Raises StatusError."""
+    errors: list[FieldError] = []
+    policy, families = spec.get("ipFamilyPolicy") or "SingleStack", spec.get("ipFamilies") or []
+    if families == before.get("ipFamilies") and spec.get("ipFamilyPolicy") == before.get("ipFamilyPolicy"):
+        return
+    if policy == "RequireDualStack" and before.get("ipFamilyPolicy") != policy:
+        text = "this cluster is not configured for dual-stack services"
+        errors.append(FieldError.invalid("spec.ipFamilyPolicy", policy, text))
+    if policy == "SingleStack":
+        for field, values in (("clusterIPs", spec.get("clusterIPs") or []), ("ipFamilies", families)):
+            if len(values) == 2 and values[0] != values[1]:
+                text = f"must be RequireDualStack or PreferDualStack when multiple '{field}' are specified"
+                errors.append(FieldError.invalid("spec.ipFamilyPolicy", policy, text))
+    if not errors and families[:1] == ["IPv6"] and before.get("ipFamilies") is None:
+        text = "not configured on this cluster"
+        errors.append(FieldError.invalid("spec.ipFamilies[0]", "IPv6", text))
+    if errors:
+        raise invalid("", "Service", name, errors)
 
 
 def _ports(spec: dict[str, Any]) -> list[int]:

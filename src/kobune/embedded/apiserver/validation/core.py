@@ -1,20 +1,15 @@
 """Rules of configuration, services, volumes, quotas and other kinds of core/v1 but pods."""
 
 import base64
-import ipaddress
 import re
 from typing import Any
 
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.names import (
-    is_dns1123_label,
     is_dns1123_subdomain,
-    is_port_name,
-    is_port_number,
     is_qualified_name,
 )
 from kobune.embedded.apiserver.validation.checks import amount, immutable, one_of
-from kobune.embedded.apiserver.validation.metadata import labels
 
 __all__ = [
     "claim_create",
@@ -25,8 +20,6 @@ __all__ = [
     "quota",
     "secret_create",
     "secret_update",
-    "service_create",
-    "service_update",
     "volume_create",
     "volume_update",
 ]
@@ -117,92 +110,6 @@ def secret_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
     """A Secret's type never changes; an immutable one stays as it is."""
     errors = immutable(obj.get("type"), old.get("type"), "type")
     return errors + _frozen(obj, old, ("data",)) + secret_create(obj)
-
-
-def service_create(obj: dict[str, Any]) -> list[FieldError]:
-    """A Service's type, ports, selector and addresses."""
-    spec = obj.get("spec") or {}
-    kind = spec.get("type")
-    ports = spec.get("ports") or []
-    errors: list[FieldError] = []
-    headless = spec.get("clusterIP") == "None"
-    if not ports and not headless and kind != "ExternalName":
-        errors.append(FieldError.required("spec.ports"))
-    if kind == "ExternalName":
-        name = spec.get("externalName", "").rstrip(".")
-        if not name:
-            errors.append(FieldError.required("spec.externalName"))
-        else:
-            errors += [FieldError.invalid("spec.externalName", name, m) for m in is_dns1123_subdomain(name)]
-    errors += _service_ports(ports)
-    errors += labels(spec.get("selector") or {}, "spec.selector")
-    errors += one_of(spec.get("sessionAffinity"), ("ClientIP", "None"), "spec.sessionAffinity")
-    errors += one_of(kind, _SERVICE_TYPES, "spec.type")
-    errors += one_of(spec.get("externalTrafficPolicy"), ("Cluster", "Local"), "spec.externalTrafficPolicy")
-    errors += one_of(spec.get("internalTrafficPolicy"), ("Cluster", "Local"), "spec.internalTrafficPolicy")
-    for i, address in enumerate(spec.get("clusterIPs") or ()):
-        if address != "None" and not _is_ip(address):
-            errors.append(_bad_ip(f"spec.clusterIPs[{i}]", address))
-    for i, address in enumerate(spec.get("externalIPs") or ()):
-        if not _is_ip(address):
-            errors.append(_bad_ip(f"spec.externalIPs[{i}]", address))
-    return errors
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _bad_ip(path: str, text: str) -> FieldError:
-    return FieldError.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-
-
-def _service_ports(ports: list[dict[str, Any]]) -> list[FieldError]:
-    errors: list[FieldError] = []
-    names: set[str] = set()
-    taken: set[tuple[Any, Any]] = set()
-    for i, port in enumerate(ports):
-        at = f"spec.ports[{i}]"
-        name = port.get("name", "")
-        if len(ports) > 1 and not name:
-            errors.append(FieldError.required(f"{at}.name"))
-        elif name:
-            errors += [FieldError.invalid(f"{at}.name", name, m) for m in is_dns1123_label(name)]
-            if name in names:
-                errors.append(FieldError.duplicate(f"{at}.name", name))
-            names.add(name)
-        number = port.get("port", 0)
-        errors += [FieldError.invalid(f"{at}.port", number, m) for m in is_port_number(number)]
-        errors += one_of(port.get("protocol"), ("SCTP", "TCP", "UDP"), f"{at}.protocol")
-        target = port.get("targetPort")
-        if isinstance(target, int):
-            errors += [FieldError.invalid(f"{at}.targetPort", target, m) for m in is_port_number(target)]
-        elif isinstance(target, str):
-            errors += [FieldError.invalid(f"{at}.targetPort", target, m) for m in is_port_name(target)]
-        key = (port.get("protocol"), number)
-        if key in taken:
-            shown = {"port": number, "protocol": port.get("protocol")}
-            errors.append(FieldError.duplicate(at, shown))
-        taken.add(key)
-    return errors
-
-
-def service_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """The primary cluster IP stays while the Service has one."""
-    new_spec, old_spec = obj.get("spec") or {}, old.get("spec") or {}
-    errors: list[FieldError] = []
-    before, after = old_spec.get("clusterIPs") or [], new_spec.get("clusterIPs") or []
-    if "ExternalName" not in (old_spec.get("type"), new_spec.get("type")) and before and before[:1] != after[:1]:
-        if after:
-            text = "may not change once set"
-            errors.append(FieldError.invalid("spec.clusterIPs[0]", after[0], text))
-        else:
-            errors.append(FieldError.invalid("spec.clusterIPs[0]", after, "primary clusterIP can not be unset"))
-    return errors + service_create(obj)
 
 
 def claim_create(obj: dict[str, Any]) -> list[FieldError]:

@@ -23,6 +23,7 @@ from kobune.embedded.apiserver.validation import (
     others,
     pods,
     policies,
+    services,
     workloads,
 )
 from kobune.embedded.apiserver.validation.defaults import DEFAULTS
@@ -51,7 +52,7 @@ _CREATE: dict[tuple[str, str], _Check] = {
     ("", "Pod"): pods.pod_create,
     ("", "ConfigMap"): core.config_map_create,
     ("", "Secret"): core.secret_create,
-    ("", "Service"): core.service_create,
+    ("", "Service"): services.service_create,
     ("", "PersistentVolumeClaim"): core.claim_create,
     ("", "PersistentVolume"): core.volume_create,
     ("", "ResourceQuota"): core.quota,
@@ -98,7 +99,7 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("", "Pod"): pods.pod_update,
     ("", "ConfigMap"): core.config_map_update,
     ("", "Secret"): core.secret_update,
-    ("", "Service"): core.service_update,
+    ("", "Service"): services.service_update,
     ("", "PersistentVolumeClaim"): core.claim_update,
     ("", "PersistentVolume"): core.volume_update,
     ("", "Node"): nodes.node_update,
