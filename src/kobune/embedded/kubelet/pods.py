@@ -172,5 +172,6 @@ class NodePods:
             for worker in list(self._workers.values()):
                 try:
                     await worker.refresh_volumes()
+                    await worker.check_limits()
                 except (KobuneError, OSError) as error:
                     _LOG.warning("volumes of pod %s are not refreshed: %s", worker.uid, error)

@@ -23,6 +23,7 @@ from kobune.embedded.kubelet.model import (
     FinishDeletion,
     PodObserved,
     PodPlan,
+    Problem,
     SandboxInfo,
 )
 from kobune.embedded.kubelet.names import (
@@ -35,13 +36,14 @@ from kobune.embedded.kubelet.names import (
 from kobune.embedded.kubelet.probes import ContainerProbes
 from kobune.embedded.kubelet.status import may_wait_s, status_patch
 from kobune.embedded.kubelet.steps import PodSteps
+from kobune.embedded.kubelet.volumes.usage import over_limit
 from kobune.host.cri.types import ContainerNotFound, CriError
 from kobune.kube.client.core import PODS
 from kobune.kube.client.errors import ApiError, Conflict, NotFound
 from kobune.kube.client.objects import revision
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime import Reference
-from kobune.kube.runtime.decision import Event
+from kobune.kube.runtime.decision import Event, EventType
 
 __all__ = ["PodWorker"]
 
@@ -130,6 +132,17 @@ class PodWorker:
         objects = self._context.objects
         given = await objects.dependencies(pod, self.ips)
         self._context.volumes.refresh(pod, given, await objects.tokens(pod))
+
+    async def check_limits(self) -> None:
+        """Evict the pod when it has written more to a volume of the node's disk than that may hold."""
+        pod, memory = self.pod, self._memory
+        if pod is None or not memory.volumes_ready or memory.rejected is not None or memory.torn_down:
+            return
+        message = await asyncio.to_thread(over_limit, pod, self._context.paths)
+        if message:
+            memory.rejected = Problem("Evicted", message, self._context.clock.now())
+            self._report(pod, Event(EventType.WARNING, "Evicted", message), "")
+            self.wake()
 
     async def _pass(self) -> float | None:
         """One look; seconds until the next one, None for when something happens."""

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kobune.api.core import Pod
+from kobune.embedded.kubelet.volumes.usage import used_bytes
 from kobune.host.cri.types import ExecResult
 from kobune.kube.client.core import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
 from kobune.kube.client.errors import NotFound
@@ -342,3 +343,39 @@ async def test_an_end_that_is_told_during_the_start_is_not_missed(world: World) 
     world.cri.start_container = start_and_end  # type: ignore[method-assign]
     await world.start(ONE | {"restartPolicy": "Never"})
     await world.until_phase("Failed")
+
+
+async def test_a_pod_that_writes_too_much_is_evicted(world: World) -> None:
+    volumes = [{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "free", "emptyDir": {}}]
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
+    containers = [{"name": "c", "image": "img:1", "volumeMounts": mounts}]
+    await world.start(ONE | {"containers": containers, "volumes": volumes})
+    pod = await world.until_phase("Running")
+    assert world.worker is not None
+
+    def write(volume: str, size: int) -> None:
+        (world.paths.volume(pod.metadata.uid, "empty-dir", volume) / "file").write_bytes(b"x" * size)
+
+    write("free", 3 << 20)
+    write("scratch", 1 << 19)
+    await world.worker.check_limits()
+    assert (await world.pod()).status.phase == "Running"
+    write("scratch", 2 << 20)
+    await world.worker.check_limits()
+    ended = await world.until_phase("Failed")
+    assert ended.status.reason == "Evicted"
+    assert ended.status.message == 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". '
+
+
+def test_usage_counts_what_is_allocated_once_and_follows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"x" * (4 << 20))
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    assert used_bytes(tree) < 1 << 16
+    (tree / "deep/file").write_bytes(b"x" * (1 << 20))
+    (tree / "again").hardlink_to(tree / "deep/file")
+    (tree / "link").symlink_to(tmp_path / "outside")
+    with (tree / "sparse").open("wb") as sparse:
+        sparse.truncate(1 << 30)
+    assert 1 << 20 <= used_bytes(tree) < 2 << 20
+    assert used_bytes(tmp_path / "nowhere") == 0
