@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -181,6 +182,73 @@ def test_a_volume_of_the_machine_outlives_handler_and_restart(machine: Instance)
     assert [
         v["name"] for v in machine.get("vm", NAME)["spec"]["template"]["spec"]["volumes"] if v["name"] == "raw"
     ] == []
+
+
+def set_volumes(instance: Instance, *names: str) -> None:
+    """Make these the plugged volumes of the template, each a claim on virtio."""
+    spec = instance.get("vm", NAME)["spec"]["template"]["spec"]
+    disks, volumes = spec["domain"]["devices"]["disks"], spec["volumes"]
+    kept = [volume for volume in volumes if "persistentVolumeClaim" not in volume]
+    shown = [disk for disk in disks if disk["name"] in {volume["name"] for volume in kept}]
+    kept += [{"name": name, "persistentVolumeClaim": {"claimName": name, "hotpluggable": True}} for name in names]
+    shown += [{"name": name, "serial": name, "disk": {"bus": "virtio"}} for name in names]
+    patch = {"spec": {"template": {"spec": {"volumes": kept, "domain": {"devices": {"disks": shown}}}}}}
+    instance.kubectl("patch", "vm", NAME, "--type=merge", "-p", json.dumps(patch))
+
+
+def kill_launcher_process(instance: Instance) -> None:
+    """The process beside the guest, not the guest."""
+    uid = instance.get("pod", launcher(instance))["metadata"]["uid"]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if uid in (folder / "cgroup").read_text() and b"kobune.virt.launcher" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended
+            continue
+    assert found
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_template_names_volumes_that_come_late_and_leave_when_the_guest_agrees(machine: Instance) -> None:
+    # A claim that is not there yet holds up nothing and is told.
+    set_volumes(machine, "late")
+    machine.eventually("it is missed", lambda: entry(machine, "late").get("reason") == "FailedPvcNotFound")
+    assert entry(machine, "late")["phase"] == "Pending"
+    late = {**claims()[0], "metadata": {"name": "late"}}
+    machine.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(late))
+    wait_ready(machine, "late")
+
+    # The launcher's process dies and comes back: the guest keeps its disk, and still loses it when asked to.
+    kill_launcher_process(machine)
+    console = machine.console(NAME).login()
+    try:
+        assert size_mib(console, device(console, "late")) == SIZES_MIB["files"]
+        console.run("sudo dd if=/dev/urandom of=/dev/disk/by-id/virtio-late bs=1M count=4 conv=fsync")
+    finally:
+        console.close()
+
+    # A guest that cannot answer keeps the disk, and the instance says what it waits for.
+    machine.kobune("pause", NAME)
+    set_volumes(machine)
+    machine.eventually("it waits", lambda: "has not done so yet" in str(entry(machine, "late").get("message")))
+    assert entry(machine, "late")["phase"] == "Ready"
+    machine.kobune("unpause", NAME)
+    wait_gone(machine, "late")
+    machine.eventually("the pod is gone", lambda: pods(machine) == [])
+
+    # A machine that is deleted takes all of it along.
+    set_volumes(machine, "late", "raw")
+    wait_ready(machine, "late")
+    wait_ready(machine, "raw")
+    assert len(pods(machine)) == 2
+    machine.kobune("stop", NAME)
+    machine.eventually("nothing holds the volumes", lambda: pods(machine) == [])
+    machine.kubectl("delete", "pvc", "late", "--timeout=60s")
+    set_volumes(machine)
+    machine.kobune("start", NAME)
+    machine.wait_phase(NAME, "Running")
 
 
 def test_what_cannot_be_plugged_is_refused_with_the_reason(machine: Instance) -> None:

@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from kobune.api.core import CoreEvent, PersistentVolumeClaim, Pod
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import format_time
 from kobune.cli.why.explain import explain
 from kobune.cli.why.seen import Seen
 from kobune.cli.why.show import age, show
+from kobune.cli.why.storage import plugging_notes
 from support.vms import NOW, instance, machine
 
 AGO = format_time(NOW - timedelta(seconds=30))
@@ -288,3 +290,19 @@ def test_ages() -> None:
     spans = {-5: "0s", 119: "119s", 120: "2m", 7200: "2h", 3 * 86400: "3d"}
     for seconds, text in spans.items():
         assert age(timedelta(seconds=seconds)) == text
+
+
+def test_volumes_that_come_and_go_are_notes_about_a_running_guest() -> None:
+    entries = [
+        {"name": "late", "phase": "Pending", "message": "PVC late not found", "target": "", "hotplugVolume": {}},
+        {"name": "gone", "phase": "Ready", "message": "the guest was asked", "target": "sda", "hotplugVolume": {}},
+        {"name": "here", "phase": "Ready", "target": "sdb", "hotplugVolume": {}},
+        {"name": "root", "target": "vda"},
+    ]
+    volumes = [{"name": n, "persistentVolumeClaim": {"claimName": n, "hotpluggable": True}} for n in ("late", "here")]
+    status = {"phase": "Running", "volumeStatus": entries}
+    spec = {"domain": {"devices": {}}, "volumes": volumes}
+    assert plugging_notes(msgspec.convert({"spec": spec, "status": status}, VirtualMachineInstance)) == [
+        "Volume late is being plugged in (Pending): PVC late not found",
+        "Volume gone is being unplugged (Ready): the guest was asked",
+    ]

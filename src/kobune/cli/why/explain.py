@@ -12,7 +12,7 @@ from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.pod import launcher_trouble
 from kobune.cli.why.seen import Explanation, Seen
-from kobune.cli.why.storage import storage_trouble
+from kobune.cli.why.storage import plugging_notes, storage_trouble
 
 __all__ = ["explain"]
 
@@ -321,6 +321,7 @@ def _notes(seen: Seen) -> tuple[str, ...]:
                 "No guest agent answers: guestosinfo, users, file systems and freeze are not available. "
                 "Install and start qemu-guest-agent in the guest."
             )
+        notes += plugging_notes(vmi)
     for condition in seen.vm.status.conditions if seen.vm is not None else ():
         if condition.type == "RestartRequired" and condition.status == "True":
             what = condition.message or "its specification was changed"

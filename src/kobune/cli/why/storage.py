@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.seen import Explanation, Seen
 
-__all__ = ["storage_trouble"]
+__all__ = ["plugging_notes", "storage_trouble"]
 
 DONE = ("Succeeded", "WaitForFirstConsumer", "PendingPopulation")
 
@@ -88,3 +89,16 @@ def _created(seen: Seen) -> Any:
     owner = seen.vmi or seen.vm
     created = owner.metadata.creation_timestamp if owner is not None else None
     return parse_time(created) if created else None
+
+
+def plugging_notes(vmi: VirtualMachineInstance) -> list[str]:
+    """Volumes that are on their way into a running guest, or out of it, and how far they are."""
+    notes = []
+    wanted = {volume.name for volume in vmi.spec.volumes}
+    for found in vmi.status.volume_status:
+        if found.hotplug_volume is None or (found.phase == "Ready" and found.name in wanted):
+            continue
+        way = "being plugged in" if found.name in wanted else "being unplugged"
+        why = found.message or found.reason or "its pod is being made"
+        notes.append(f"Volume {found.name} is {way} ({found.phase or 'Pending'}): {why}")
+    return notes
