@@ -158,15 +158,16 @@ def test_a_guest_starts_with_what_was_brought() -> None:
     assert start.plugged == ("data",)
 
 
-def attachment(name: str = "hp-1", *, block: bool = False, **metadata: Any) -> Pod:
+def attachment(name: str = "hp-1", *, block: bool = False, claim: str = "c", **metadata: Any) -> Pod:
     container: dict[str, Any] = {"name": "hotplug-disk"}
     if block:
         container["volumeDevices"] = [{"name": "data", "devicePath": "/dev/hotplug/data"}]
     labels = {"kubevirt.io": "hotplug-disk", "kobune.io/hotplug-volume": "data"}
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
     return convert(
         {
-            "metadata": {"name": name, "uid": f"uid-{name}", "labels": labels, **metadata},
-            "spec": {"containers": [container]},
+            "metadata": {"name": name, "namespace": "default", "uid": f"uid-{name}", "labels": labels, **metadata},
+            "spec": {"containers": [container], "volumes": volumes},
             "status": {"phase": "Running"},
         },
         Pod,
@@ -175,8 +176,17 @@ def attachment(name: str = "hp-1", *, block: bool = False, **metadata: Any) -> P
 
 def test_of_two_pods_for_a_volume_the_one_that_stays_counts() -> None:
     leaving = attachment("hp-old", deletionTimestamp="2026-01-01T00:00:00Z")
-    found = attachments_of([attachment("hp-new", block=True), leaving])
+    found = attachments_of(vmi(), [attachment("hp-new", block=True), leaving])
     assert found == {"data": Attachment("hp-new", "uid-hp-new", usable=True, block=True)}
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [attachment(namespace="elsewhere"), attachment(claim="another")],
+    ids=["of another namespace", "with another claim"],
+)
+def test_a_pod_that_anybody_could_have_made_gives_nothing(stranger: Pod) -> None:
+    assert attachments_of(vmi(), [stranger]) == {}
 
 
 async def test_delivery_brings_folders_and_devices_and_takes_them_back() -> None:
@@ -186,10 +196,10 @@ async def test_delivery_brings_folders_and_devices_and_takes_them_back() -> None
     await delivery.carry_out(
         1, "pod-1", VolumePlan(bring=(Bring("a", "uid-a", block=False), Bring("b", "uid-b", block=True)))
     )
-    assert delivery.view(1, "pod-1", ()) == PlugView({}, frozenset({"a"}), {"b": (7, 3)})
+    assert delivery.view(1, "pod-1", {}) == PlugView({}, frozenset({"a"}), {"b": (7, 3)})
     for _ in range(2):
         await delivery.carry_out(1, "pod-1", VolumePlan(take=("a", "b")))
-    assert delivery.view(1, "pod-1", ()) == PlugView()
+    assert delivery.view(1, "pod-1", {}) == PlugView()
 
 
 async def test_one_volume_that_is_late_holds_up_no_other() -> None:
@@ -199,7 +209,7 @@ async def test_one_volume_that_is_late_holds_up_no_other() -> None:
     plan = VolumePlan(bring=(Bring("a", "uid-a", block=False), Bring("b", "uid-b", block=False)))
     with pytest.raises(RetryableError, match="volume a: nothing is mounted"):
         await delivery.carry_out(1, "pod-1", plan)
-    assert delivery.view(1, "pod-1", ()).given == {"b"}
+    assert delivery.view(1, "pod-1", {}).given == {"b"}
 
 
 async def test_nothing_is_given_to_a_process_of_another_pod() -> None:

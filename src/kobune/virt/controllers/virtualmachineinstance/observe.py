@@ -52,7 +52,9 @@ def observer(
         later = {claim_of(volume) for volume in hotplug_volumes(vmi.spec).values()}
         missing = tuple(name for name, claim in found.items() if claim is None and name not in later)
         there = {name: claim for name, claim in found.items() if claim is not None}
-        held = tuple(item for pod in owned for item in attachments.by_index(BY_OWNER, pod.metadata.uid))
+        # A pod of another namespace is nobody's of here, whatever it says of its owner.
+        found_pods = (item for pod in owned for item in attachments.by_index(BY_OWNER, pod.metadata.uid))
+        held = tuple(item for item in found_pods if item.metadata.namespace == key.namespace)
         state_claim = claims.get(Key(key.namespace, state_claim_name(key.name)))
         return Observed(
             vmi, tuple(owned), clock.now(), settings, missing, there, held, has_state_claim=state_claim is not None

@@ -6,12 +6,14 @@ repeated; what a container was given ends with the container, whoever has died b
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.errors import KobuneError, RetryableError
 from kobune.host.containerfs.files import ContainerFiles
+from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
 from kobune.virt.domain.hotplug_pod import VOLUME_LABEL, device_in_attachment, folder_in_attachment
 from kobune.virt.domain.paths import HOTPLUG_DEVICES, HOTPLUG_DISKS
 from kobune.virt.handler.hotplug.plan import Attachment, Bring, PlugView, VolumePlan
@@ -32,11 +34,11 @@ class Delivery:
         self._files = files
         self._hold = hold
 
-    def view(self, pid: int, pod_uid: str, pods: Iterable[Pod]) -> PlugView:
+    def view(self, pid: int, pod_uid: str, attachments: Mapping[str, Attachment]) -> PlugView:
         """What there is. Raises NotThere or ProcessGone when the launcher's process has ended, and ForeignProcess."""
         self._hold(pid, pod_uid)
         return PlugView(
-            attachments_of(pods),
+            attachments,
             frozenset(self._files.mounts(pid, HOTPLUG_DISKS)),
             self._files.block_devices(pid, HOTPLUG_DEVICES),
         )
@@ -78,17 +80,28 @@ class Delivery:
             await self._files.unmount(pid, f"{HOTPLUG_DISKS}/{name}")
 
 
-def attachments_of(pods: Iterable[Pod]) -> dict[str, Attachment]:
-    """The pods that hold volumes, by volume. Pure."""
+def attachments_of(vmi: VirtualMachineInstance, pods: Iterable[Pod]) -> dict[str, Attachment]:
+    """The pods that hold volumes, by volume. Pure.
+
+    A pod counts only in the instance's own namespace, and only with the claim that the instance names: labels and owner
+    references can be written by anybody who may make a pod anywhere.
+    """
     found: dict[str, Attachment] = {}
-    for pod in sorted(pods, key=lambda pod: pod.metadata.deletion_timestamp is None):
-        volume = pod.metadata.labels.get(VOLUME_LABEL, "")
+    claims = {name: claim_of(volume) for name, volume in hotplug_volumes(vmi.spec).items()}
+    own = [pod for pod in pods if pod.metadata.namespace == vmi.metadata.namespace]
+    for pod in sorted(own, key=lambda pod: pod.metadata.deletion_timestamp is None):
+        name = pod.metadata.labels.get(VOLUME_LABEL, "")
         container: Any = next(iter(pod.spec.containers), None)
-        if volume and container is not None:
-            found[volume] = Attachment(
+        if container is not None and name in claims and _holds(pod, name, claims[name]):
+            found[name] = Attachment(
                 name=pod.metadata.name,
                 uid=pod.metadata.uid,
                 usable=pod.status.phase == "Running" and pod.metadata.deletion_timestamp is None,
-                block=any(device.name == volume for device in container.volume_devices),
+                block=any(device.name == name for device in container.volume_devices),
             )
     return found
+
+
+def _holds(pod: Pod, name: str, claim: str) -> bool:
+    sources = (volume.persistent_volume_claim for volume in pod.spec.volumes if volume.name == name)
+    return any(source is not None and source.claim_name == claim for source in sources)

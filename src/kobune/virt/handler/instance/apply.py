@@ -118,7 +118,7 @@ class InstanceExecutor:
         except RetryableError as error:
             failure = error
         if plan.follow or plan.bring:
-            given = self._volumes.view(client.peer_pid, link.pod_uid, ()).given
+            given = self._volumes.view(client.peer_pid, link.pod_uid, {}).given
             facts = Facts(architecture=platform.machine(), plugged=sorted(given))
             state = await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
             if troubles := [f"volume {disk.name}: {disk.trouble}" for disk in state.disks if disk.trouble]:

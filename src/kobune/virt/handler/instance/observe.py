@@ -13,7 +13,7 @@ from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
 from kobune.virt.domain.readiness import readiness
-from kobune.virt.handler.hotplug.deliver import Delivery
+from kobune.virt.handler.hotplug.deliver import Delivery, attachments_of
 from kobune.virt.handler.hotplug.plan import NOTHING, PlugView, pluggable
 from kobune.virt.handler.instance.observed import AttachedNetwork, LauncherPod, Observed
 from kobune.virt.handler.launchers import LauncherLink, Launchers, NoLauncher
@@ -65,13 +65,13 @@ class InstanceObserver:
             vmi=vmi,
             pod=await self._pod(vmi),
             launcher=link.view() if link is not None else None,
-            volumes=self._plugged(link) if link is not None and pluggable(vmi) else NOTHING,
+            volumes=self._plugged(vmi, link) if link is not None and pluggable(vmi) else NOTHING,
         )
 
-    def _plugged(self, link: LauncherLink) -> PlugView | None:
+    def _plugged(self, vmi: VirtualMachineInstance, link: LauncherLink) -> PlugView | None:
         try:
-            pods = self._attachments.by_index(ATTACHED_TO, link.pod_uid)
-            return self._volumes.view(link.client.peer_pid, link.pod_uid, pods)
+            attachments = attachments_of(vmi, self._attachments.by_index(ATTACHED_TO, link.pod_uid))
+            return self._volumes.view(link.client.peer_pid, link.pod_uid, attachments)
         except (NoLauncher, NotThere, ProcessGone, ForeignProcess):
             return None
 
