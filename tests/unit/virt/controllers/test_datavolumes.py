@@ -7,7 +7,7 @@ import msgspec
 from kobune.api.cdi import DataVolume
 from kobune.api.kubevirt import VirtualMachine
 from kobune.kube.runtime import Create
-from kobune.virt.controllers.virtualmachine.datavolumes import is_provisioning, missing_data_volumes
+from kobune.virt.controllers.virtualmachine.datavolumes import disk_state, missing_data_volumes
 from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from support.vms import NOW, VM_UID, instance, machine_dict
 
@@ -36,8 +36,9 @@ def test_what_is_missing_is_made_even_for_a_machine_that_is_off() -> None:
 
 
 def test_a_machine_whose_disk_is_being_filled_is_provisioning() -> None:
-    assert is_provisioning(machine(), volume("ImportInProgress"))
-    assert not is_provisioning(machine(), volume("Succeeded"))
+    assert disk_state(machine(), volume("ImportInProgress"), {}).provisioning
+    assert not disk_state(machine(), volume("Succeeded"), {}).provisioning
+    assert disk_state(machine(), volume("Failed"), {}).failed
     seen = Observed(machine("Always"), instance(phase="Pending"), False, None, NOW, data_volumes=volume("Pending"))
     status = decide(seen).status
     assert status is not None

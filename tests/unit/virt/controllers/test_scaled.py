@@ -1,20 +1,18 @@
-"""Replica sets and pools: how many, which names, which go first. And kinds that wait for their controllers."""
+"""Replica sets: how many, which names, which go first. And kinds that wait for their controllers."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstanceReplicaSet
+from kobune.api.kubevirt import VirtualMachineInstanceReplicaSet
 from kobune.api.meta import LabelSelector, LabelSelectorRequirement
-from kobune.api.pool import VirtualMachinePool
 from kobune.kube.client.resource import Resource
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.pending import decide as pending
-from kobune.virt.controllers.pool import decide as pools
 from kobune.virt.controllers.replicaset import decide as replica_sets
 from kobune.virt.controllers.scaling import selector_text
-from support.vms import NOW, instance, machine_dict, spec
+from support.vms import NOW, instance, spec
 
 
 def replica_set(replicas: int, **more: Any) -> VirtualMachineInstanceReplicaSet:
@@ -86,50 +84,6 @@ def test_the_status_counts_and_carries_the_selector() -> None:
 )
 def test_selectors_are_written_as_on_a_command_line(selector: LabelSelector, text: str) -> None:
     assert selector_text(selector) == text
-
-
-def pool(replicas: int, generation: int = 1, **more: Any) -> VirtualMachinePool:
-    template = {"metadata": {"labels": {"app": "x"}}, "spec": machine_dict()["spec"]}
-    raw = {
-        "metadata": {"name": "p", "namespace": "ns", "uid": "pool-uid", "generation": generation},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": "x"}},
-            "virtualMachineTemplate": template,
-            **more,
-        },
-    }
-    return msgspec.convert(raw, VirtualMachinePool)
-
-
-def member(number: int, revision: str = "p-1") -> VirtualMachine:
-    raw = machine_dict(name=f"p-{number}", uid=f"vm-{number}", labels={pools.REVISION_LABEL: revision})
-    return msgspec.convert(raw, VirtualMachine)
-
-
-def of_pool(observed: VirtualMachinePool, *machines: VirtualMachine, revisions: Any = None) -> Decision[Any]:
-    kept = {"p-1": {"data": msgspec.to_builtins(pool(1).spec.virtual_machine_template)}}
-    return pools.decide(pools.Observed(observed, machines, kept if revisions is None else revisions, NOW))
-
-
-def test_machines_of_a_pool_are_numbered_and_the_highest_go_first() -> None:
-    assert created(of_pool(pool(2), revisions={})) == ["p-1", "p-0", "p-1"]  # the revision, then the machines
-    assert created(of_pool(pool(2), member(1))) == ["p-0"]
-    assert deleted(of_pool(pool(1), member(0), member(10), member(2))) == ["p-2", "p-10"]
-    assert deleted(of_pool(pool(1, scaleInStrategy={"unmanaged": {}}), member(0), member(1))) == []
-
-
-def test_another_count_is_no_other_template() -> None:
-    same_template = of_pool(
-        pool(1, generation=2),
-        member(0),
-        revisions={"p-1": {"data": msgspec.to_builtins(pool(1).spec.virtual_machine_template)}, "p-2": {}},
-    )
-    assert same_template.actions == ()
-    changed = of_pool(pool(1, generation=2), member(0), revisions={"p-1": {"data": {"spec": {}}}, "p-2": {}})
-    (patch,) = changed.actions
-    assert isinstance(patch, PatchObject)
-    assert patch.patch.body["metadata"]["labels"][pools.REVISION_LABEL] == "p-2"
 
 
 def test_kinds_that_nobody_acts_upon_say_so_once() -> None:

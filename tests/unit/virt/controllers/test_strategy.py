@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kobune.virt.controllers.virtualmachine.datavolumes import DiskState
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.strategy import (
     Want,
@@ -92,43 +93,69 @@ def test_one_failed_instance_counts_once_and_a_guest_that_ran_clears_the_count()
     assert after.consecutive_fail_count == 2
 
 
+def _condition(kind: str, status: str, reason: str = "") -> dict[str, Any]:
+    return {"conditions": [{"type": kind, "status": status, "reason": reason}]}
+
+
+_GONE = "2026-01-01T00:00:00Z"
+_MOVING = {"migrationState": {"startTimestamp": _GONE}}
+_NO_CLAIM = _condition("Synchronized", "False", "FailedPvcNotFound")
+_NO_ROOM = _condition("PodScheduled", "False", "Unschedulable")
+
+
 @pytest.mark.parametrize(
-    ("vmi", "expected"),
+    ("vmi", "disks", "expected"),
     [
-        (None, "Stopped"),
-        ({"phase": "Scheduling"}, "Starting"),
-        ({"phase": "Running"}, "Running"),
-        ({"phase": "Running", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "Stopping"),
-        ({"phase": "Succeeded"}, "Stopped"),
-        ({"phase": "Running", "status": {"conditions": [{"type": "Paused", "status": "True"}]}}, "Paused"),
+        (None, DiskState(), "Stopped"),
+        (None, DiskState(provisioning=True), "Provisioning"),
+        (None, DiskState(failed=True), "DataVolumeError"),
+        (None, DiskState(unbound=True), "Stopped"),
+        ({"phase": "Succeeded"}, DiskState(), "Stopped"),
+        ({"phase": ""}, DiskState(), "Starting"),
+        ({"phase": "Scheduling"}, DiskState(), "Starting"),
+        ({"phase": "Scheduled"}, DiskState(), "Starting"),
+        ({"phase": "Running"}, DiskState(failed=True), "Running"),
+        ({"phase": "Running", "deletionTimestamp": _GONE}, DiskState(), "Stopping"),
+        ({"phase": "Running", "status": _condition("Paused", "True")}, DiskState(), "Paused"),
+        ({"phase": "Running", "status": _MOVING}, DiskState(), "Migrating"),
+        ({"phase": "Pending", "status": _NO_CLAIM}, DiskState(failed=True), "ErrorPvcNotFound"),
+        ({"phase": "Pending"}, DiskState(failed=True, provisioning=True), "DataVolumeError"),
+        ({"phase": "Scheduling", "status": _NO_ROOM}, DiskState(provisioning=True), "ErrorUnschedulable"),
+        ({"phase": "Pending"}, DiskState(provisioning=True, unbound=True), "Provisioning"),
+        ({"phase": "Pending"}, DiskState(unbound=True), "WaitingForVolumeBinding"),
         (
-            {
-                "phase": "Scheduling",
-                "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
-            },
-            "ErrorUnschedulable",
-        ),
-        (
-            {
-                "phase": "Scheduling",
-                "status": {"conditions": [{"type": "Synchronized", "status": "False", "reason": "ErrImagePull"}]},
-            },
+            {"phase": "Scheduling", "status": _condition("Synchronized", "False", "ErrImagePull")},
+            DiskState(),
             "ErrImagePull",
         ),
+        (
+            {"phase": "Scheduling", "status": _condition("Synchronized", "False", "ImagePullBackOff")},
+            DiskState(),
+            "ImagePullBackOff",
+        ),
+        ({"phase": "Unknown"}, DiskState(), "Unknown"),
     ],
 )
-def test_people_read_one_word(vmi: dict[str, Any] | None, expected: str) -> None:
-    assert printable_status(machine(), instance(**vmi) if vmi else None, None, NOW) == expected
+def test_people_read_one_word(vmi: dict[str, Any] | None, disks: DiskState, expected: str) -> None:
+    assert printable_status(machine(), instance(**vmi) if vmi else None, None, disks) == expected
+
+
+def test_what_is_about_to_happen_counts_as_well() -> None:
+    unbound = DiskState(unbound=True)
+    assert printable_status(machine(), None, None, unbound, starting=True) == "WaitingForVolumeBinding"
+    assert printable_status(machine(), instance(phase="Running"), None, stopping=True) == "Stopping"
+    receiver = machine(strategy="WaitAsReceiver")
+    assert printable_status(receiver, instance(phase="Pending"), None) == "WaitingForReceiver"
 
 
 def test_a_machine_that_waits_after_a_failed_start_says_so() -> None:
     failed = instance(phase="Failed")
     failure = start_failure(machine(), failed, NOW)
-    assert printable_status(machine(), failed, failure, NOW) == "CrashLoopBackOff"
-    assert printable_status(machine(strategy="Halted"), None, failure, NOW) == "Stopped"
+    assert printable_status(machine(), failed, failure) == "CrashLoopBackOff"
+    assert printable_status(machine(strategy="Halted"), None, failure) == "Stopped"
     assert seconds_to_wait(failure, NOW + timedelta(seconds=11)) == 0
 
 
 def test_a_machine_being_deleted_is_terminating_whatever_else() -> None:
     vm = machine(deletionTimestamp="2026-01-01T00:00:00Z")
-    assert printable_status(vm, instance(phase="Running"), None, NOW) == "Terminating"
+    assert printable_status(vm, instance(phase="Running"), None) == "Terminating"

@@ -129,3 +129,11 @@ def test_the_instance_inherits_the_template_but_not_kubectl_s_notes() -> None:
     assert rendered["metadata"]["annotations"] == {"a": "b", "kubevirt.io/vm-generation": "3"}
     assert rendered["metadata"]["finalizers"] == [VM_FINALIZER]
     assert rendered["spec"]["volumes"][0]["containerDisk"]["image"] == "registry.example/demo:1"
+
+
+def test_what_instances_of_the_past_were_made_from_is_forgotten() -> None:
+    vmi = instance(phase="Running", status={"virtualMachineRevisionName": "revision-start-vm-x-2"})
+    starts = {f"revision-start-vm-x-{number}": str(number) for number in (1, 2)}
+    (delete,) = decide(Observed(machine(), vmi, False, None, NOW, starts=starts)).actions
+    assert isinstance(delete, Delete)
+    assert (delete.key.name, delete.uid) == ("revision-start-vm-x-1", "1")

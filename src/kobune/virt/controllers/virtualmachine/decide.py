@@ -15,9 +15,9 @@ from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
-from kobune.virt.controllers.virtualmachine.datavolumes import is_provisioning, missing_data_volumes
+from kobune.virt.controllers.virtualmachine.datavolumes import disk_state, missing_data_volumes
 from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes, without_plugged
-from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance
+from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance, revision_name
 from kobune.virt.controllers.virtualmachine.patience import may_wait_s
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
@@ -33,7 +33,8 @@ from kobune.virt.controllers.words import FINAL_PHASES, VM_FINALIZER, VM_GENERAT
 
 __all__ = ["Observed", "decide"]
 
-_MIRRORED: Final = ("Paused", "AgentConnected", "LiveMigratable", "StorageLiveMigratable")
+_ITS_OWN: Final = ("Ready", "Failure", "RestartRequired")
+"""Conditions that a machine has for itself; all others are those of its instance."""
 
 Status = dict[str, Any]
 
@@ -52,7 +53,11 @@ class Observed:
     now: datetime
     sizing: Sizing = field(default_factory=Sizing)
     data_volumes: dict[str, DataVolume] = field(default_factory=dict)
-    """Those that the machine's templates name, by name, whoever made them."""
+    """Those that the machine's templates and volumes name, by name, whoever made them."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """The phases of the claims that its volumes name."""
+    starts: dict[str, str] = field(default_factory=dict)
+    """The uids of the revisions that remember what its instances were made from, by name."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -69,6 +74,7 @@ def decide(seen: Observed) -> Decision[Action]:
     wanted = want(vm, seen.vmi)
     actions += _keep_sizing(seen)
     actions += missing_data_volumes(vm, seen.data_volumes)
+    actions += _forget_starts(seen)
     if seen.vmi is not None:
         actions += _release_ended(seen.vmi)
         if wanted is Want.NOTHING:
@@ -147,6 +153,18 @@ def _start(vm: VirtualMachine, sizing: Sizing) -> list[Action]:
     ]
 
 
+def _forget_starts(seen: Observed) -> list[Action]:
+    """Remove what was remembered of instances that are gone."""
+    used = {revision_name(seen.vm)}
+    if seen.vmi is not None:
+        used.add(seen.vmi.status.virtual_machine_revision_name or "")
+    return [
+        Delete(CONTROLLER_REVISIONS, Key(seen.vm.metadata.namespace, name), uid)
+        for name, uid in sorted(seen.starts.items())
+        if name not in used
+    ]
+
+
 def _release_ended(vmi: VirtualMachineInstance) -> list[Action]:
     """Let go of an instance that has ended: its end is in the machine's status by now."""
     if vmi.status.phase not in FINAL_PHASES or vmi.metadata.deletion_timestamp is None:
@@ -163,8 +181,14 @@ def _status(seen: Observed, failure: Any) -> Status:
     status: Status = msgspec.to_builtins(vm.status)
     _set(status, "created", True if vmi is not None else None)
     _set(status, "startFailure", msgspec.to_builtins(failure) if failure is not None else None)
+    wanted = want(vm, vmi)
     status["printableStatus"] = printable_status(
-        vm, vmi, failure, seen.now, provisioning=is_provisioning(vm, seen.data_volumes)
+        vm,
+        vmi,
+        failure,
+        disk_state(vm, seen.data_volumes, seen.claims),
+        stopping=wanted is Want.STOP,
+        starting=wanted is Want.START,
     )
     status["runStrategy"] = run_strategy(vm)
     requests = [msgspec.to_builtins(request) for request in open_requests(vm, vmi)]
@@ -210,12 +234,13 @@ def _conditions(status: Status, seen: Observed) -> None:
         set_condition(status, "Failure", "True", now, reason=reason, message=_missing(seen.sizing))
     else:
         remove_condition(status, "Failure")
-    known = {item.type: item for item in vmi.status.conditions} if vmi is not None else {}
-    for kind in _MIRRORED:
-        if (item := known.get(kind)) is not None:
-            set_condition(status, kind, item.status, now, reason=item.reason or "", message=item.message or "")
-        else:
-            remove_condition(status, kind)
+    mirrored = [item for item in vmi.status.conditions if item.type not in _ITS_OWN] if vmi is not None else []
+    kept = {item.type for item in mirrored}.union(_ITS_OWN)
+    for old in seen.vm.status.conditions:
+        if old.type not in kept:
+            remove_condition(status, old.type)
+    for item in mirrored:
+        set_condition(status, item.type, item.status, now, reason=item.reason or "", message=item.message or "")
     if seen.vmi is not None and _template_changed(seen):
         set_condition(
             status,

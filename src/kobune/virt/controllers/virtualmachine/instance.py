@@ -1,6 +1,6 @@
 """The instance that a VirtualMachine makes, and the revision that remembers from what."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,14 +12,17 @@ from kobune.kube.client.objects import owner_reference
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.words import VM_FINALIZER, VM_GENERATION_ANNOTATION
 
-__all__ = ["controller_revision", "instance", "revision_name"]
+__all__ = ["START_PREFIX", "controller_revision", "instance", "revision_name"]
+
+START_PREFIX: Final = "revision-start-vm-"
+"""Of the names of revisions that remember what instances were made from."""
 
 _NOT_INHERITED = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
 def revision_name(vm: VirtualMachine) -> str:
     """The name of the ControllerRevision of the machine's present generation."""
-    return f"revision-start-vm-{vm.metadata.uid}-{vm.metadata.generation}"
+    return f"{START_PREFIX}{vm.metadata.uid}-{vm.metadata.generation}"
 
 
 def controller_revision(vm: VirtualMachine) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kobune.api.cdi import DataVolume
+from kobune.api.core import PersistentVolumeClaim
 from kobune.api.kubevirt import (
     InstancetypeMatcher,
     InstancetypeStatusRef,
@@ -16,7 +17,10 @@ from kobune.base.clock import Clock
 from kobune.kube.client.objects import controller_of
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
+from kobune.virt.controllers.owners import BY_OWNER
+from kobune.virt.controllers.virtualmachine.datavolumes import volume_names
 from kobune.virt.controllers.virtualmachine.decide import Observed
+from kobune.virt.controllers.virtualmachine.instance import START_PREFIX
 from kobune.virt.controllers.virtualmachine.sizing import (
     Sizing,
     SizingPart,
@@ -35,6 +39,7 @@ def observer(
     revisions: Informer[dict[str, Any]],
     sizes: Mapping[str, Informer[dict[str, Any]]],
     data_volumes: Informer[DataVolume],
+    claims: Informer[PersistentVolumeClaim],
     clock: Clock,
 ) -> Callable[[Key], Awaitable[Observed | None]]:
     """The observe step over these caches; `sizes` has the instancetypes and preferences by kind."""
@@ -65,10 +70,20 @@ def observer(
             return Sizing(missing=preference, missing_reason="FailedFindPreference")
         return Sizing(instancetype, preference)
 
-    def volumes(vm: VirtualMachine) -> dict[str, DataVolume]:
-        names = [template.metadata.name for template in vm.spec.data_volume_templates]
-        found = {name: data_volumes.get(Key(vm.metadata.namespace, name)) for name in names}
-        return {name: volume for name, volume in found.items() if volume is not None}
+    def disks(vm: VirtualMachine) -> tuple[dict[str, DataVolume], dict[str, str]]:
+        """The DataVolumes that the machine names, and the phases of the claims."""
+        spec = vm.spec.template.spec
+        names = {template.metadata.name for template in vm.spec.data_volume_templates}
+        claimed = volume_names(vm)
+        names |= {
+            volume.data_volume.name for volume in (spec.volumes if spec is not None else ()) if volume.data_volume
+        }
+        volumes = {name: data_volumes.get(Key(vm.metadata.namespace, name)) for name in names}
+        phases = {name: claims.get(Key(vm.metadata.namespace, name)) for name in claimed}
+        return (
+            {name: volume for name, volume in volumes.items() if volume is not None},
+            {name: claim.status.phase or "Pending" for name, claim in phases.items() if claim is not None},
+        )
 
     async def observe(key: Key) -> Observed | None:
         vm = machines.get(key)
@@ -80,6 +95,12 @@ def observer(
         revision = None
         if vmi is not None and vmi.status.virtual_machine_revision_name:
             revision = revisions.get(Key(key.namespace, vmi.status.virtual_machine_revision_name))
-        return Observed(vm, vmi, found is not None and vmi is None, revision, clock.now(), sizing(vm), volumes(vm))
+        foreign = found is not None and vmi is None
+        starts = {
+            item["metadata"]["name"]: item["metadata"]["uid"]
+            for item in revisions.by_index(BY_OWNER, vm.metadata.uid)
+            if item["metadata"]["name"].startswith(START_PREFIX)
+        }
+        return Observed(vm, vmi, foreign, revision, clock.now(), sizing(vm), *disks(vm), starts)
 
     return observe

@@ -1,5 +1,6 @@
 """Which changes make the controller look at a VirtualMachine."""
 
+from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import (
     CLUSTER_INSTANCETYPES,
@@ -11,7 +12,9 @@ from kobune.kube.client.kubevirt_groups import (
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
+from kobune.virt.controllers.owners import BY_OWNER, owner_uids
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
+from kobune.virt.controllers.virtualmachine.datavolumes import volume_names
 from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from kobune.virt.controllers.virtualmachine.observe import observer
 
@@ -22,7 +25,7 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
     """Add the controller to the process."""
     machines = process.informers.of(VIRTUAL_MACHINES)
     instances = process.informers.of(VIRTUAL_MACHINE_INSTANCES)
-    revisions = process.informers.of(CONTROLLER_REVISIONS)
+    revisions = process.informers.of(CONTROLLER_REVISIONS, indexes={BY_OWNER: owner_uids})
     sizes = {
         typed.kind: process.informers.of(
             Resource(typed.group, typed.version, typed.plural, typed.kind, typed.namespaced, dict)
@@ -37,17 +40,25 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         return [key_of(vm) for vm, pair in matchers if any(item is not None and item.name == name for item in pair)]
 
     data_volumes = process.informers.of(DATA_VOLUMES)
+    claims = process.informers.of(PERSISTENT_VOLUME_CLAIMS)
+
+    def disk_users(obj: object) -> list[Key]:
+        """Machines with a volume of that name: a claim or a DataVolume that somebody else made."""
+        key = key_of(obj)
+        return [key_of(vm) for vm in machines.list(key.namespace) if key.name in volume_names(vm)]
 
     return process.add(
         "virtualmachine",
         primary=machines,
-        observe=observer(machines, instances, revisions, sizes, data_volumes, process.clock),
+        observe=observer(machines, instances, revisions, sizes, data_volumes, claims, process.clock),
         decide=decide,
         execute=process.writer.execute,
         # By name, not by owner: an instance in the way matters as well.
         watches=(
             Watch(instances, lambda vmi: (key_of(vmi),)),
             Watch(data_volumes, controller_key("VirtualMachine")),
+            Watch(data_volumes, disk_users),
+            Watch(claims, disk_users),
             *(Watch(informer, users) for informer in sizes.values()),
         ),
         reads=(revisions,),
