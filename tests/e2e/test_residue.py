@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 import yaml
 
 from support.instance import ROOT, Instance
@@ -55,6 +56,7 @@ def one_round(instance: Instance) -> None:
     instance.eventually("it is stopped and its pod is gone", lambda: stopped(instance))
 
 
+@pytest.mark.timeout(600 + 30 * ROUNDS)
 def test_rounds_of_start_and_stop_leave_nothing_behind(instance: Instance) -> None:
     machine = yaml.safe_load((ROOT / "examples/demo-vm.yaml").read_text())
     machine["metadata"] = {"name": "cycled"}

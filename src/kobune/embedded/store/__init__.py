@@ -4,6 +4,7 @@ from kobune.embedded.store.backup import backup, check, newest_revision, restore
 from kobune.embedded.store.errors import (
     Compacted,
     Corrupt,
+    DiskFull,
     NewerVersion,
     RevisionConflict,
     StoreError,
@@ -19,6 +20,7 @@ from kobune.embedded.store.types import Entry, Key
 __all__ = [
     "Compacted",
     "Corrupt",
+    "DiskFull",
     "Entry",
     "Journal",
     "Key",

@@ -4,7 +4,16 @@ from pathlib import Path
 
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
 
-__all__ = ["Compacted", "Corrupt", "NewerVersion", "RevisionConflict", "StoreError", "StoreFailed", "StoreInUse"]
+__all__ = [
+    "Compacted",
+    "Corrupt",
+    "DiskFull",
+    "NewerVersion",
+    "RevisionConflict",
+    "StoreError",
+    "StoreFailed",
+    "StoreInUse",
+]
 
 
 class StoreError(KobuneError):
@@ -30,7 +39,12 @@ class Compacted(StoreError, TerminalError):
 
 
 class StoreFailed(StoreError, TerminalError):
-    """A commit failed (disk full, I/O error): nothing after it was or will be acknowledged by this process."""
+    """A commit failed: it was not acknowledged, and did not happen. `DiskFull` passes; after an I/O error nothing more
+    is acknowledged by this process."""
+
+
+class DiskFull(StoreFailed):
+    """There was no room for a commit; nothing of it was kept. The next one may succeed."""
 
 
 class Corrupt(StoreError, TerminalError):

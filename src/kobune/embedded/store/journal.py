@@ -27,11 +27,17 @@ class Journal(Protocol):
         ...
 
     def commit(self, batch: Sequence[Entry]) -> None:
-        """Keep the batch, all or nothing; on return it survives a power failure (as far as this journal ever does)."""
+        """Keep the batch, all or nothing; on return it survives a power failure (as far as this journal ever does).
+
+        Raises DiskFull when nothing of it was kept for want of room; after any other failure the log writes no more.
+        """
         ...
 
     def compact(self, revision: int, garbage: Sequence[int]) -> None:
-        """Drop the entries with the revisions in `garbage` and remember that history starts after `revision`."""
+        """Drop the entries with the revisions in `garbage` and remember that history starts after `revision`.
+
+        Raises DiskFull as `commit` does.
+        """
         ...
 
     def close(self) -> None:

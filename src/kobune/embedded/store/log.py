@@ -3,6 +3,9 @@
 All methods belong to the event loop's thread. A revision is given out at once and its entry encoded with it; the write
 is acknowledged (and told to subscribers) only when its batch is durable. One thread commits: whatever was appended
 while it waited for the disk becomes the next batch, so concurrent writers share an fsync.
+
+A full disk refuses what waits, and is asked again by the next write. Whatever was appended after the refused batch
+counted on it: the committing thread lets it go until the loop has taken it back (`_refused`) and says so by `_RESUMED`.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from kobune.embedded.store.errors import RevisionConflict, StoreFailed
+from kobune.embedded.store.errors import DiskFull, RevisionConflict, StoreFailed
 from kobune.embedded.store.journal import Journal
 from kobune.embedded.store.types import Entry, Key
 
@@ -36,6 +39,7 @@ class RevisionLog:
             Key, tuple[int, int]
         ] = {}  # live key -> (newest revision, created), uncommitted ones included
         self._garbage: deque[tuple[int, int]] = deque()  # (revision that superseded, superseded revision), ascending
+        self._uncollected: list[int] = []  # garbage that there was no room to collect
         self._subscribers: list[Subscriber] = []
         self._waiting: deque[tuple[int, asyncio.Future[Entry] | None, Entry]] = deque()
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
@@ -113,7 +117,7 @@ class RevisionLog:
         revision = min(revision, self.revision)
         if revision <= self.compacted:
             return 0
-        numbers = []
+        numbers, self._uncollected = self._uncollected, []
         while self._garbage and self._garbage[0][0] <= revision:
             numbers.append(self._garbage.popleft()[1])
         self.compacted = revision
@@ -157,6 +161,10 @@ class RevisionLog:
                 command = self._gather(batch)
                 try:
                     self._journal.commit(batch)
+                except DiskFull as error:
+                    self._tell(self._refused, error)
+                    command = self._skip(command)
+                    continue
                 except Exception as error:
                     self._tell(self._failed, error)
                     return
@@ -167,11 +175,28 @@ class RevisionLog:
                 revision, numbers, done = command
                 try:
                     self._journal.compact(revision, numbers)
+                except DiskFull:
+                    self._tell(self._not_compacted, numbers, done)
+                    command = self._commands.get()
+                    continue
                 except Exception as error:
                     self._tell(self._failed, error)
                     return
                 self._tell(_finish, done)
                 command = self._commands.get()
+
+    def _skip(
+        self, command: "Entry | tuple[int, list[int], asyncio.Future[None]] | None"
+    ) -> "Entry | tuple[int, list[int], asyncio.Future[None]] | None":
+        """Let go of everything up to `_RESUMED`; the command after it."""
+        while command is not _RESUMED:
+            if command is None:
+                return None
+            if not isinstance(command, Entry):
+                _, numbers, done = command
+                self._tell(self._not_compacted, numbers, done)
+            command = self._commands.get()
+        return self._commands.get()
 
     def _gather(self, batch: list[Entry]) -> "Entry | tuple[int, list[int], asyncio.Future[None]] | None":
         while len(batch) < _BATCH:
@@ -210,12 +235,39 @@ class RevisionLog:
             self._settling = [pair for pair in self._settling if pair[0] > revision]
 
     def _failed(self, error: BaseException) -> None:
-        """The disk refused: what was not acknowledged never happened, and nothing more is accepted."""
+        """The disk fails: what was not acknowledged never happened, and nothing more is accepted."""
         log.critical("the store cannot write: %s", error)
         self._failure = error
+        self._reject(StoreFailed(f"the store cannot write: {error}"))
+
+    def _refused(self, error: DiskFull) -> None:
+        """The disk is full: what was not acknowledged never happened; the next write is another attempt."""
+        log.error("the store cannot write: %s", error)
+        for _, _, entry in reversed(self._waiting):
+            self._take_back(entry)
+        self._allocated = self.revision
+        self._reject(error)
+        self._commands.put(_RESUMED)
+
+    def _take_back(self, entry: Entry) -> None:
+        """The opposite of `_account` for the newest entry that was accounted. Its revision was told to nobody."""
+        if entry.deleted:
+            self._garbage.pop()
+        if entry.previous:
+            self._garbage.pop()
+            self._heads[entry.key] = (entry.previous, entry.created)
+        else:
+            self._heads.pop(entry.key, None)
+
+    def _not_compacted(self, numbers: list[int], done: "asyncio.Future[None]") -> None:
+        """There was no room even for forgetting: it is tried again with the next compaction."""
+        self._uncollected += numbers
+        _finish(done)
+
+    def _reject(self, error: StoreFailed) -> None:
         for _, future, _ in self._waiting:
             if future is not None and not future.done():
-                future.set_exception(StoreFailed(f"the store cannot write: {error}"))
+                future.set_exception(error)
         self._waiting.clear()
         for _, waiter in self._settling:
             if not waiter.done():
@@ -225,6 +277,9 @@ class RevisionLog:
 
 _NOTHING = Entry(0, Key("", "", ""), 0, 0, False, "", b"")
 """Marks "no command waits" between `_gather` and its caller."""
+
+_RESUMED = Entry(0, Key("", "", ""), 0, 0, False, "", b"")
+"""Tells the committing thread that what counted on a refused batch was taken back."""
 
 
 def _finish(future: "asyncio.Future[None]") -> None:

@@ -3,13 +3,14 @@
 Owns the file and its format version. Must not know what an entry means.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kobune.embedded.store.errors import Corrupt, NewerVersion, StoreInUse
+from kobune.embedded.store.errors import Corrupt, DiskFull, NewerVersion, StoreInUse
 from kobune.embedded.store.journal import Loaded
 from kobune.embedded.store.types import Entry, Key
 
@@ -32,6 +33,17 @@ CREATE TABLE log (
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO state VALUES ('compacted', 0), ('revision', 0);
 """
+
+
+@contextlib.contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Tell a full disk, which SQLite has answered by rolling back, from disks that fail."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise DiskFull(f"there is no room on the disk of {path}") from error
+        raise
 
 
 class SqliteJournal:
@@ -66,20 +78,21 @@ class SqliteJournal:
         """One transaction, durable on return (synchronous=FULL)."""
         database = self._connected()
         rows = [(e.revision, *e.key, e.created, e.previous, e.deleted, e.type, e.body) for e in batch]
-        with database:
+        with _room(self._path), database:
             database.execute("BEGIN IMMEDIATE")
             database.executemany("INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
     def compact(self, revision: int, garbage: Sequence[int]) -> None:
         """Delete superseded rows and give their pages back to the file system."""
         database = self._connected()
-        with database:
+        with _room(self._path), database:
             database.execute("BEGIN IMMEDIATE")
             database.executemany("DELETE FROM log WHERE revision = ?", [(number,) for number in garbage])
             database.execute("UPDATE state SET value = ? WHERE name = 'compacted'", (revision,))
             # A deletion may have been the newest row: its number must never be given out again.
             database.execute("UPDATE state SET value = max(value, ?) WHERE name = 'revision'", (revision,))
-        database.execute("PRAGMA incremental_vacuum").fetchall()
+        with _room(self._path):
+            database.execute("PRAGMA incremental_vacuum").fetchall()
 
     def close(self) -> None:
         """Checkpoint and let go of the file."""

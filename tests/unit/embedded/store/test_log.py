@@ -1,6 +1,7 @@
 """The revision log under both journals: one suite."""
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from kobune.embedded.store import (
     Corrupt,
+    DiskFull,
     Entry,
     Journal,
     Key,
@@ -169,6 +171,87 @@ async def test_a_failing_disk_fails_the_write_and_everything_after_it(tmp_path: 
     with pytest.raises(StoreFailed):
         log.append(OTHER, 0, body("y"))
     await log.close()
+
+
+class Narrow(SqliteJournal):
+    """A disk that is full while the test says so."""
+
+    full = False
+
+    def commit(self, batch: Sequence[Entry]) -> None:
+        if self.full:
+            raise DiskFull("there is no room")
+        super().commit(batch)
+
+    def compact(self, revision: int, garbage: Sequence[int]) -> None:
+        if self.full:
+            raise DiskFull("there is no room")
+        super().compact(revision, garbage)
+
+
+async def test_a_full_disk_refuses_and_takes_writes_again_once_there_is_room(tmp_path: Path) -> None:
+    journal = Narrow(tmp_path / "store.db")
+    log = RevisionLog(journal)
+    list(log.open())
+    seen: list[int] = []
+    log.subscribe(lambda batch: seen.extend(entry.revision for entry in batch))
+    first = await log.append(KEY, 0, body("x"))
+    journal.full = True
+    # Each of them counts on the one before.
+    refused = [log.append(KEY, first.revision, body("y")), log.append(OTHER, 0, body("z"))]
+    refused.append(log.append(KEY, log.head(KEY), body(""), deleted=True))
+    refused.append(log.append(KEY, 0, body("again")))
+    for future in refused:
+        with pytest.raises(DiskFull):
+            await future
+    assert (log.head(KEY), log.head(OTHER), log.revision) == (first.revision, 0, first.revision)
+    with pytest.raises(DiskFull):
+        await log.append(OTHER, 0, body("z"))
+    assert await log.compact(log.revision) == 0
+    journal.full = False
+    second = await log.append(KEY, first.revision, body("y"))
+    third = await log.append(KEY, second.revision, body(""), deleted=True)
+    assert seen == [first.revision, second.revision, third.revision] == [1, 2, 3]
+    journal.full = True
+    assert await log.compact(3) == 3
+    journal.full = False
+    fourth = await log.append(OTHER, 0, body("z"))
+    assert await log.compact(fourth.revision) == 3, "what there was no room to forget is forgotten now"
+    await log.close()
+    after = RevisionLog(SqliteJournal(tmp_path / "store.db"))
+    assert [(entry.key, entry.revision) for entry in after.open()] == [(OTHER, fourth.revision)]
+    await after.close()
+
+
+async def test_writers_beside_a_disk_that_is_full_now_and_then_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    journal = Narrow(tmp_path / "store.db")
+    log = RevisionLog(journal)
+    list(log.open())
+    kept: dict[Key, int] = {}
+    chance = random.Random(7)
+
+    async def write(key: Key) -> None:
+        for _ in range(60):
+            journal.full = chance.random() < 0.3
+            deleted = log.head(key) > 0 and chance.random() < 0.3
+            try:
+                entry = await log.append(key, log.head(key), body("x"), deleted=deleted)
+            except DiskFull:
+                assert log.head(key) == kept.get(key, 0)
+                continue
+            if deleted:
+                kept.pop(key)
+            else:
+                kept[key] = entry.revision
+
+    await asyncio.gather(*(write(Key("r", "", str(number))) for number in range(8)))
+    journal.full = False
+    assert {key: log.head(key) for key in kept} == kept
+    await log.compact(log.revision)
+    await log.close()
+    after = RevisionLog(SqliteJournal(tmp_path / "store.db"))
+    assert {entry.key: entry.revision for entry in after.open()} == kept
+    await after.close()
 
 
 async def test_a_store_in_use_by_another_is_refused(tmp_path: Path) -> None:
