@@ -1,27 +1,24 @@
-"""Rules of configuration, services, volumes, quotas and other kinds of core/v1 but pods."""
+"""Rules of configuration, quotas and limits."""
 
 import base64
 import re
 from typing import Any
 
+import msgspec
+
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.names import (
-    is_dns1123_subdomain,
     is_qualified_name,
 )
-from kobune.embedded.apiserver.validation.checks import amount, immutable, one_of
+from kobune.embedded.apiserver.validation.checks import amount, immutable
 
 __all__ = [
-    "claim_create",
-    "claim_update",
     "config_map_create",
     "config_map_update",
     "limit_range",
     "quota",
     "secret_create",
     "secret_update",
-    "volume_create",
-    "volume_update",
 ]
 
 _CONFIG_LIMIT = 1048576
@@ -31,8 +28,6 @@ _KEY_TEXT = (
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _FROZEN = "field is immutable when `immutable` is set"
-_SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 
 
 def _keys(data: dict[str, Any], field: str) -> list[FieldError]:
@@ -100,126 +95,32 @@ def secret_create(obj: dict[str, Any]) -> list[FieldError]:
             errors.append(FieldError.required("metadata.annotations[kubernetes.io/service-account.name]"))
     if kind == "kubernetes.io/basic-auth" and "username" not in data and "password" not in data:
         errors += [FieldError.required("data[username]"), FieldError.required("data[password]")]
+    if kind in ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"):
+        errors += _docker(data, kind)
     for key in _SECRET_KEYS.get(kind, ()):
         if key not in data:
             errors.append(FieldError.required(f"data[{key}]"))
     return errors
 
 
+def _docker(data: dict[str, Any], kind: str) -> list[FieldError]:
+    key = "." + kind.rpartition("/")[2]
+    text = base64.b64decode(data.get(key) or "")
+    if not text:
+        return []
+    try:
+        msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        first = text[:1].decode("latin-1")
+        detail = f"invalid character '{first}' looking for beginning of value"
+        return [FieldError.invalid(f"data[{key}]", "<secret contents redacted>", detail)]
+    return []
+
+
 def secret_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
     """A Secret's type never changes; an immutable one stays as it is."""
     errors = immutable(obj.get("type"), old.get("type"), "type")
     return errors + _frozen(obj, old, ("data",)) + secret_create(obj)
-
-
-def claim_create(obj: dict[str, Any]) -> list[FieldError]:
-    """A claim's access modes and size."""
-    return _claim_spec(obj.get("spec") or {}, "spec")
-
-
-def _claim_spec(spec: dict[str, Any], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    modes = spec.get("accessModes") or []
-    if not modes:
-        errors.append(FieldError.required(f"{path}.accessModes", "at least 1 access mode is required"))
-    for mode in modes:
-        errors += one_of(mode, sorted(_MODES), f"{path}.accessModes")
-    size = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-    if size is None:
-        errors.append(FieldError.required(f"{path}.resources[storage]"))
-    elif amount(size) <= 0:
-        errors.append(FieldError.invalid(f"{path}.resources[storage]", size, "must be greater than zero"))
-    errors += one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode")
-    name = spec.get("storageClassName")
-    if name:
-        errors += [FieldError.invalid(f"{path}.storageClassName", name, m) for m in is_dns1123_subdomain(name)]
-    return errors
-
-
-def claim_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """A claim's spec stays, but that it may be bound and, when bound, grow."""
-    errors = claim_create(obj)
-    new_spec, old_spec = dict(obj.get("spec") or {}), dict(old.get("spec") or {})
-    before = ((old_spec.get("resources") or {}).get("requests") or {}).get("storage")
-    after = ((new_spec.get("resources") or {}).get("requests") or {}).get("storage")
-    if not old_spec.get("volumeName"):
-        old_spec.pop("volumeName", None)
-        new_spec.pop("volumeName", None)
-    if old_spec.get("storageClassName") is None:
-        new_spec.pop("storageClassName", None)
-        old_spec.pop("storageClassName", None)
-    for name in ("resources", "volumeAttributesClassName"):
-        new_spec.pop(name, None)
-        old_spec.pop(name, None)
-    bound = (old.get("status") or {}).get("phase") == "Bound"
-    if new_spec != old_spec or (before != after and not bound):
-        text = (
-            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        )
-        errors.append(FieldError.forbidden("spec", text))
-    elif before is not None and after is not None and amount(after) < amount(before):
-        errors.append(
-            FieldError.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
-        )
-    return errors
-
-
-def volume_create(obj: dict[str, Any]) -> list[FieldError]:
-    """A persistent volume's capacity, access modes and source."""
-    spec = obj.get("spec") or {}
-    errors: list[FieldError] = []
-    modes = spec.get("accessModes") or []
-    if not modes:
-        errors.append(FieldError.required("spec.accessModes"))
-    for mode in modes:
-        errors += one_of(mode, sorted(_MODES), "spec.accessModes")
-    capacity = spec.get("capacity") or {}
-    if not capacity:
-        errors.append(FieldError.required("spec.capacity"))
-    elif set(capacity) != {"storage"}:
-        errors.append(FieldError.not_supported("spec.capacity", capacity, ("storage",)))
-    elif amount(capacity["storage"]) <= 0:
-        errors.append(FieldError.invalid("spec.capacity[storage]", capacity["storage"], "must be greater than zero"))
-    errors += one_of(
-        spec.get("persistentVolumeReclaimPolicy"), ("Delete", "Recycle", "Retain"), "spec.persistentVolumeReclaimPolicy"
-    )
-    known = ("hostPath", "local", "csi", "nfs", "iscsi", "fc", "rbd", "cephfs", "flexVolume", "azureDisk", "azureFile")
-    sources = [name for name in spec if name in known or name.endswith(("Volume", "Disk"))]
-    if not sources and not any(
-        isinstance(v, dict) and k not in ("capacity", "claimRef", "nodeAffinity") for k, v in spec.items()
-    ):
-        errors.append(FieldError.required("spec", "must specify a volume type"))
-    errors += one_of(spec.get("volumeMode"), ("Block", "Filesystem"), "spec.volumeMode")
-    for source in ("hostPath", "local"):
-        if ".." in str((spec.get(source) or {}).get("path", "")).split("/"):
-            path = f"spec.{source}.path"
-            errors.append(FieldError.invalid(path, spec[source]["path"], "must not contain '..'"))
-    return errors
-
-
-def volume_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """A volume's source never changes."""
-    errors = volume_create(obj)
-    mutable = {
-        "accessModes",
-        "capacity",
-        "claimRef",
-        "mountOptions",
-        "nodeAffinity",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "volumeAttributesClassName",
-        "volumeMode",
-    }
-    new_source = {k: v for k, v in (obj.get("spec") or {}).items() if k not in mutable}
-    old_source = {k: v for k, v in (old.get("spec") or {}).items() if k not in mutable}
-    if new_source != old_source:
-        text = "spec.persistentvolumesource is immutable after creation"
-        errors.append(FieldError.forbidden("spec.persistentvolumesource", text))
-    errors += immutable(
-        (obj.get("spec") or {}).get("volumeMode"), (old.get("spec") or {}).get("volumeMode"), "spec.volumeMode"
-    )
-    return errors
 
 
 _POD_SCOPES = (
@@ -234,6 +135,16 @@ _BEST_EFFORT = ("pods", "count/pods")
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 
 
+_COUNTED = frozenset(
+    """pods services replicationcontrollers resourcequotas secrets configmaps persistentvolumeclaims services.nodeports
+    services.loadbalancers""".split()  # noqa: SIM905 - a sentence of words
+)
+_QUOTA_NAMES = _COUNTED | frozenset(
+    """cpu memory ephemeral-storage requests.cpu requests.memory requests.storage requests.ephemeral-storage limits.cpu
+    limits.memory limits.ephemeral-storage""".split()  # noqa: SIM905 - a sentence of words
+)
+
+
 def quota(obj: dict[str, Any]) -> list[FieldError]:
     """Hard limits are non-negative quantities; scopes exist, do not exclude each other and fit what is counted."""
     errors: list[FieldError] = []
@@ -242,8 +153,13 @@ def quota(obj: dict[str, Any]) -> list[FieldError]:
     for name, value in hard.items():
         at = f"spec.hard[{name}]"
         errors += [FieldError.invalid(at, name, m) for m in is_qualified_name(name)]
+        if "/" not in name and name not in _QUOTA_NAMES and "hugepages-" not in name:
+            errors.append(FieldError.invalid(at, name, "must be a standard resource type or fully qualified"))
+            errors.append(FieldError.invalid(at, name, "must be a standard resource for quota"))
         if amount(value) < 0:
             errors.append(FieldError.invalid(at, str(value), "must be greater than or equal to 0"))
+        elif amount(value) % 1 and (name in _COUNTED or name.startswith("count/")):
+            errors.append(FieldError.invalid(at, str(value), "must be an integer"))
     scopes = spec.get("scopes") or []
     for scope in scopes:
         if scope not in _POD_SCOPES:
@@ -264,25 +180,58 @@ def _counted_in(scope: str, name: str) -> bool:
     return name in _BEST_EFFORT or plain in _COMPUTE or plain.startswith("hugepages-")
 
 
+_LIMIT_ORDER = (
+    # (lower, upper, whose path and value are told, in words)
+    ("min", "max", "min", "min"),
+    ("min", "defaultRequest", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "max", "defaultRequest", "defaultRequest"),
+    ("defaultRequest", "default", "defaultRequest", "defaultRequest"),
+    ("min", "default", "default", "min"),
+    ("default", "max", "default", "default"),
+)
+_LIMIT_WORDS = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
+_LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
+
+
 def limit_range(obj: dict[str, Any]) -> list[FieldError]:
-    """min <= defaultRequest <= default <= max."""
+    """Known types, each once; min <= defaultRequest <= default <= max."""
     errors: list[FieldError] = []
-    order = ("min", "defaultRequest", "default", "max")
-    words = {"min": "min", "defaultRequest": "default request", "default": "default", "max": "max"}
+    seen: set[str] = set()
     for i, limit in enumerate((obj.get("spec") or {}).get("limits") or ()):
-        names = {n for field in order for n in limit.get(field) or {}}
-        for name in sorted(names):
-            for low, high in (
-                ("min", "max"),
-                ("min", "defaultRequest"),
-                ("defaultRequest", "max"),
-                ("default", "max"),
-                ("defaultRequest", "default"),
-                ("min", "default"),
-            ):
-                a, b = (limit.get(low) or {}).get(name), (limit.get(high) or {}).get(name)
-                if a is not None and b is not None and amount(a) > amount(b):
-                    shown = a if high in ("max", "default") else b
-                    text = f"{words[low]} value {a} is greater than {words[high]} value {b}"
-                    errors.append(FieldError.invalid(f"spec.limits[{i}].{low}[{name}]", shown, text))
+        at, kind = f"spec.limits[{i}]", limit.get("type", "")
+        errors += [FieldError.invalid(f"{at}.type", kind, m) for m in is_qualified_name(kind)]
+        if "/" not in kind and kind not in _LIMIT_TYPES:
+            text = "must be a standard limit type or fully qualified"
+            errors.append(FieldError.invalid(f"{at}.type", kind, text))
+        if kind in seen:
+            errors.append(FieldError.duplicate(f"{at}.type", kind))
+        seen.add(kind)
+        if kind == "Pod":
+            text = "may not be specified when `type` is 'Pod'"
+            errors += [FieldError.forbidden(f"{at}.{f}", text) for f in ("default", "defaultRequest") if limit.get(f)]
+        elif kind == "PersistentVolumeClaim" and not {"storage"} & {
+            *(limit.get("min") or {}),
+            *(limit.get("max") or {}),
+        }:
+            text = "either minimum or maximum storage value is required, but neither was provided"
+            errors.append(FieldError.required(f"{at}.limits", text))
+        errors += _limit(limit, at)
+    return errors
+
+
+def _limit(limit: dict[str, Any], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    fields = (*_LIMIT_WORDS, "maxLimitRequestRatio")
+    for name in sorted({n for field in fields for n in limit.get(field) or {}}):
+        for low, high, where, shown in _LIMIT_ORDER:
+            a, b = (limit.get(low) or {}).get(name), (limit.get(high) or {}).get(name)
+            if a is not None and b is not None and amount(a) > amount(b):
+                upper = "default limit" if (low, high) == ("defaultRequest", "default") else _LIMIT_WORDS[high]
+                text = f"{_LIMIT_WORDS[low]} value {a} is greater than {upper} value {b}"
+                told = {low: a, high: b}[shown]
+                errors.append(FieldError.invalid(f"{path}.{where}[{name}]", told, text))
+        ratio = (limit.get("maxLimitRequestRatio") or {}).get(name)
+        if ratio is not None and amount(ratio) < 1:
+            text = f"ratio {ratio} is less than 1"
+            errors.append(FieldError.invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, text))
     return errors

@@ -18,8 +18,6 @@ __all__ = [
     "network_policy",
     "priority_class",
     "priority_class_update",
-    "storage_class",
-    "storage_class_update",
 ]
 
 
@@ -190,29 +188,6 @@ def priority_class_update(obj: dict[str, Any], old: dict[str, Any]) -> list[Fiel
     if obj.get("value", 0) != old.get("value", 0):
         errors.append(FieldError.forbidden("value", "may not be changed in an update."))
     errors += immutable(obj.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy")
-    return errors
-
-
-def storage_class(obj: dict[str, Any]) -> list[FieldError]:
-    """A provisioner and policies."""
-    errors: list[FieldError] = []
-    if not obj.get("provisioner"):
-        errors.append(FieldError.required("provisioner"))
-    errors += one_of(obj.get("reclaimPolicy"), ("Delete", "Retain"), "reclaimPolicy")
-    errors += one_of(obj.get("volumeBindingMode"), ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode")
-    return errors
-
-
-def storage_class_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """Most of a storage class never changes."""
-    errors: list[FieldError] = []
-    if (obj.get("parameters") or {}) != (old.get("parameters") or {}):
-        errors.append(FieldError.forbidden("parameters", "updates to parameters are forbidden."))
-    if obj.get("provisioner") != old.get("provisioner"):
-        errors.append(FieldError.forbidden("provisioner", "updates to provisioner are forbidden."))
-    if obj.get("reclaimPolicy") != old.get("reclaimPolicy"):
-        errors.append(FieldError.forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
-    errors += immutable(obj.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
     return errors
 
 

@@ -24,6 +24,7 @@ from kobune.embedded.apiserver.validation import (
     pods,
     policies,
     services,
+    volumes,
     workloads,
 )
 from kobune.embedded.apiserver.validation.defaults import DEFAULTS
@@ -53,8 +54,8 @@ _CREATE: dict[tuple[str, str], _Check] = {
     ("", "ConfigMap"): core.config_map_create,
     ("", "Secret"): core.secret_create,
     ("", "Service"): services.service_create,
-    ("", "PersistentVolumeClaim"): core.claim_create,
-    ("", "PersistentVolume"): core.volume_create,
+    ("", "PersistentVolumeClaim"): volumes.claim_create,
+    ("", "PersistentVolume"): volumes.volume_create,
     ("", "ResourceQuota"): core.quota,
     ("", "LimitRange"): core.limit_range,
     ("", "Node"): nodes.node_create,
@@ -84,7 +85,7 @@ _CREATE: dict[tuple[str, str], _Check] = {
     ("networking.k8s.io", "Ingress"): others.ingress,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,
     ("scheduling.k8s.io", "PriorityClass"): others.priority_class,
-    ("storage.k8s.io", "StorageClass"): others.storage_class,
+    ("storage.k8s.io", "StorageClass"): volumes.storage_class,
     ("apiregistration.k8s.io", "APIService"): others.api_service,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
 }
@@ -100,8 +101,8 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("", "ConfigMap"): core.config_map_update,
     ("", "Secret"): core.secret_update,
     ("", "Service"): services.service_update,
-    ("", "PersistentVolumeClaim"): core.claim_update,
-    ("", "PersistentVolume"): core.volume_update,
+    ("", "PersistentVolumeClaim"): volumes.claim_update,
+    ("", "PersistentVolume"): volumes.volume_update,
     ("", "Node"): nodes.node_update,
     ("apps", "ControllerRevision"): nodes.revision_update,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice_update,
@@ -114,7 +115,7 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     (_RBAC, "RoleBinding"): access.binding_update,
     (_RBAC, "ClusterRoleBinding"): access.binding_update,
     ("scheduling.k8s.io", "PriorityClass"): others.priority_class_update,
-    ("storage.k8s.io", "StorageClass"): others.storage_class_update,
+    ("storage.k8s.io", "StorageClass"): volumes.storage_class_update,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
 }
 _PART_UPDATE: dict[tuple[tuple[str, str], str], _UpdateCheck] = {
