@@ -154,6 +154,7 @@ def test_a_machine_that_waits_after_a_failed_start_says_so() -> None:
     assert printable_status(machine(), failed, failure) == "CrashLoopBackOff"
     assert printable_status(machine(strategy="Halted"), None, failure) == "Stopped"
     assert seconds_to_wait(failure, NOW + timedelta(seconds=11)) == 0
+    assert seconds_to_wait(failure, NOW - timedelta(days=1)) == 300, "a clock that was set back"
 
 
 def test_a_machine_being_deleted_is_terminating_whatever_else() -> None:

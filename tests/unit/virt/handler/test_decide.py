@@ -127,6 +127,8 @@ def test_a_failed_start_is_told_and_tried_again_when_its_time_has_come() -> None
     again = decide(converged(early))
     assert (again.actions, again.events) == ((), ()), "told once"
     due = converged(early)
+    set_back = replace(due, now=NOW - timedelta(hours=2))
+    assert decide(set_back).actions == (Start(KEY, due.vmi, "launcher:1"),), "a clock set back holds up nothing"
     assert decide(replace(due, now=NOW + timedelta(seconds=2))).actions == (Start(KEY, due.vmi, "launcher:1"),)
 
 

@@ -131,10 +131,11 @@ def start_failure(
 
 
 def seconds_to_wait(failure: VirtualMachineStartFailure | None, now: datetime) -> float:
-    """How long a start has still to wait."""
+    """How long a start has still to wait; never longer than the longest delay, whatever became of the clock."""
     if failure is None or failure.retry_after_timestamp is None:
         return 0.0
-    return max((parse_time(failure.retry_after_timestamp) - now).total_seconds(), 0.0)
+    left_s = (parse_time(failure.retry_after_timestamp) - now).total_seconds()
+    return min(max(left_s, 0.0), float(LAST_DELAY_S))
 
 
 def _ran(vmi: VirtualMachineInstance) -> bool:

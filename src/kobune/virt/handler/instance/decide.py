@@ -109,8 +109,8 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
         return Decision((Shutdown(key, 0), *failed), events=(event,))
     patch = _patch(seen, key, unsynchronized_status(seen, setback.message))
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
-    if setback.again_at > seen.now:
-        return Decision(patch, events=told, requeue_after=setback.again_at - seen.now)
+    if left := setback.left(seen.now):
+        return Decision(patch, events=told, requeue_after=left)
     return Decision((*patch, Start(key, seen.vmi, pod.image, plugged)), events=told)
 
 
@@ -135,10 +135,9 @@ def _running(
     if not launcher.network_ready and not launcher.busy:
         # A handler before us has started the guest; what serves its network may have died with the node's processes.
         setback = launcher.setback
-        if setback is None or setback.again_at <= seen.now:
-            actions = (PrepareNetwork(key, seen.vmi),)
-        else:
-            wait = setback.again_at - seen.now
+        wait = setback.left(seen.now) if setback is not None else None
+        if not wait:
+            wait, actions = None, (PrepareNetwork(key, seen.vmi),)
         if setback is not None and wait is not None:
             events = (Event(EventType.WARNING, "NetworkNotReady", setback.message),)
     if state.status not in _ALIVE:
@@ -164,8 +163,8 @@ def _volumes(
     plan = plan_volumes(seen.vmi, seen.volumes, state.disks, launcher.capacities)
     if not plan.has_work or launcher.busy:
         return (), None
-    if launcher.setback is not None and launcher.setback.again_at > seen.now:
-        return (), launcher.setback.again_at - seen.now
+    if launcher.setback is not None and (left := launcher.setback.left(seen.now)):
+        return (), left
     return (SynchronizeVolumes(key, seen.vmi, plan),), None
 
 

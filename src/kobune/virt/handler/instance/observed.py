@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.virt.domain.readiness import NOT_KNOWN, Readiness
@@ -10,6 +11,10 @@ from kobune.virt.handler.hotplug.plan import NOTHING, PlugView
 from kobune.virt.launcherproto.messages import DomainState
 
 __all__ = ["AttachedNetwork", "LauncherPod", "LauncherView", "Observed", "Setback"]
+
+
+LONGEST_PAUSE: Final = timedelta(seconds=60)
+"""More than the longest pause after a setback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,11 @@ class Setback:
     message: str
     terminal: bool
     again_at: datetime
+
+    def left(self, now: datetime) -> timedelta:
+        """How long to wait; zero when it is time, and when a clock that was set back would have us wait for ever."""
+        left = self.again_at - now
+        return left if timedelta() < left <= LONGEST_PAUSE else timedelta()
 
 
 @dataclass(frozen=True, slots=True)
