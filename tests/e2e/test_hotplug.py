@@ -240,6 +240,7 @@ def test_a_template_names_volumes_that_come_late_and_leave_when_the_guest_agrees
 
     # A machine that is deleted takes all of it along.
     set_volumes(machine, "late", "raw")
+    os.kill(machine.component_pid("virt-controller"), signal.SIGKILL)
     wait_ready(machine, "late")
     wait_ready(machine, "raw")
     assert len(pods(machine)) == 2

@@ -110,6 +110,23 @@ def test_a_running_pod_means_attached_to_the_node() -> None:
     assert found["hotplugVolume"] == {"attachPodName": "hp-1", "attachPodUID": "u"}
 
 
+def test_a_pod_that_cannot_run_says_why() -> None:
+    lost = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: too many pods"}
+    pod = held("Pending")
+    pod = msgspec.structs.replace(
+        pod, status=msgspec.convert({"phase": "Pending", "conditions": [lost]}, type(pod.status))
+    )
+    found, actions = step(instance(plugged_volume()), pod, c=claim())
+    assert (found["phase"], actions) == ("Bound", [])
+    assert found["message"] == "attachment pod hp-1 has no node: 0/1 nodes: too many pods"
+    waiting = {"name": "hotplug-disk", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}}
+    pod = msgspec.structs.replace(
+        pod, status=msgspec.convert({"phase": "Pending", "containerStatuses": [waiting]}, type(pod.status))
+    )
+    found, _ = step(instance(plugged_volume()), pod, c=claim())
+    assert found["message"] == "attachment pod hp-1 waits: ErrImagePull: no such host"
+
+
 @pytest.mark.parametrize("phase", ["MountedToPod", "Ready"])
 def test_what_virt_handler_has_is_its_own(phase: str) -> None:
     found, actions = step(instance(plugged_volume(), entry=entry(phase)), held(), c=claim())

@@ -75,7 +75,7 @@ def attachment_pod(
             "enableServiceLinks": False,
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": 0,
-            "securityContext": {"fsGroup": QEMU_UID},
+            "securityContext": {"fsGroup": QEMU_UID, "fsGroupChangePolicy": "OnRootMismatch"},
         },
     }
     if launcher.spec.tolerations:

@@ -90,6 +90,9 @@ def _coming(entry: Status, volume: Volume, claim: PersistentVolumeClaim | None, 
         if entry.get("phase") == "AttachedToNode":  # virt-handler may have said more
             return entry
         return {**entry, "phase": "AttachedToNode", "reason": "SuccessfulCreate", "message": message}
+    if pod is not None and (trouble := _trouble(pod)):
+        bound = claim is not None and claim.status.phase == "Bound"
+        return {**entry, "phase": "Bound" if bound else "Pending", "reason": "PVCNotReady", "message": trouble}
     if claim is None:
         message = f"PVC {claim_of(volume)} not found"
         return {**entry, "phase": "Pending", "reason": "FailedPvcNotFound", "message": message}
@@ -109,6 +112,18 @@ def _leaving(plan: _Plan, entry: Status, pod: Pod | None) -> Status | None:
     _delete(plan, pod)
     message = f"Deleted hotplug attachment pod {pod.metadata.name}, for volume {entry['name']}"
     return {**entry, "phase": "Detaching", "reason": "SuccessfulDelete", "message": message}
+
+
+def _trouble(pod: Pod) -> str:
+    """Why a pod does not run yet, as far as it says so; empty while it only takes its time."""
+    for found in pod.status.conditions:
+        if found.type == "PodScheduled" and found.status == "False" and found.message:
+            return f"attachment pod {pod.metadata.name} has no node: {found.message}"
+    for container in pod.status.container_statuses:
+        waiting = container.state.waiting
+        if waiting is not None and waiting.reason not in ("", "ContainerCreating", "PodInitializing"):
+            return f"attachment pod {pod.metadata.name} waits: {waiting.reason}: {waiting.message}"
+    return ""
 
 
 def _holder(pod: Pod | None) -> Status:
