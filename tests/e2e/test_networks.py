@@ -1,8 +1,10 @@
 """Guests on several networks, looked at from inside: bridges with and without addresses, the pod network by bridge."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,6 +128,53 @@ def test_queues_are_as_many_as_processors(guests: Instance, left: Console, right
     assert left.run("ls -d /sys/class/net/eth1/queues/tx-* | wc -l") == "2"
     assert interface(guests, "left", "default")["queueCount"] == 2
     assert right.run("ls -d /sys/class/net/eth0/queues/rx-* | wc -l") == "1"
+
+
+def template(instance: Instance, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = instance.get("vm", name)["spec"]["template"]["spec"]
+    return found
+
+
+def change_networks(instance: Instance, name: str, networks: list[Any], interfaces: list[Any]) -> None:
+    spec = {"networks": networks, "domain": {"devices": {"interfaces": interfaces}}}
+    body = json.dumps({"spec": {"template": {"spec": spec}}})
+    instance.kubectl("patch", "vm", name, "--type=merge", "-p", body)
+
+
+def test_an_interface_comes_loses_its_link_and_goes_while_the_guest_runs(guests: Instance, right: Console) -> None:
+    boot = right.run("cat /proc/sys/kernel/random/boot_id")
+    before = template(guests, "right")
+    networks = [*before["networks"], {"name": "more", "multus": {"networkName": "leased"}}]
+    more: dict[str, Any] = {"name": "more", "bridge": {}, "macAddress": "02:4b:00:00:00:09"}
+    interfaces = before["domain"]["devices"]["interfaces"]
+
+    def inside() -> str:
+        return right.run("grep -l 02:4b:00:00:00:09 /sys/class/net/*/address | cut -d/ -f5")
+
+    change_networks(guests, "right", networks, [*interfaces, more])
+    guests.eventually("it is there", lambda: inside() != "", 60)
+    device = inside()
+    guests.eventually("it has an address", lambda: address(right, device).startswith("10.177.0."), 60)
+    assert interface(guests, "right", "more")["linkState"] == "up"
+    change_networks(guests, "right", networks, [*interfaces, {**more, "state": "down"}])
+    guests.eventually("no carrier", lambda: right.run(f"cat /sys/class/net/{device}/carrier") == "0", 60)
+    guests.eventually("and told", lambda: interface(guests, "right", "more")["linkState"] == "down", 30)
+    change_networks(guests, "right", networks, [*interfaces, {**more, "state": "absent"}])
+    guests.eventually("it is gone", lambda: inside() == "", 60)
+    pod = guests.get("pod", "-l", "guest=right")["items"][0]["metadata"]
+    assert [one["name"] for one in json.loads(pod["annotations"]["k8s.v1.cni.cncf.io/networks"])] == ["lan", "leased"]
+    conditions = guests.get("vm", "right")["status"]["conditions"]
+    assert all(one["type"] != "RestartRequired" for one in conditions)
+    assert right.run("cat /proc/sys/kernel/random/boot_id") == boot
+    # Another model is nothing that a running guest takes.
+    change_networks(guests, "right", networks[:3], [*interfaces[:2], {**interfaces[2], "model": "e1000e"}])
+
+    def waits() -> bool:
+        found = guests.get("vm", "right")["status"]["conditions"]
+        return any(one["type"] == "RestartRequired" and one["status"] == "True" for one in found)
+
+    guests.eventually("a restart is asked for", waits, 30)
+    change_networks(guests, "right", before["networks"], interfaces)
 
 
 def test_names_of_the_cluster_are_searched_in_by_the_guest(guests: Instance, right: Console) -> None:

@@ -54,6 +54,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
     from kobune.embedded.network.dns import DnsConfig
     from kobune.embedded.network.run import NetworkConfig
     from kobune.embedded.network.run import run as run_network
+    from kobune.embedded.network.services import Guard
     from kobune.embedded.storage.run import StorageConfig
     from kobune.embedded.storage.run import run as run_storage
     from kobune.host.containerd import ContainerdConfig
@@ -66,6 +67,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         table=instance.service_table,
         dns=DnsConfig(settings.dns_dir, instance.network.bridge, instance.network.gateway_address),
         api_gateway=instance.network.gateway,
+        guard=Guard(instance.network.bridge, (settings.kubelet_port,)),
     )
     # A supervisor of an earlier version has not made it.
     has_network = network.kubeconfig.exists()

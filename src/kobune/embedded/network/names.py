@@ -4,22 +4,44 @@ Source: the Kubernetes specification of DNS-based service discovery: A records o
 behind headless ones, and SRV records of named ports.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kobune.api.core import EndpointSlice, Service
 
-__all__ = ["hosts_file", "srv_lines"]
+__all__ = ["external_names", "hosts_file", "srv_lines"]
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 
-def hosts_file(services: Sequence[Service], slices: Sequence[EndpointSlice], domain: str) -> str:
-    """One line per address and name, as in hosts(5), sorted."""
+def external_names(services: Sequence[Service], domain: str) -> set[str]:
+    """Names outside of the cluster that Services stand for."""
+    names = {
+        service.spec.external_name.rstrip(".")
+        for service in services
+        if service.spec.type == "ExternalName" and service.spec.external_name
+    }
+    return {name for name in names if not _is_inside(name, domain)}
+
+
+def _is_inside(name: str, domain: str) -> bool:
+    return name.rstrip(".").endswith(f".{domain}")
+
+
+def hosts_file(
+    services: Sequence[Service],
+    slices: Sequence[EndpointSlice],
+    domain: str,
+    externals: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """One line per address and name, as in hosts(5), sorted. `externals` are addresses of `external_names`."""
     lines: set[str] = set()
     for service in services:
         meta = service.metadata
         name = f"{meta.name}.{meta.namespace}.svc.{domain}"
-        if service.spec.cluster_ip and service.spec.cluster_ip != "None":
+        if service.spec.type == "ExternalName":
+            target = (service.spec.external_name or "").rstrip(".")
+            lines |= {f"{ip} {name}" for ip in (externals or {}).get(target, ())}
+        elif service.spec.cluster_ip and service.spec.cluster_ip != "None":
             lines |= {f"{ip} {name}" for ip in service.spec.cluster_ips or [service.spec.cluster_ip]}
         elif service.spec.cluster_ip == "None":
             lines |= _headless(service, slices, name)
@@ -50,7 +72,9 @@ def srv_lines(services: Sequence[Service], domain: str) -> list[str]:
         meta, spec = service.metadata, service.spec
         name = f"{meta.name}.{meta.namespace}.svc.{domain}"
         if spec.type == "ExternalName" and spec.external_name:
-            lines.add(f"cname={name},{spec.external_name}")
+            # Those outside of the cluster are served by their addresses: dnsmasq cannot follow an alias to them.
+            if _is_inside(spec.external_name, domain):
+                lines.add(f"cname={name},{spec.external_name}")
             continue
         for port in spec.ports:
             if port.name:

@@ -12,8 +12,9 @@ from kobune.api.core import EndpointSlice, Service
 from kobune.base.errors import KobuneError
 from kobune.embedded.network.apiproxy import ApiProxy
 from kobune.embedded.network.dns import ClusterDns, DnsConfig
-from kobune.embedded.network.names import hosts_file, srv_lines
-from kobune.embedded.network.services import Seen, service_table
+from kobune.embedded.network.externals import Externals
+from kobune.embedded.network.names import external_names, hosts_file, srv_lines
+from kobune.embedded.network.services import Guard, Seen, service_table
 from kobune.host.netns import HOST
 from kobune.host.nftables import Nftables, NftCommand
 from kobune.host.run import HostRunner, Runner
@@ -41,6 +42,7 @@ class NetworkConfig:
     dns: DnsConfig | None = None
     api_gateway: str = ""
     """The bridge's address; with it, pods reach an API server of the loopback address through that."""
+    guard: Guard | None = None
 
 
 async def run(config: NetworkConfig, *, ready: asyncio.Event | None = None) -> None:
@@ -81,6 +83,7 @@ async def run_with_client(
     slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES)
     dns = ClusterDns(config.dns, runner) if config.dns is not None else None
     changed = asyncio.Event()
+    externals = Externals(changed.set)
 
     def wake(old: Any, new: Any) -> None:
         changed.set()
@@ -92,22 +95,25 @@ async def run_with_client(
         group.create_task(slices.run(), name="endpoint slices")
         await services.wait_synced()
         await slices.wait_synced()
-        while True:
-            try:
-                complete = await _apply(config, services, slices, nftables, dns, proxy)
-                if ready is not None:
-                    ready.set()
-            except KobuneError as error:
-                _LOG.warning("Services are not as they should be, trying again: %s", error)
-                complete = False
-            delay_s = VERIFY_S if complete else RETRY_S
-            try:
-                async with asyncio.timeout(delay_s):
-                    await changed.wait()
-                await asyncio.sleep(SETTLE_S)
-                changed.clear()
-            except TimeoutError:
-                pass
+        try:
+            while True:
+                try:
+                    complete = await _apply(config, services, slices, nftables, dns, proxy, externals)
+                    if ready is not None:
+                        ready.set()
+                except KobuneError as error:
+                    _LOG.warning("Services are not as they should be, trying again: %s", error)
+                    complete = False
+                delay_s = VERIFY_S if complete else RETRY_S
+                try:
+                    async with asyncio.timeout(delay_s):
+                        await changed.wait()
+                    await asyncio.sleep(SETTLE_S)
+                    changed.clear()
+                except TimeoutError:
+                    pass
+        finally:
+            await externals.close()
 
 
 async def _apply(
@@ -117,12 +123,13 @@ async def _apply(
     nftables: Nftables,
     dns: ClusterDns | None,
     proxy: ApiProxy | None,
+    externals: Externals,
 ) -> bool:
     """One pass; False when something that the others do without has failed. Raises KobuneError."""
     complete = True
     if dns is not None:
         # First, because it makes the bridge when no pod has.
-        complete = await _serve_names(config, services, slices, dns)
+        complete = await _serve_names(config, services, slices, dns, externals)
     backend = None
     if proxy is not None:
         try:
@@ -131,19 +138,25 @@ async def _apply(
         except OSError as error:
             _LOG.warning("pods cannot reach the API, trying again: %s", error)
             complete = False
-    table = service_table(Seen(services.list(), slices.list(), config.table, backend))
+    table = service_table(Seen(services.list(), slices.list(), config.table, backend, config.guard))
     if await nftables.digest(HOST, table.family, table.name) != table.digest:
         await nftables.replace(HOST, table)
     return complete
 
 
 async def _serve_names(
-    config: NetworkConfig, services: Informer[Service], slices: Informer[EndpointSlice], dns: ClusterDns
+    config: NetworkConfig,
+    services: Informer[Service],
+    slices: Informer[EndpointSlice],
+    dns: ClusterDns,
+    externals: Externals,
 ) -> bool:
     assert config.dns is not None
     domain = config.dns.domain
     try:
-        await dns.update(hosts_file(services.list(), slices.list(), domain), srv_lines(services.list(), domain))
+        found = externals.addresses(external_names(services.list(), domain))
+        hosts = hosts_file(services.list(), slices.list(), domain, found)
+        await dns.update(hosts, srv_lines(services.list(), domain))
     except KobuneError as error:
         # Services work without names; both are tried again.
         _LOG.warning("names are not served, trying again: %s", error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kobune.api.core import EndpointSlice, Service, ServicePort
 from kobune.host.nftables import Chain, Table
 
-__all__ = ["Seen", "service_table"]
+__all__ = ["Guard", "Seen", "service_table"]
 
 _SERVICE_LABEL = "kubernetes.io/service-name"
 API_SERVICE = ("default", "kubernetes")
@@ -26,6 +26,15 @@ class Seen:
     table: str = "kobune-services"
     api_backend: tuple[str, int] | None = None
     """Where pods reach the API when its own endpoints are not for them."""
+    guard: "Guard | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What pods must not reach of the node: its loopback addresses, whatever they claim to be, and `ports`."""
+
+    bridge: str
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,18 @@ def service_table(seen: Seen) -> Table:
         Chain("forward", "type filter hook forward priority filter; policy accept;", tuple(reject)),
         Chain("local", "type filter hook output priority filter; policy accept;", tuple(reject)),
     ]
+    if seen.guard is not None:
+        chains.append(_guard(seen.guard))
     return Table("ip", seen.table, tuple(chains))
+
+
+def _guard(guard: Guard) -> Chain:
+    """The plugins for host ports make the kernel take packets to 127.0.0.1 from the bridge: only theirs may pass."""
+    rules = [f'iifname "{guard.bridge}" ip daddr 127.0.0.0/8 ct status & dnat == 0 drop']
+    if guard.ports:
+        ports = ", ".join(str(port) for port in sorted(guard.ports))
+        rules.append(f'iifname "{guard.bridge}" tcp dport {{ {ports} }} reject')
+    return Chain("guard", "type filter hook input priority filter; policy accept;", tuple(rules))
 
 
 def _balance(front: _Front) -> str:

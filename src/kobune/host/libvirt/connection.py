@@ -206,6 +206,16 @@ class LibvirtConnection:
 
         await self._call("attach device", ask)
 
+    async def update_device(self, name: str, xml: str) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            connection.lookupByName(name).updateDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        await self._call("update device", ask)
+
     async def detach_device(self, name: str, alias: str) -> None:
         """See types.Hypervisor."""
 

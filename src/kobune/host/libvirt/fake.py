@@ -199,6 +199,18 @@ class FakeConnection:
         devices.append(device)
         self._rewrite(info, root)
 
+    async def update_device(self, name: str, xml: str) -> None:
+        """See types.Hypervisor."""
+        info = self._require_active(name, "update device")
+        root, device = ElementTree.fromstring(info.xml), ElementTree.fromstring(xml)  # noqa: S314 - our own text
+        alias, devices = device.find("alias"), root.find("devices")
+        wanted = alias.get("name") if alias is not None else ""
+        found = [d for d in devices or () if d.find(f"alias[@name='{wanted}']") is not None]
+        if devices is None or not found:
+            raise LibvirtRefused(f"update device: no device has the alias {wanted}", 99)
+        devices[list(devices).index(found[0])] = device
+        self._rewrite(info, root)
+
     async def detach_device(self, name: str, alias: str) -> None:
         """See types.Hypervisor."""
         info = self._require_active(name, "detach device")

@@ -182,6 +182,10 @@ class Hypervisor(Protocol):
         """Plug a device into the running domain; it is there when this returns."""
         ...
 
+    async def update_device(self, name: str, xml: str) -> None:
+        """Change a device of the running domain, which its alias or address tells, to this description."""
+        ...
+
     async def detach_device(self, name: str, alias: str) -> None:
         """Ask the guest to let go of a device; an event of kind DEVICE tells when it is gone."""
         ...

@@ -50,6 +50,7 @@ class LauncherLink:
         self.vmi_uid = vmi_uid
         self.network_ready = False
         self.capacities: Mapping[str, str] | None = None
+        self.pruned: frozenset[str] = frozenset()
         self.shutdown_grace_s: float | None = None
         self.shutdown_told = False
         self._path = path
@@ -82,6 +83,7 @@ class LauncherLink:
             busy=self._busy is not None,
             network_ready=self.network_ready,
             capacities=self.capacities,
+            pruned=self.pruned,
             shutdown_grace_s=self.shutdown_grace_s,
             shutdown_told=self.shutdown_told,
             setback=self._setback,

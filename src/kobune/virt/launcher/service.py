@@ -27,6 +27,7 @@ from kobune.virt.domain.identity import domain_uuid
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
 from kobune.virt.launcher.libvirtline import Connect
+from kobune.virt.launcher.nics import follow_nics
 from kobune.virt.launcher.observation import read_live_domain
 from kobune.virt.launcher.places import Places
 from kobune.virt.launcher.plugging import Plugging
@@ -156,12 +157,13 @@ class LauncherService:
             return record.state
 
     async def _follow(self, vmi: VirtualMachineInstance, facts: Facts) -> DomainState:
-        """Bring the disks of the running domain to what the VMI says."""
+        """Bring disks and interfaces of the running domain to what the VMI says."""
         record = self._record
         hypervisor = record.line.live()
         info = await hypervisor.lookup(record.domain)
         if info is not None and info.active and record.state.status in (S.RUNNING, S.PAUSED):
             record.disk_troubles = await self._plugging.follow(hypervisor, vmi, facts, read_live_domain(info.xml))
+            await follow_nics(hypervisor, record.domain, vmi, facts, info.xml)
         return await record.look()
 
     def _read_vmi(self, document: msgspec.Raw) -> VirtualMachineInstance:

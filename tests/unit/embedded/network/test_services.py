@@ -1,5 +1,6 @@
 """Services and names as rules and records."""
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 
 from kobune.api.core import EndpointSlice, Service
 from kobune.api.meta import ObjectMeta
-from kobune.embedded.network.names import hosts_file, srv_lines
-from kobune.embedded.network.services import Seen, service_table
+from kobune.embedded.network.externals import Externals
+from kobune.embedded.network.names import external_names, hosts_file, srv_lines
+from kobune.embedded.network.services import Guard, Seen, service_table
 from kobune.host.nftables import Table
 
 
@@ -143,8 +145,55 @@ def test_names_of_services_and_of_pods_behind_headless_ones() -> None:
 
 
 def test_records_that_are_settings() -> None:
-    services = [service("web"), service("x", clusterIP="", type="ExternalName", externalName="example.com")]
+    services = [
+        service("web"),
+        service("x", clusterIP="", type="ExternalName", externalName="web.ns.svc.cluster.local"),
+    ]
     assert srv_lines(services, "cluster.local") == [
-        "cname=x.ns.svc.cluster.local,example.com",
+        "cname=x.ns.svc.cluster.local,web.ns.svc.cluster.local",
         "srv-host=_web._tcp.web.ns.svc.cluster.local,web.ns.svc.cluster.local,80",
     ]
+
+
+def test_a_name_outside_of_the_cluster_is_served_by_its_addresses() -> None:
+    services = [
+        service("out", clusterIP="", type="ExternalName", externalName="example.com."),
+        service("in", clusterIP="", type="ExternalName", externalName="web.ns.svc.cluster.local"),
+    ]
+    assert external_names(services, "cluster.local") == {"example.com"}
+    known = {"example.com": ("192.0.2.7", "2001:db8::7")}
+    assert hosts_file(services, [], "cluster.local", known).splitlines() == [
+        "192.0.2.7 out.ns.svc.cluster.local",
+        "2001:db8::7 out.ns.svc.cluster.local",
+    ]
+    assert hosts_file(services, [], "cluster.local") == ""
+
+
+async def test_external_names_are_looked_up_aside_and_kept() -> None:
+    answers: dict[str, tuple[str, ...]] = {"a.example": ("192.0.2.1",)}
+    asked: list[str] = []
+    changed = asyncio.Event()
+
+    async def resolve(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        if name not in answers:
+            raise OSError("no such name")
+        return answers[name]
+
+    externals = Externals(changed.set, resolve)
+    assert externals.addresses(["a.example", "b.example"]) == {}, "nothing is waited for"
+    async with asyncio.timeout(5):
+        await changed.wait()
+    assert externals.addresses(["a.example", "b.example"]) == {"a.example": ("192.0.2.1",)}
+    assert externals.addresses([]) == {}
+    assert sorted(asked) == ["a.example", "b.example"], "once each while the answer is fresh"
+    await externals.close()
+
+
+def test_pods_do_not_reach_the_nodes_own() -> None:
+    table = service_table(Seen([], [], guard=Guard("kobune0", (10250,))))
+    (guard,) = [chain for chain in table.chains if chain.name == "guard"]
+    assert guard.rules == (
+        'iifname "kobune0" ip daddr 127.0.0.0/8 ct status & dnat == 0 drop',
+        'iifname "kobune0" tcp dport { 10250 } reject',
+    )

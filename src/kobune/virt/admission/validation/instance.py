@@ -13,7 +13,7 @@ from kobune.virt.admission.validation.credentials import check_credentials
 from kobune.virt.admission.validation.disks import check_disks
 from kobune.virt.admission.validation.guest import check_devices_of_instance, check_guest
 from kobune.virt.admission.validation.hotplug import check_plugging
-from kobune.virt.admission.validation.networks import check_networks
+from kobune.virt.admission.validation.networks import check_networks, check_plugged_networks
 from kobune.virt.admission.validation.placement import check_placement
 from kobune.virt.admission.validation.volumes import check_volumes
 from kobune.virt.domain.unsupported import unsupported_spec
@@ -117,7 +117,7 @@ def check_instance_update(
 ) -> list[Problem]:
     """People may change labels and annotations of an instance, but not what runs; components plug volumes."""
     if by_component:
-        return check_plugging(old, new)
+        return check_plugging(old, new) or check_plugged_networks(old, new)
     if _builtins(old.spec) != _builtins(new.spec):
         return [Problem("", Reason.NOT_SUPPORTED, "update of VMI object is restricted")]
     for name in RESERVED_LABELS:

@@ -4,11 +4,14 @@ import ipaddress
 import re
 from typing import Final
 
-from kobune.api.kubevirt import Interface, Network, VirtualMachineInstanceSpec
-from kobune.virt.admission.review import Reason
-from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
+import msgspec
 
-__all__ = ["check_networks", "has_pod_network"]
+from kobune.api.kubevirt import Interface, Network, VirtualMachineInstance, VirtualMachineInstanceSpec
+from kobune.virt.admission.review import Problem, Reason
+from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
+from kobune.virt.domain.networks import pluggable
+
+__all__ = ["check_networks", "check_plugged_networks", "has_pod_network"]
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9_-]+$")
 _PORT_NAME: Final = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
@@ -46,6 +49,24 @@ def check_networks(findings: Findings, path: str, spec: VirtualMachineInstanceSp
             _ports(findings, here, interface)
         _dhcp(findings, path, here, interface)
         _state(findings, here, interface, network)
+
+
+def check_plugged_networks(old: VirtualMachineInstance, new: VirtualMachineInstance) -> list[Problem]:
+    """A change by a component: interfaces change their state, and such as can be plugged in come."""
+    before = {interface.name: interface for interface in old.spec.domain.devices.interfaces}
+    networks = {network.name: network for network in new.spec.networks}
+    if old.spec.networks == new.spec.networks and list(before.values()) == new.spec.domain.devices.interfaces:
+        return []
+    findings = Findings()
+    for index, interface in enumerate(new.spec.domain.devices.interfaces):
+        here = f"spec.domain.devices.interfaces[{index}]"
+        was = before.get(interface.name)
+        if was is None and not pluggable(interface, networks.get(interface.name)):
+            findings.add(here, f"interface {interface.name} cannot be plugged into a running guest")
+        elif was is not None and msgspec.structs.replace(was, state=interface.state) != interface:
+            findings.add(here, f"interface {interface.name} of a running guest can change its state only")
+    check_networks(findings, "spec", new.spec)
+    return findings.problems
 
 
 def _networks(findings: Findings, path: str, networks: list[Network], connected: set[str]) -> None:

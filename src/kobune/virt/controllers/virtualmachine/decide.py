@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kobune.api.cdi import DataVolume
-from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
@@ -18,6 +18,11 @@ from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import disk_state, missing_data_volumes
 from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes, without_plugged
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance, revision_name
+from kobune.virt.controllers.virtualmachine.networks import (
+    networks_need_restart,
+    plug_interfaces,
+    without_networks,
+)
 from kobune.virt.controllers.virtualmachine.patience import may_wait_s
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
@@ -78,7 +83,8 @@ def decide(seen: Observed) -> Decision[Action]:
     if seen.vmi is not None:
         actions += _release_ended(seen.vmi)
         if wanted is Want.NOTHING:
-            actions += plug_volumes(vm, seen.vmi)
+            # One change of the instance at a time: each replaces lists as it knows them.
+            actions += plug_volumes(vm, seen.vmi) or plug_interfaces(vm, seen.vmi)
     if wanted is Want.START and seen.foreign_instance:
         message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
         events.append(Event(EventType.WARNING, "FailedCreate", message))
@@ -261,7 +267,11 @@ def _template_changed(seen: Observed) -> bool:
     then = (spec.get("template") or {}).get("spec")
     if then is None:
         return False
-    return without_plugged(then) != without_plugged(msgspec.to_builtins(seen.vm.spec.template.spec))
+    now = seen.vm.spec.template.spec
+    if now is not None and networks_need_restart(msgspec.convert(then, VirtualMachineInstanceSpec), now):
+        return True
+    rest_then, rest_now = (without_networks(spec) for spec in (then, msgspec.to_builtins(now)))
+    return without_plugged(rest_then) != without_plugged(rest_now)
 
 
 def _snapshot_statuses(vm: VirtualMachine) -> list[Status]:

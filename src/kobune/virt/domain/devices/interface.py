@@ -1,36 +1,34 @@
 """Network interfaces on tap devices that virt-handler made."""
 
-from kobune.api.kubevirt.network import Interface
 from kobune.virt.domain.cpu import topology
 from kobune.virt.domain.devices.model import virtio_model
 from kobune.virt.domain.devices.pci import pci_address
-from kobune.virt.domain.document import Domain, DomainSource, InvalidSpec, add
-from kobune.virt.domain.facts import InterfaceFacts
+from kobune.virt.domain.document import Domain, DomainSource, Element, InvalidSpec, add
 
-__all__ = ["configure"]
+__all__ = ["configure", "interface_element"]
 
 _MODELS = ("virtio", "e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "igb")
 
 
 def configure(source: DomainSource, domain: Domain) -> None:
     """`<interface>`, in the order of `spec.domain.devices.interfaces`."""
-    ready = {fact.name: fact for fact in source.facts.interfaces}
     for index, interface in enumerate(source.vmi.spec.domain.devices.interfaces):
-        if interface.state == "absent":
-            continue
-        field = f"spec.domain.devices.interfaces[{index}]"
-        fact = ready.get(interface.name)
-        if fact is None:
-            raise InvalidSpec(field, f"no network was made ready for interface {interface.name!r}")
-        _interface(source, domain, interface, fact, field)
+        if interface.state != "absent":
+            domain.devices.append(interface_element(source, index))
 
 
-def _interface(source: DomainSource, domain: Domain, interface: Interface, fact: InterfaceFacts, field: str) -> None:
+def interface_element(source: DomainSource, index: int) -> Element:
+    """One `<interface>`, by its place in the specification. Raises InvalidSpec."""
+    interface = source.vmi.spec.domain.devices.interfaces[index]
+    field = f"spec.domain.devices.interfaces[{index}]"
+    fact = next((fact for fact in source.facts.interfaces if fact.name == interface.name), None)
+    if fact is None:
+        raise InvalidSpec(field, f"no network was made ready for interface {interface.name!r}")
     model = interface.model or "virtio"
     if model not in _MODELS:
         raise InvalidSpec(f"{field}.model", f"{model!r} is none of {', '.join(_MODELS)}")
     virtio = model == "virtio"
-    element = add(domain.devices, "interface", type="ethernet")
+    element = Element("interface", type="ethernet")
     add(element, "mac", address=fact.mac)
     # managed="no": QEMU's user may open the tap by its owner, libvirt must not make or remove it.
     add(element, "target", dev=fact.tap, managed="no")
@@ -53,3 +51,4 @@ def _interface(source: DomainSource, domain: Domain, interface: Interface, fact:
     if interface.pci_address:
         pci_address(interface.pci_address, element, f"{field}.pciAddress")
     add(element, "alias", name=f"ua-{interface.name}")
+    return element

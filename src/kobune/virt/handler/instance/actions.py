@@ -16,8 +16,10 @@ __all__ = [
     "Kill",
     "NoteShutdownTold",
     "PrepareNetwork",
+    "PruneNetwork",
     "Shutdown",
     "Start",
+    "SynchronizeInterfaces",
     "SynchronizeVolumes",
 ]
 
@@ -80,6 +82,23 @@ class SynchronizeVolumes:
 
 
 @dataclass(frozen=True, slots=True)
+class SynchronizeInterfaces:
+    """Ready the network for what the pod has now; have the launcher plug, unplug and link, in the background."""
+
+    key: Key
+    vmi: VirtualMachineInstance
+
+
+@dataclass(frozen=True, slots=True)
+class PruneNetwork:
+    """Remove what was made for the interfaces of these names, which the guest has let go of, in the background."""
+
+    key: Key
+    vmi: VirtualMachineInstance
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Ask the guest to power off; the launcher destroys it after `grace_s`."""
 
@@ -107,6 +126,8 @@ HandlerAction: TypeAlias = (
     | PrepareNetwork
     | DeliverVolumes
     | SynchronizeVolumes
+    | SynchronizeInterfaces
+    | PruneNetwork
     | Start
     | Shutdown
     | NoteShutdownTold

@@ -31,8 +31,10 @@ from kobune.virt.handler.instance.actions import (
     Kill,
     NoteShutdownTold,
     PrepareNetwork,
+    PruneNetwork,
     Shutdown,
     Start,
+    SynchronizeInterfaces,
     SynchronizeVolumes,
 )
 from kobune.virt.handler.launchers import LauncherLink, Launchers
@@ -85,6 +87,12 @@ class InstanceExecutor:
             case SynchronizeVolumes(key, vmi, plan):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._synchronize(link, vmi, plan))
+            case SynchronizeInterfaces(key, vmi):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._synchronize_interfaces(link, vmi))
+            case PruneNetwork(key, vmi, names):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._prune(link, vmi, names))
             case Start(key, vmi, image, plugged):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._start(link, vmi, image, plugged))
@@ -99,8 +107,26 @@ class InstanceExecutor:
         return None
 
     async def _prepare(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
-        await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi)
+        # The guest runs: what its pod does not have yet comes once it is attached.
+        await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi, partly=True)
         link.network_ready = True
+
+    async def _synchronize_interfaces(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
+        client = link.client
+        interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi, partly=True)
+        given = self._volumes.view(client.peer_pid, link.pod_uid, ()).given
+        facts = Facts(architecture=platform.machine(), plugged=sorted(given), interfaces=interfaces)
+        state = await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
+        link.pruned -= {interface.name for interface in interfaces}
+        absent = {one.name for one in vmi.spec.domain.devices.interfaces if one.state == "absent"}
+        held = sorted(one.name for one in state.interfaces if one.from_domain and one.name in absent)
+        if held:
+            # It usually does within a second; an event of libvirt brings the key back before this is tried again.
+            raise RetryableError(f"interface {held[0]}: the guest was asked to let go of it")
+
+    async def _prune(self, link: LauncherLink, vmi: VirtualMachineInstance, names: frozenset[str]) -> None:
+        await self._networks.prune(link.pod_uid, link.client.peer_pid, vmi)
+        link.pruned |= names
 
     async def _deliver(self, link: LauncherLink, plan: VolumePlan) -> None:
         try:

@@ -26,10 +26,13 @@ from kobune.virt.handler.instance.actions import (
     Kill,
     NoteShutdownTold,
     PrepareNetwork,
+    PruneNetwork,
     Shutdown,
     Start,
+    SynchronizeInterfaces,
     SynchronizeVolumes,
 )
+from kobune.virt.handler.instance.interfaces import interface_work
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed
 from kobune.virt.handler.instance.status import ended_status, running_status, unsynchronized_status, volume_entries
 from kobune.virt.launcherproto.messages import DomainState, DomainStatus
@@ -146,6 +149,9 @@ def _running(
         volume_actions, again = _volumes(seen, key, launcher, state)
         actions += volume_actions
         wait = min((each for each in (wait, again) if each is not None), default=None)
+    if not actions and wait is None:
+        actions, wait, trouble = _interfaces(seen, key, pod, launcher, state)
+        events += trouble
     told = (*_start_events(seen, state), *events, *_volume_events(seen, state))
     status = _status_patch(seen, key, running_status(seen, pod, state), state)
     if told:
@@ -166,6 +172,22 @@ def _volumes(
     if launcher.setback is not None and (left := launcher.setback.left(seen.now)):
         return (), left
     return (SynchronizeVolumes(key, seen.vmi, plan),), None
+
+
+def _interfaces(
+    seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView, state: DomainState
+) -> tuple[tuple[HandlerAction, ...], timedelta | None, tuple[Event, ...]]:
+    """The next step for interfaces that come, go or change their link; after a setback not before its time."""
+    work = interface_work(seen.vmi, pod, state, launcher.pruned)
+    if state.status is D.SHUTTING_DOWN or launcher.busy or not (work.change or work.left):
+        return (), None, ()
+    setback = launcher.setback
+    if setback is not None and setback.again_at > seen.now:
+        event = Event(EventType.WARNING, "FailedInterfaceSync", setback.message)
+        return (), setback.again_at - seen.now, (event,) if setback.terminal else ()
+    if work.change:
+        return (SynchronizeInterfaces(key, seen.vmi),), None, ()
+    return (PruneNetwork(key, seen.vmi, work.left),), None, ()
 
 
 def _volume_events(seen: Observed, state: DomainState) -> tuple[Event, ...]:

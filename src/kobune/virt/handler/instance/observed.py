@@ -78,6 +78,8 @@ class LauncherView:
     shutdown_told: bool = False
     setback: Setback | None = None
     capacities: Mapping[str, str] | None = None
+    pruned: frozenset[str] = frozenset()
+    """Unplugged interfaces of which nothing is left in the pod."""
 
 
 @dataclass(frozen=True, slots=True)
