@@ -114,7 +114,7 @@ class InstanceExecutor:
     async def _synchronize_interfaces(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
         client = link.client
         interfaces = await self._networks.ensure(link.pod_uid, client.peer_pid, vmi, partly=True)
-        given = self._volumes.view(client.peer_pid, link.pod_uid, ()).given
+        given = self._volumes.view(client.peer_pid, link.pod_uid, {}).given
         facts = Facts(architecture=platform.machine(), plugged=sorted(given), interfaces=interfaces)
         state = await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
         link.pruned -= {interface.name for interface in interfaces}
