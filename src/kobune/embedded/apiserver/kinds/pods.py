@@ -19,6 +19,7 @@ from kobune.embedded.apiserver.status import (
     StatusError,
     bad_request,
     conflict,
+    invalid,
     method_not_allowed,
     modified,
     not_found,
@@ -82,9 +83,8 @@ async def bind(call: Call) -> AnyResponse:
     if not target.get("name"):
         errors.append(FieldError.required("target.name"))
     if errors:
-        # A real server answers this one as an error that it does not know how to name.
-        told = ", ".join(str(error) for error in errors)
-        raise StatusError(500, "", f"[{told}]" if len(errors) > 1 else told)
+        # A real server says 500 here, for want of a name for the error; it is the client's mistake all the same.
+        raise invalid("", "Binding", name, errors)
     await call.services.admission.review(call, "CREATE", binding)
     pods = call.services.storage.collection("core/pods")
     for _ in range(_RETRIES):
