@@ -87,6 +87,8 @@ AS_THE_REAL_SERVER = (
     b"resourceVersion should not be set on objects to be created",
     b"unknown patch type",
     b"Too large resource version",
+    b"target.name: Required value",
+    b"target.kind: Unsupported value",
 )
 
 
