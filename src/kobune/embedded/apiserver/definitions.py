@@ -5,17 +5,22 @@ condition is stored; the rules of names and schemas are `crd`'s.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
+
 from kobune.embedded.apiserver.crd.names import accept_names
-from kobune.embedded.apiserver.crd.resources import Schemas, compile_schemas, resources
+from kobune.embedded.apiserver.crd.resources import Schemas, resources
 from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.registry import Registry, Resource
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.convert import Codec
 from kobune.embedded.apiserver.rest.metadata import now
+from kobune.embedded.apiserver.schema.structural import StructuralSchema
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["CLEANUP", "Definitions"]
@@ -27,19 +32,57 @@ _CLEANUP_RETRY_S = 1.0
 
 
 class _Known(NamedTuple):
-    """What a definition's versions say, compiled; `since` is the revision at which that changed last."""
+    """What a definition's versions say; `since` is the revision at which that changed last.
 
-    shape: list[tuple[str, Any]]
+    `shape` has a digest of each version's schema. The schemas themselves stay in the stored object, which `source` is.
+    """
+
+    shape: list[tuple[str, bytes]]
+    source: "_Source"
     schemas: Schemas
     since: int
 
 
-def _share(definition: dict[str, Any], known: _Known) -> None:
-    """Let a definition hold the schemas that are compiled already: a second copy of each would be of some 100 KB."""
-    for version in definition["spec"]["versions"]:
-        if (version.get("schema") or {}).get("openAPIV3Schema"):
-            version["schema"] = {**version["schema"], "openAPIV3Schema": known.schemas[version["name"]].openapi}
-    known.shape[:] = [(v["name"], v.get("schema")) for v in definition["spec"]["versions"]]
+class _Source:
+    """The stored definition that has the schemas of `shape`: the newest one, so that no older one is kept for them."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+
+    def schema(self, version: str) -> dict[str, Any]:
+        """The openAPIV3Schema of a version."""
+        _, schemas = _without_schemas(self.item)
+        found: dict[str, Any] | None = msgspec.json.decode(schemas[version]).get("openAPIV3Schema")
+        return found or {"type": "object"}
+
+    def compile(self, shape: list[tuple[str, bytes]]) -> Schemas:
+        """The schemas of all versions; those with equal schemas share one, as most definitions with several have."""
+        compiled: dict[bytes, StructuralSchema] = {}
+        for name, digest in shape:
+            if digest not in compiled:
+                compiled[digest] = StructuralSchema(partial(self.schema, name))
+        return {name: compiled[digest] for name, digest in shape}
+
+
+def _without_schemas(item: Item) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A definition, and what its versions have as `schema`, undecoded: decoded they are ten times as large."""
+    outer = msgspec.json.decode(item.head + item.body, type=dict[str, msgspec.Raw])
+    spec = msgspec.json.decode(outer.pop("spec"), type=dict[str, msgspec.Raw])
+    schemas: dict[str, bytes] = {}
+    versions = []
+    for version in msgspec.json.decode(spec.pop("versions"), type=list[dict[str, msgspec.Raw]]):
+        schema = version.pop("schema", _NO_SCHEMA)
+        decoded = {name: msgspec.json.decode(value) for name, value in version.items()}
+        schemas[decoded["name"]] = bytes(schema)
+        versions.append(decoded)
+    definition = {name: msgspec.json.decode(value) for name, value in outer.items()}
+    definition["spec"] = {name: msgspec.json.decode(value) for name, value in spec.items()} | {"versions": versions}
+    return definition, schemas
+
+
+_NO_SCHEMA = msgspec.Raw(b"{}")
 
 
 class Definitions:
@@ -100,7 +143,7 @@ class Definitions:
         self._wake.set()
 
     def _serve(self, item: Item) -> None:
-        definition = item.object()
+        definition, schemas = _without_schemas(item)
         self._stop(item.name)
         status = definition.get("status") or {}
         conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
@@ -108,18 +151,19 @@ class Definitions:
             return
         terminating = bool(definition["metadata"].get("deletionTimestamp"))
         served = self._served.setdefault(item.name, [])
-        shape = [(v["name"], v.get("schema")) for v in definition["spec"]["versions"]]
+        shape = [(name, hashlib.sha256(schema).digest()) for name, schema in schemas.items()]
         known = self._schemas.get(item.name)
         if known is None or known.shape != shape:
             # Nothing was stored under a definition that is new; one that was loaded or changed may have older objects.
             since = 0 if known is None and not self._has_objects(definition) else item.revision
-            known = self._schemas[item.name] = _Known(shape, compile_schemas(definition), since)
-        _share(definition, known)
+            source = _Source(item)
+            known = self._schemas[item.name] = _Known(shape, source, source.compile(shape), since)
+        known.source.item = item
         codec = self._codec(definition, known.schemas, known.since)
         for info in resources(definition, known.schemas):
             if codec is not None:
                 info.extra["codec"] = codec
-            self._registry.add(info, definition=definition, terminating=terminating)
+            self._registry.add(info, terminating=terminating)
             served.append((info.group, info.version, info.plural))
 
     def _has_objects(self, definition: dict[str, Any]) -> bool:
@@ -141,7 +185,7 @@ class Definitions:
         # Names are unique within a group; decoding the definitions of all groups for each of them would add up.
         group = name.partition(".")[2]
         others = [
-            other.object()
+            _without_schemas(other)[0]
             for other in self._collection.select()
             if other.name != name and other.name.partition(".")[2] == group
         ]

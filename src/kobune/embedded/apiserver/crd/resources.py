@@ -7,7 +7,7 @@ from typing import Any
 from kobune.embedded.apiserver.schema.resource import ALL_VERBS, Column, ResourceInfo, ScaleInfo, SubresourceInfo
 from kobune.embedded.apiserver.schema.structural import StructuralSchema, compile_schema
 
-__all__ = ["Schemas", "compile_schemas", "resources", "version_priority"]
+__all__ = ["Schemas", "resources", "version_priority"]
 
 Schemas = Mapping[str, StructuralSchema]
 """The schemas of a definition by the names of all its versions, served or not."""
@@ -26,26 +26,16 @@ def version_priority(name: str) -> tuple[int, int, int, str]:
     return ({None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), "")
 
 
-def compile_schemas(crd: dict[str, Any]) -> Schemas:
-    """The schemas of all versions; versions with equal schemas share one, as most definitions with several have."""
-    found: dict[str, StructuralSchema] = {}
-    for version in crd["spec"]["versions"]:
-        schema = _schema_of(version)
-        equal = next((other for other in found.values() if other.openapi == schema), None)
-        found[version["name"]] = equal or compile_schema(schema)
-    return found
-
-
 def resources(crd: dict[str, Any], compiled: Schemas | None = None) -> tuple[ResourceInfo, ...]:
     """One ResourceInfo per served version, preferred version first. Uses status.acceptedNames where there are some.
 
-    `compiled`: what `compile_schemas` gave for these versions, if it was called already.
+    `compiled`: the schemas of all versions, where the definition comes without them.
     """
     spec = crd["spec"]
     names = spec["names"]
     accepted = (crd.get("status") or {}).get("acceptedNames") or {}
     storage = next((v["name"] for v in spec["versions"] if v.get("storage")), spec["versions"][0]["name"])
-    compiled = compiled or compile_schemas(crd)
+    compiled = compiled or {version["name"]: compile_schema(_schema_of(version)) for version in spec["versions"]}
     schemas = {f"{spec['group']}/{v['name']}": compiled[v["name"]] for v in spec["versions"] if v.get("served")}
     result = []
     for version in sorted(spec["versions"], key=lambda v: version_priority(v["name"])):

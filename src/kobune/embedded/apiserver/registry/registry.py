@@ -45,8 +45,6 @@ class Resource:
     collection: Collection
     storage_type: str
     """`APIVERSION KIND` of stored objects."""
-    definition: dict[str, Any] | None = None
-    """The CustomResourceDefinition behind a custom resource."""
     terminating: bool = False
     """The definition is being deleted: creates are refused."""
 

@@ -26,10 +26,13 @@ _OBJECT_META = META + "ObjectMeta"
 
 
 class StructuralSchema:
-    """An ObjectSchema over the openAPIV3Schema of one version of a CustomResourceDefinition."""
+    """An ObjectSchema over the openAPIV3Schema of one version of a CustomResourceDefinition.
 
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self._schema = schema
+    `load` gives the schema, each time it is needed: of a kind that nobody uses nothing is kept.
+    """
+
+    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
+        self._load = load
         self._settle: _Settle | None = None
         self._validate: Validate | None = None
         self._rules: SchemaRules | None = None
@@ -39,19 +42,19 @@ class StructuralSchema:
     @property
     def openapi(self) -> dict[str, Any]:
         """See ObjectSchema: the schema as it was given."""
-        return self._schema
+        return self._load()
 
     @property
     def shape(self) -> Shape:
         """See ObjectSchema."""
         if self._shape is None:
-            self._shape = _root_shape(self._schema)
+            self._shape = _root_shape(self._load())
         return self._shape
 
     def decode(self, obj: dict[str, Any], *, default: bool = True) -> list[str]:
         """See ObjectSchema. Metadata has the types of built-in ObjectMeta."""
         if self._settle is None:
-            self._settle = _compile_settle(self._schema, root=True)
+            self._settle = _compile_settle(self._load(), root=True)
         unknown: list[str] = []
         self._settle(obj, unknown)
         decode_metadata(obj, unknown, "metadata")
@@ -60,20 +63,21 @@ class StructuralSchema:
     def validate(self, obj: dict[str, Any], old: dict[str, Any] | None = None, *, part: str = "") -> list[FieldError]:
         """See ObjectSchema: structure first, then the x-kubernetes-validations if the structure holds."""
         if self._validate is None:
-            self._validate = compile_validation(self._schema)
-            self._rules = SchemaRules(self._schema)
+            schema = self._load()
+            self._rules = SchemaRules(schema)
+            self._validate = compile_validation(schema)
         assert self._rules is not None
         errors = self._validate_part(obj, old, part) if part else validate_root(self._validate, obj, old)
         return errors + self._rules.check(obj, old, errors, part)
 
     def _validate_part(self, obj: dict[str, Any], old: dict[str, Any] | None, part: str) -> list[FieldError]:
         """Structure of one top-level field. Messages name paths below it, as the real server's do."""
-        schema = (self._schema.get("properties") or {}).get(part)
-        if schema is None or part not in obj:
+        if part not in obj:
             return []
         check = self._parts.get(part)
         if check is None:
-            check = self._parts[part] = compile_validation(schema)
+            schema = (self._load().get("properties") or {}).get(part)
+            check = self._parts[part] = compile_validation({} if schema is None else schema)
         before = None if old is None else old.get(part)
         errors = validate_root(check, obj[part], before)
         return [FieldError(e.reason, e.field if e.field == "<nil>" else f"{part}.{e.field}", e.message) for e in errors]
@@ -81,7 +85,7 @@ class StructuralSchema:
 
 def compile_schema(schema: dict[str, Any]) -> StructuralSchema:
     """The compiled form of an openAPIV3Schema (compiled on first use)."""
-    return StructuralSchema(schema)
+    return StructuralSchema(lambda: schema)
 
 
 def decode_metadata(obj: dict[str, Any], unknown: list[str], path: str) -> None:
