@@ -118,4 +118,50 @@ def autoscaler(obj: dict[str, Any]) -> list[FieldError]:
     for field in ("kind", "name"):
         if not target.get(field):
             errors.append(FieldError.required(f"spec.scaleTargetRef.{field}"))
+    for i, metric in enumerate(spec.get("metrics") or ()):
+        errors += _metric(metric, f"spec.metrics[{i}]")
+    return errors
+
+
+_METRICS = {
+    "ContainerResource": "containerResource",
+    "External": "external",
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+}
+
+
+def _metric(metric: dict[str, Any], path: str) -> list[FieldError]:
+    kind = metric.get("type", "")
+    if not kind:
+        return [FieldError.required(f"{path}.type", "must specify a metric source type")]
+    if kind not in _METRICS:
+        return [FieldError.not_supported(f"{path}.type", kind, sorted(_METRICS))]
+    own = _METRICS[kind]
+    errors: list[FieldError] = []
+    if metric.get(own) is None:
+        text = "must populate information for the given metric source"
+        errors.append(FieldError.required(f"{path}.{own}", text))
+    text = "must populate the given metric source only"
+    errors += [
+        FieldError.forbidden(f"{path}.{field}", text)
+        for field in _METRICS.values()
+        if field != own and metric.get(field) is not None
+    ]
+    source = metric.get(own) or {}
+    if own in ("resource", "containerResource") and metric.get(own) is not None:
+        if not source.get("name"):
+            errors.append(FieldError.required(f"{path}.{own}.name", "must specify a resource name"))
+        target = source.get("target") or {}
+        raw, share = target.get("averageValue"), target.get("averageUtilization")
+        at = f"{path}.{own}.target"
+        if raw is None and share is None:
+            text = "must set either a target raw value or a target utilization"
+            errors.append(FieldError.required(f"{at}.averageUtilization", text))
+        elif raw is not None and share is not None:
+            text = "may not set both a target raw value and a target utilization"
+            errors.append(FieldError.forbidden(f"{at}.averageValue", text))
+        if share is not None and share < 1:
+            errors.append(FieldError.invalid(f"{at}.averageUtilization", share, "must be greater than 0"))
     return errors

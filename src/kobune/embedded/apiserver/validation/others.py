@@ -1,23 +1,22 @@
-"""Rules of networking, coordination, scheduling, storage and aggregation kinds."""
+"""Rules of endpoints, coordination, scheduling, node and aggregation kinds."""
 
 import ipaddress
 from typing import Any
 
 from kobune.embedded.apiserver.schema.errors import FieldError
-from kobune.embedded.apiserver.schema.names import is_dns1123_subdomain
+from kobune.embedded.apiserver.schema.names import is_dns1123_label, is_dns1123_subdomain
 from kobune.embedded.apiserver.validation.checks import immutable, one_of, positive
-from kobune.embedded.apiserver.validation.metadata import selector
 
 __all__ = [
     "api_service",
+    "csi_driver",
     "endpoint_slice",
     "endpoint_slice_update",
     "endpoints",
-    "ingress",
     "lease",
-    "network_policy",
     "priority_class",
     "priority_class_update",
+    "runtime_class",
 ]
 
 
@@ -29,69 +28,6 @@ def lease(obj: dict[str, Any]) -> list[FieldError]:
     if transitions is not None and transitions < 0:
         text = "must be greater than or equal to 0"
         errors.append(FieldError.invalid("spec.leaseTransitions", transitions, text))
-    return errors
-
-
-def network_policy(obj: dict[str, Any]) -> list[FieldError]:
-    """Selectors, address blocks and policy types."""
-    spec = obj.get("spec") or {}
-    errors = selector(spec.get("podSelector") or {}, "spec.podSelector")
-    for direction, peers in (("ingress", "from"), ("egress", "to")):
-        for i, rule in enumerate(spec.get(direction) or ()):
-            for j, peer in enumerate(rule.get(peers) or ()):
-                errors += _peer(peer, f"spec.{direction}[{i}].{peers}[{j}]")
-            for j, port in enumerate(rule.get("ports") or ()):
-                at = f"spec.{direction}[{i}].ports[{j}].protocol"
-                errors += one_of(port.get("protocol"), ("SCTP", "TCP", "UDP"), at)
-    for i, kind in enumerate(spec.get("policyTypes") or ()):
-        errors += one_of(kind, ("Egress", "Ingress"), f"spec.policyTypes[{i}]")
-    return errors
-
-
-def _peer(peer: dict[str, Any], path: str) -> list[FieldError]:
-    if not peer:
-        return [FieldError.required(path, "must specify a peer")]
-    errors: list[FieldError] = []
-    for field in ("podSelector", "namespaceSelector"):
-        errors += selector(peer.get(field) or {}, f"{path}.{field}")
-    block = peer.get("ipBlock")
-    if block is not None:
-        if len(peer) > 1:
-            errors.append(FieldError.forbidden(path, "may not specify both ipBlock and another peer"))
-        for text in [block.get("cidr", ""), *(block.get("except") or ())]:
-            try:
-                ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                errors.append(
-                    FieldError.invalid(
-                        f"{path}.ipBlock.cidr", text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-                    )
-                )
-    return errors
-
-
-def ingress(obj: dict[str, Any]) -> list[FieldError]:
-    """Rules or a default backend, with path types."""
-    spec = obj.get("spec") or {}
-    errors: list[FieldError] = []
-    if not spec.get("rules") and not spec.get("defaultBackend"):
-        text = "either `defaultBackend` or `rules` must be specified"
-        errors.append(FieldError.invalid("spec", spec.get("rules") or [], text))
-    for i, rule in enumerate(spec.get("rules") or ()):
-        at = f"spec.rules[{i}]"
-        host = rule.get("host")
-        if host:
-            name = host.removeprefix("*.")
-            errors += [FieldError.invalid(f"{at}.host", host, m) for m in is_dns1123_subdomain(name)]
-        for j, path in enumerate((rule.get("http") or {}).get("paths") or ()):
-            where = f"{at}.http.paths[{j}]"
-            kind = path.get("pathType")
-            if not kind:
-                errors.append(FieldError.required(f"{where}.pathType", "pathType must be specified"))
-            errors += one_of(kind, ("Exact", "ImplementationSpecific", "Prefix"), f"{where}.pathType")
-            text = path.get("path", "")
-            if kind in ("Exact", "Prefix") and not text.startswith("/"):
-                errors.append(FieldError.invalid(f"{where}.path", text, "must be an absolute path"))
     return errors
 
 
@@ -218,4 +154,19 @@ def api_service(obj: dict[str, Any]) -> list[FieldError]:
     for field in ("namespace", "name"):
         if not service.get(field):
             errors.append(FieldError.required(f"spec.service.{field}"))
+    return errors
+
+
+def runtime_class(obj: dict[str, Any]) -> list[FieldError]:
+    """Its handler is a label."""
+    handler = obj.get("handler") or ""
+    return [FieldError.invalid("handler", handler, m) for m in is_dns1123_label(handler)]
+
+
+def csi_driver(obj: dict[str, Any]) -> list[FieldError]:
+    """What a driver says of itself."""
+    spec = obj.get("spec") or {}
+    errors = one_of(spec.get("fsGroupPolicy"), ("File", "None", "ReadWriteOnceWithFSType"), "spec.fsGroupPolicy")
+    for mode in spec.get("volumeLifecycleModes") or ():
+        errors += one_of(mode, ("Ephemeral", "Persistent"), "spec.volumeLifecycleModes")
     return errors
