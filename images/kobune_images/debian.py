@@ -84,7 +84,7 @@ def _mmdebstrap(
             *excludes,
             *keep,
             *options,
-            SUITE,
+            suites[0],
             target,
             *_mirrors(*suites),
         ],
@@ -101,13 +101,13 @@ def bootstrap(target: Path, packages: Sequence[str], customize: Path) -> None:
     _mmdebstrap(target, "minbase", packages, [f"--customize-hook={hook}", "--format=tar", "--skip=output/dev"])
 
 
-def extract(target: Path, packages: Sequence[str], newer: Sequence[str] = ()) -> None:
+def extract(target: Path, packages: Sequence[str], newer: Sequence[str] = (), suite: str = SUITE) -> None:
     """Unpack packages with all they depend on into the folder `target`; nothing is configured or run.
 
     `newer` come from the release after ours; everything else stays ours wherever that satisfies them.
     """
     if not newer:
-        _mmdebstrap(target, "extract", packages, [])
+        _mmdebstrap(target, "extract", packages, [], (suite,))
         return
     chosen = [*packages, *(f"{name}/{NEWER_SUITE}" for name in newer)]
     preferred = [f'--aptopt=APT::Default-Release "{SUITE}"']

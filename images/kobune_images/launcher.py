@@ -1,6 +1,6 @@
 """The launcher image: libvirt and QEMU from Debian, and on top, as a layer of its own, Kobune's launcher code.
 
-The lower layer takes half a minute and changes with the package list; the upper ones take less than a second.
+The lower layers take half a minute and change with the package list; the upper ones take less than a second.
 """
 
 import importlib.metadata
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from kobune_images.archive import Entry, ImageConfig, Layer, write_layer
 from kobune_images.context import Build, Image
-from kobune_images.debian import BuildError, bootstrap, run
+from kobune_images.debian import NEWER_SUITE, BuildError, bootstrap, extract, run
+from kobune_images.elf import copy_with_libraries
 
 __all__ = ["build"]
 
@@ -25,7 +26,7 @@ _SITE = "usr/local/lib/python3.11/dist-packages"
 
 
 def build(build: Build) -> Image:
-    """Three layers: Debian, msgspec, Kobune."""
+    """Four layers: Debian, virtiofsd, msgspec, Kobune."""
     recipe = build.images / "launcher"
     shared = build.images / "kobune_images"
 
@@ -35,7 +36,7 @@ def build(build: Build) -> Image:
 
     inputs = [recipe / "packages.txt", recipe / "customize.py", shared / "debian.py"]
     base = build.cached_layer("launcher-base", inputs, make)
-    layers = [base, _dependency_layer(build), _code_layer(build)]
+    layers = [base, _virtiofsd_layer(build), _dependency_layer(build), _code_layer(build)]
     config = ImageConfig(
         entrypoint=("/usr/bin/virt-launcher-monitor",),
         env=("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"),
@@ -48,6 +49,29 @@ def packages(path: Path) -> list[str]:
     """Package names of a list with `#` comments."""
     names = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
     return [name for name in names if name]
+
+
+def _virtiofsd_layer(build: Build) -> Layer:
+    """virtiofsd of the release after ours, with its own libraries: ours has one that needs to be root."""
+    shared = build.images / "kobune_images"
+    place = "usr/lib/kobune/virtiofsd"
+
+    def make(target: Path) -> None:
+        build.say("unpacking virtiofsd")
+        debian, program = build.work / "virtiofsd-debian", build.work / "virtiofsd"
+        extract(debian, ["virtiofsd"], suite=NEWER_SUITE)
+        copy_with_libraries(debian, program, ["usr/libexec/virtiofsd"])
+        files = [path for path in sorted(program.rglob("*")) if path.is_file()]
+        # Links between versions of a library are followed: everything is found by the name that programs ask for.
+        entries = [Entry(f"{place}/{path.name}", path.read_bytes(), mode=0o755) for path in files]
+        start = f'#!/bin/dash\nexec /{place}/ld-linux-x86-64.so.2 --library-path /{place} /{place}/virtiofsd "$@"\n'
+        entries.append(Entry("usr/libexec/virtiofsd", start.encode(), mode=0o755))
+        for path in sorted((debian / "usr/share/doc").glob("*/copyright")):
+            if path.parent.name in ("virtiofsd", "libc6", "libseccomp2", "libcap-ng0", "libgcc-s1"):
+                entries.append(Entry(f"{place}/copyright/{path.parent.name}", path.read_bytes()))
+        write_layer(target, entries)
+
+    return build.cached_layer("virtiofsd", [shared / "debian.py", shared / "elf.py", shared / "launcher.py"], make)
 
 
 def _code_layer(build: Build) -> Layer:

@@ -66,6 +66,9 @@ BALLAST = (
     "usr/share/qemu/OVMF.fd",
     # Test keys that everybody has.
     "usr/share/OVMF/*snakeoil*",
+    # Needs to be root; there is another one for launchers.
+    "usr/lib/qemu/virtiofsd",
+    "usr/share/qemu/vhost-user/50-qemu-virtiofsd.json",
     # libvirt's drivers besides QEMU's: the network is virt-handler's, disks are files and devices of the pod.
     "usr/lib/*/libvirt/connection-driver/libvirt_driver_interface.so",
     "usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so",

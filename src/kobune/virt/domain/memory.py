@@ -41,3 +41,7 @@ def configure(source: DomainSource, domain: Domain) -> None:
     if spec.memory is not None and spec.memory.hugepages is not None and spec.memory.hugepages.page_size:
         size_kib = int(parse_quantity(spec.memory.hugepages.page_size)) // 1024
         add(add(backing, "hugepages"), "page", size=str(size_kib), unit="KiB")
+    if spec.devices.filesystems:
+        # Another process reads and writes the guest's memory: the one that serves the files.
+        add(backing, "source", type="memfd")
+        add(backing, "access", mode="shared")

@@ -9,9 +9,11 @@ __all__ = [
     "CONFIG_VOLUMES",
     "CONTAINER_DISKS",
     "EPHEMERAL_DISKS",
+    "FILESYSTEM_SOCKETS",
     "HOTPLUG_DEVICES",
     "HOTPLUG_DISKS",
     "KERNEL_BOOT",
+    "METRICS_SOCKET",
     "PRIVATE",
     "SERIAL_LOG",
     "SERIAL_SOCKET",
@@ -40,10 +42,14 @@ No part of it is a symbolic link, so that the kernel lists its mounts by this pa
 HOTPLUG_DEVICES = "/dev/hotplug"
 """Below it: one block device per plugged volume without one."""
 
+FILESYSTEM_SOCKETS = "/var/run/kubevirt/virtiofs-containers"
+"""Below it: `VOLUME.sock`, on which the container that shares the volume waits for QEMU."""
+
 KERNEL_BOOT = "/var/run/kubevirt/kernel-boot"
 CONFIG_VOLUMES = PRIVATE
 """Below it: config-map, secret, downward-api, sysprep, service-account, each with one folder per volume."""
 
 SERIAL_SOCKET = f"{PRIVATE}/virt-serial0"
 SERIAL_LOG = f"{PRIVATE}/virt-serial0-log"
+METRICS_SOCKET = f"{PRIVATE}/virt-metrics"
 VNC_SOCKET = f"{PRIVATE}/virt-vnc"

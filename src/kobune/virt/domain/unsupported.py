@@ -65,11 +65,9 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
     for index, interface in enumerate(devices.interfaces):
         yield from _interface(interface, f"{path}.interfaces[{index}]")
     for name, wanted, reason in (
-        ("filesystems", devices.filesystems, "sharing file systems by virtiofs is not supported yet"),
         ("gpus", devices.gpus, "GPUs are not passed to guests yet"),
         ("hostDevices", devices.host_devices, "host devices are not passed to guests yet"),
         ("clientPassthrough", devices.client_passthrough, "USB redirection is not supported yet"),
-        ("downwardMetrics", devices.downward_metrics, "metrics of the host are not given to guests yet"),
     ):
         # An empty object asks for the device as well.
         if wanted is not None and wanted != []:
@@ -113,7 +111,6 @@ def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
 def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
     for index, volume in enumerate(volumes):
         for name, wanted in (
-            ("downwardMetrics", volume.downward_metrics),
             ("memoryDump", volume.memory_dump),
             ("containerPath", volume.container_path),
         ):

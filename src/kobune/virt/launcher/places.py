@@ -16,6 +16,7 @@ class Places:
     private: Path = Path(paths.PRIVATE)
     ephemeral_disks: Path = Path(paths.EPHEMERAL_DISKS)
     container_disks: Path = Path(paths.CONTAINER_DISKS)
+    filesystem_sockets: Path = Path(paths.FILESYSTEM_SOCKETS)
     kernel_boot: Path = Path(paths.KERNEL_BOOT)
     devices: Path = Path("/dev")
     hotplug_disks: Path = Path(paths.HOTPLUG_DISKS)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from kobune.api.kubevirt.instance import VirtualMachineInstance
+from kobune.api.kubevirt.instance import VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.base.errors import KobuneError
 from kobune.host.disk.image import InvalidImage
 from kobune.host.guestagent.agent import AgentAnswerInvalid
@@ -26,6 +26,7 @@ from kobune.virt.domain.hotplug import bootable
 from kobune.virt.domain.identity import domain_uuid
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
+from kobune.virt.launcher.filesystems import FilesystemsUnready, wait_for_filesystems
 from kobune.virt.launcher.libvirtline import Connect
 from kobune.virt.launcher.nics import follow_nics
 from kobune.virt.launcher.observation import read_live_domain
@@ -59,6 +60,11 @@ log = logging.getLogger(__name__)
 S = DomainStatus
 
 
+def wants_metrics(spec: VirtualMachineInstanceSpec) -> bool:
+    """Whether the guest asks for metrics of its host, on a disk or by a channel."""
+    return spec.domain.devices.downward_metrics is not None or any(v.downward_metrics is not None for v in spec.volumes)
+
+
 class LauncherService:
     """A `launcherproto.server.Service` over one libvirt domain. `run` must run as long as it is used.
 
@@ -76,6 +82,10 @@ class LauncherService:
         self.ended = self._record.ended
         # Held while the domain's life is changed, so that two commands never start or end it at the same time.
         self._changing = asyncio.Lock()
+        # The instance's specification is known.
+        self._synchronized = asyncio.Event()
+        if self._record.guest.vmi is not None:
+            self._synchronized.set()
 
     # --- Service ---
 
@@ -105,6 +115,8 @@ class LauncherService:
         except LibvirtError as error:
             by_agent = isinstance(command, AGENT_COMMANDS)
             raise Refusal(ErrorCode.AGENT_REFUSED if by_agent else ErrorCode.LIBVIRT_REFUSED, str(error)) from error
+        except FilesystemsUnready as error:
+            raise Refusal(ErrorCode.TIMEOUT, str(error)) from error
         except TimeoutError as error:
             raise Refusal(ErrorCode.TIMEOUT, f"{type(command).__name__} took too long") from error
 
@@ -145,6 +157,7 @@ class LauncherService:
             try:
                 record.publish(status=S.STARTING)
                 record.remember(vmi, bytes(command.vmi))
+                self._synchronized.set()
                 await self._start(vmi, command.facts)
                 record.trouble = ""
             except KobuneError as error:
@@ -181,6 +194,7 @@ class LauncherService:
         vmi = bootable(vmi, facts.plugged)
         hypervisor = self._record.line.live()
         disks = await prepare_disks(vmi, facts, self._places, self._runner)
+        await wait_for_filesystems(vmi.spec.domain.devices.filesystems, self._places.filesystem_sockets)
         prepared = time.monotonic()
         kernel = find_kernel(vmi, self._places)
         cpus = tuple(sorted(os.sched_getaffinity(0)))
@@ -212,11 +226,23 @@ class LauncherService:
                 tasks.create_task(self._keep_looking()),
                 tasks.create_task(self._pursuit.run()),
                 tasks.create_task(record.guest.run()),
+                tasks.create_task(self._give_metrics()),
             ]
             await record.ended.wait()
             for task in background:
                 task.cancel()
         await record.line.close()
+
+    async def _give_metrics(self) -> None:
+        """To a guest that asks for them."""
+        await self._synchronized.wait()
+        vmi = self._record.guest.vmi
+        if vmi is None or not wants_metrics(vmi.spec):
+            return
+        # What few guests ask for must not cost all others memory.
+        from kobune.virt.launcher.downwardmetrics import give_metrics
+
+        await give_metrics(vmi, self._places)
 
     async def _keep_looking(self) -> None:
         record = self._record

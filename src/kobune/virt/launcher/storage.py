@@ -97,7 +97,17 @@ async def _prepare(task: _Task) -> DiskSource:
         return DiskSource(str(path), "qcow2")
     if volume.host_disk is not None:
         return _host_disk(task, volume.host_disk)
+    if volume.downward_metrics is not None:
+        return _metrics_disk(task)
     return await _made_of_files(task)
+
+
+def _metrics_disk(task: _Task) -> DiskSource:
+    # What few guests ask for must not cost all others memory.
+    from kobune.virt.launcher.downwardmetrics import metrics_disk, write_metrics_disk
+
+    write_metrics_disk(task.vmi, task.places, Path("/proc"))
+    return DiskSource(str(metrics_disk(task.places)), read_only=True)
 
 
 # --- images ---

@@ -57,6 +57,11 @@ CASES: dict[str, tuple[dict[str, Any], Facts]] = {
         },
         TCG,
     ),
+    "metrics-channel": ({"devices": devices(downwardMetrics={})}, TCG),
+    "filesystems": (
+        {"devices": devices(filesystems=[{"name": "settings", "virtiofs": {}}, {"name": "data", "virtiofs": {}}])},
+        TCG,
+    ),
     "kept-state": (
         {
             "devices": devices(tpm={"persistent": True}),

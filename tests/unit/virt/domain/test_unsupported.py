@@ -18,8 +18,6 @@ DISK = {"name": "root", "disk": {}}
 @pytest.mark.parametrize(
     ("domain", "field"),
     [
-        ({"devices": {"filesystems": [{"name": "f", "virtiofs": {}}]}}, "spec.domain.devices.filesystems"),
-        ({"devices": {"downwardMetrics": {}}}, "spec.domain.devices.downwardMetrics"),
         ({"devices": {"gpus": [{"name": "g"}]}}, "spec.domain.devices.gpus"),
         (
             {"devices": {"disks": [DISK, {"name": "seed", "lun": {"reservation": True}}]}},

@@ -253,9 +253,16 @@ async def test_configuration_becomes_a_disk_without_the_kubelets_links(
     assert pod.iso_files == {"key": "value"}
 
 
+async def test_metrics_of_the_host_are_a_disk_that_the_guest_may_only_read(pod: Pod) -> None:
+    pod.places.ephemeral_disks.mkdir(exist_ok=True)
+    source = await pod.prepare({"downwardMetrics": {}})
+    assert source.read_only
+    assert Path(source.path).read_bytes().startswith(b"mvbd")
+
+
 async def test_a_volume_that_cannot_be_a_disk_is_named(pod: Pod) -> None:
     with pytest.raises(InvalidSpec) as error:
-        await pod.prepare({"downwardMetrics": {}})
+        await pod.prepare({"memoryDump": {"claimName": "c"}})
     assert error.value.field == "spec.volumes[0]"
 
 

@@ -38,7 +38,9 @@ from kobune.virt.controllers.virtualmachineinstance.podview import (
     CLAIM_MISSING,
     claim_facts,
     current_pod,
+    ended_well,
     first_facts,
+    has_ended,
     is_over,
     pod_facts,
     pod_missing,
@@ -148,7 +150,7 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
             requeue_after = time_for_handler(pod, now)
         if requeue_after is None:
             # Before the handover only a failure can end the pod; after it, virt-handler had its chance.
-            succeeded = phase == "Running" and pod.status.phase == "Succeeded"
+            succeeded = phase == "Running" and ended_well(pod)
             enter_phase(status, "Succeeded" if succeeded else "Failed", now)
     elif phase == "Scheduling" and runs(pod):
         enter_phase(status, "Scheduled", now)
@@ -196,7 +198,7 @@ def _after_end(seen: Observed) -> Decision[Action]:
     else:
         pod_missing(status, seen.now)
     actions: tuple[Action, ...] = tuple(
-        _delete_pod(pod) for pod in seen.pods if pod.metadata.deletion_timestamp is None and not is_over(pod)
+        _delete_pod(pod) for pod in seen.pods if pod.metadata.deletion_timestamp is None and not has_ended(pod)
     )
     if all(is_over(pod) for pod in seen.pods):
         actions = (*actions, *delete_attachments(seen.attachments))

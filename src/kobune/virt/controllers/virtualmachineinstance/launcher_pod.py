@@ -14,6 +14,7 @@ import msgspec
 
 from kobune.api.kubevirt import Interface, Probe, VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.api.meta import QuantityValue
+from kobune.virt.controllers.virtualmachineinstance.filesystems import filesystem_containers
 from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
@@ -86,7 +87,16 @@ def launcher_pod(vmi: VirtualMachineInstance, settings: PodSettings) -> dict[str
             ],
         },
         "spec": {
-            "containers": [_compute(vmi, settings, volumes.mounts, volumes.devices)],
+            "containers": [
+                _compute(vmi, settings, volumes.mounts, volumes.devices),
+                *filesystem_containers(
+                    spec,
+                    volumes.shared_mounts,
+                    image=settings.launcher_image,
+                    image_pull_policy=settings.image_pull_policy,
+                    user=QEMU_UID,
+                ),
+            ],
             "volumes": volumes.volumes,
             "restartPolicy": "Never",
             "hostname": _dns_label(spec.hostname or vmi.metadata.name),

@@ -14,7 +14,9 @@ from kobune.api.kubevirt import (
     VirtualMachineInstanceSpec,
     Volume,
 )
+from kobune.virt.controllers.virtualmachineinstance.filesystems import SOCKETS_VOLUME
 from kobune.virt.domain.hotplug import hotplug_volumes
+from kobune.virt.domain.paths import FILESYSTEM_SOCKETS
 
 __all__ = ["PodVolumes", "pod_volumes"]
 
@@ -35,11 +37,18 @@ class PodVolumes:
     pull_secrets: list[str] = field(default_factory=list)
     service_account: str = ""
     block_claims: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+    """Volumes that containers of their own share with the guest; the launcher does not see them."""
+    shared_mounts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def mount(self, name: str, source: dict[str, Any], path: str, *, read_only: bool = False) -> None:
         """Add a volume and its mount."""
         self.volumes.append({"name": name, **source})
-        self.mounts.append({"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})})
+        mount = {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
+        if name in self.shared:
+            self.shared_mounts[name] = mount
+        else:
+            self.mounts.append(mount)
 
 
 def pod_volumes(
@@ -49,11 +58,14 @@ def pod_volumes(
 
     `state_claim` is the claim for the state of its own that the guest keeps, if it keeps any.
     """
-    found = PodVolumes(block_claims=block_claims)
+    shared = frozenset(each.name for each in spec.domain.devices.filesystems)
+    found = PodVolumes(block_claims=block_claims, shared=shared)
     found.mount("sockets", {"emptyDir": {}}, "/var/run/kubevirt/sockets")
     found.mount("private", {"emptyDir": {}}, PRIVATE)
     found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
     found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
+    if shared:
+        found.mount(SOCKETS_VOLUME, {"emptyDir": {}}, FILESYSTEM_SOCKETS)
     if state_claim:
         found.mount("vm-state", {"persistentVolumeClaim": {"claimName": state_claim}}, VM_STATE)
     plugged = hotplug_volumes(spec)

@@ -22,7 +22,9 @@ __all__ = [
     "claim_facts",
     "claimed_volumes",
     "current_pod",
+    "ended_well",
     "first_facts",
+    "has_ended",
     "is_over",
     "pod_facts",
     "pod_missing",
@@ -53,7 +55,24 @@ def current_pod(pods: tuple[Pod, ...]) -> Pod | None:
 
 
 def is_over(pod: Pod) -> bool:
+    """The launcher has ended, whatever other containers of the pod still do."""
+    return has_ended(pod) or _compute_exit(pod) is not None
+
+
+def has_ended(pod: Pod) -> bool:
+    """All of the pod has ended."""
     return pod.status.phase in ("Succeeded", "Failed")
+
+
+def ended_well(pod: Pod) -> bool:
+    """Of a launcher that has ended: whether the guest was off or was shut down, not crashed."""
+    return pod.status.phase == "Succeeded" or _compute_exit(pod) == 0
+
+
+def _compute_exit(pod: Pod) -> int | None:
+    compute = next((item for item in pod.status.container_statuses if item.name == COMPUTE), None)
+    ended = compute.state.terminated if compute is not None else None
+    return None if ended is None else ended.exit_code
 
 
 def runs(pod: Pod) -> bool:
