@@ -72,9 +72,12 @@ async def test_a_disk_is_written_and_a_channel_is_answered(proc: Path, tmp_path:
             assert await reader.readuntil(b"\n\n") == b"INVALID REQUEST\n\n"
             # Whoever says too much is hung up on, and may come again.
             writer.write(b"x" * 2000)
-            await guest.get()
+            _, again = await guest.get()
             assert metrics_disk(places).read_bytes()[:4] == b"mvbd"
-            writer.close()
+            for each in (writer, again):
+                each.close()
+                with contextlib.suppress(OSError):
+                    await each.wait_closed()
     finally:
         giving.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -52,6 +52,9 @@ class Pod:
         Path(call.args[call.args.index("-o") + 1]).write_bytes(b"CD001")
         return Completed(call.args, 0)
 
+    def content(self, path: str) -> bytes:
+        return Path(path).read_bytes()
+
     async def prepare(
         self, volume: dict[str, Any], *, disk: dict[str, Any] | None = None, facts: Facts | None = None
     ) -> DiskSource:
@@ -257,7 +260,7 @@ async def test_metrics_of_the_host_are_a_disk_that_the_guest_may_only_read(pod: 
     pod.places.ephemeral_disks.mkdir(exist_ok=True)
     source = await pod.prepare({"downwardMetrics": {}})
     assert source.read_only
-    assert Path(source.path).read_bytes().startswith(b"mvbd")
+    assert pod.content(source.path).startswith(b"mvbd")
 
 
 async def test_a_volume_that_cannot_be_a_disk_is_named(pod: Pod) -> None:
