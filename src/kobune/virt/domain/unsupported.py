@@ -72,8 +72,6 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
         # An empty object asks for the device as well.
         if wanted is not None and wanted != []:
             yield Unsupported(f"{path}.{name}", reason)
-    if devices.autoattach_vsock:
-        yield Unsupported(f"{path}.autoattachVSOCK", "vsock devices are not supported yet")
     for index, panic in enumerate(devices.panic_devices):
         if panic.model == "pvpanic":
             reason = "the ISA device is used in place of the PCI one"

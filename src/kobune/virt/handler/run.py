@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 TUN: Final = DeviceNode("devices.kubevirt.io/tun", "/dev/net/tun")
 VHOST_NET: Final = DeviceNode("devices.kubevirt.io/vhost-net", "/dev/vhost-net")
+VHOST_VSOCK: Final = DeviceNode("devices.kubevirt.io/vhost-vsock", "/dev/vhost-vsock")
 KVM_NODE: Final = DeviceNode("devices.kubevirt.io/kvm", KVM)
 
 
@@ -109,7 +110,7 @@ async def _run(config: HandlerConfig, client: Client, hold: HoldInPod) -> None:
 
 def _plugins(config: HandlerConfig, kvm: KvmProof) -> list[DevicePlugin]:
     directory = config.kubelet_root / "device-plugins"
-    nodes = [node for node in (TUN, VHOST_NET) if Path(node.path).exists()]
+    nodes = [node for node in (TUN, VHOST_NET, VHOST_VSOCK) if Path(node.path).exists()]
     nodes += [KVM_NODE] if kvm.proved else []
     return [DevicePlugin(node, directory) for node in nodes]
 

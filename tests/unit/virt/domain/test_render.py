@@ -197,6 +197,12 @@ def test_dedicated_cpus_are_pinned_one_to_one(golden: Callable[[str, str], None]
     golden("dedicated-cpus.xml", render_domain(DomainSource(vmi(cpu=cpu), TCG, DISKS, cpus=(3, 5, 7))))
 
 
+def test_a_vsock_device_has_the_instance_s_context_id(golden: Callable[[str, str], None]) -> None:
+    document = vmi_document(devices=devices(autoattachVSOCK=True))
+    document["status"] = {"VSOCKCID": 4711}
+    golden("vsock.xml", render_domain(DomainSource(vmi(document), TCG, DISKS)))
+
+
 def test_a_lun_is_a_block_device_on_scsi(golden: Callable[[str, str], None]) -> None:
     document = vmi_document(devices={"disks": [{"name": "block", "lun": {}}]})
     golden("lun.xml", render_domain(DomainSource(vmi(document), TCG, DISKS)))

@@ -51,6 +51,7 @@ from kobune.virt.controllers.virtualmachineinstance.podview import (
     time_for_shutdown,
 )
 from kobune.virt.controllers.virtualmachineinstance.vm_state import create_state_claim
+from kobune.virt.controllers.virtualmachineinstance.vsock import free_cid, wants_vsock
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
 from kobune.virt.domain.persistence import has_persistent_state
 
@@ -74,6 +75,8 @@ class Observed:
     """Those that do, by name."""
     attachments: tuple[Pod, ...] = ()
     """The pods that hold plugged volumes for its pods."""
+    taken_cids: frozenset[int] = frozenset()
+    """Context ids of other instances, for one that wants its own."""
     has_state_claim: bool = False
     """The claim of the guest's own state exists."""
 
@@ -139,6 +142,8 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     first_facts(status, vmi)
     pod_facts(status, pod)
     claim_facts(status, vmi, seen.claims)
+    if wants_vsock(vmi.spec) and "VSOCKCID" not in status:
+        status["VSOCKCID"] = free_cid(vmi.metadata.uid, seen.taken_cids)
     actions: list[Action] = []
     events: list[Event] = []
     requeue_after = None

@@ -19,6 +19,7 @@ from kobune.virt.controllers.virtualmachineinstance.networks import network_anno
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
+from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
 from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["COMPUTE", "PodSettings", "grace_period_s", "launcher_pod", "launcher_pod_name"]
@@ -147,6 +148,8 @@ def _compute(
     devices: dict[str, QuantityValue] = {}
     if spec.domain.devices.interfaces:
         devices["devices.kubevirt.io/tun"] = "1"
+    if wants_vsock(spec):
+        devices["devices.kubevirt.io/vhost-vsock"] = "1"
     if settings.kvm:
         devices["devices.kubevirt.io/kvm"] = "1"
     container: dict[str, Any] = {

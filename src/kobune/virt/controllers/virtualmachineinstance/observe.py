@@ -13,6 +13,7 @@ from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
 from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
+from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
 from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
 
 __all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
@@ -57,7 +58,15 @@ def observer(
         held = tuple(item for item in found_pods if item.metadata.namespace == key.namespace)
         state_claim = claims.get(Key(key.namespace, state_claim_name(key.name)))
         return Observed(
-            vmi, tuple(owned), clock.now(), settings, missing, there, held, has_state_claim=state_claim is not None
+            vmi,
+            tuple(owned),
+            clock.now(),
+            settings,
+            missing,
+            there,
+            held,
+            taken_cids=_taken_cids(instances) if wants_vsock(vmi.spec) else frozenset(),
+            has_state_claim=state_claim is not None,
         )
 
     return observe
@@ -71,6 +80,10 @@ def claim_names(vmi: VirtualMachineInstance) -> list[str]:
 def by_claim(vmi: VirtualMachineInstance) -> list[str]:
     """Index of instances by `NAMESPACE/CLAIM`."""
     return [f"{vmi.metadata.namespace}/{name}" for name in claim_names(vmi)]
+
+
+def _taken_cids(instances: Informer[VirtualMachineInstance]) -> frozenset[int]:
+    return frozenset(vmi.status.vsock_cid for vmi in instances.list() if vmi.status.vsock_cid)
 
 
 def _state_storage_class(installations: Informer[KubeVirt]) -> str:

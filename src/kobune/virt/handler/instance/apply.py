@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import platform
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
@@ -163,6 +163,8 @@ class InstanceExecutor:
         link.network_ready = True
         process = self._hold(client.peer_pid, link.pod_uid)
         await asyncio.to_thread(_grant_claims, process, vmi)
+        if vmi.spec.domain.devices.autoattach_vsock:
+            procroot.grant_device(process, *VHOST_VSOCK, QEMU_ID)
         network_s = self._clock.monotonic_s() - began_s
         facts = Facts(
             kvm=await self._kvm.granted_to(process),
@@ -183,6 +185,10 @@ class InstanceExecutor:
         link = self._launchers.link(key)
         await link.client.shutdown(grace_s)
         link.shutdown_grace_s = grace_s
+
+
+VHOST_VSOCK: Final = ("/dev/vhost-vsock", (10, 241))
+"""Where the pod has it, and its numbers in every kernel."""
 
 
 def _grant_claims(process: HeldProcess, vmi: VirtualMachineInstance) -> None:
