@@ -125,6 +125,15 @@ def test_placement_keeps_the_user_s_rules_and_adds_ours_to_every_term() -> None:
     assert pod["tolerations"] == [{"key": "a", "operator": "Exists"}]
 
 
+def test_huge_pages_come_with_the_file_system_that_libvirt_takes_them_from() -> None:
+    pod = launcher_pod(
+        instance(spec_changes=domain(memory={"hugepages": {"pageSize": "2Mi"}, "guest": "64Mi"})), SETTINGS
+    )
+    assert {"name": "hugepages", "emptyDir": {"medium": "HugePages-2Mi"}} in pod["spec"]["volumes"]
+    assert {"name": "hugepages", "mountPath": "/dev/hugepages"} in compute(pod)["volumeMounts"]
+    assert compute(pod)["resources"]["limits"]["hugepages-2Mi"] == "64Mi"
+
+
 def test_each_volume_is_mounted_where_the_launcher_looks() -> None:
     volumes = [
         {"name": "root", "containerDisk": {"image": "i", "imagePullSecret": "s"}},

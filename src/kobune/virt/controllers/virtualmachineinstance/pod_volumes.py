@@ -64,6 +64,10 @@ def pod_volumes(
     found.mount("private", {"emptyDir": {}}, PRIVATE)
     found.mount("ephemeral-disks", {"emptyDir": {}}, "/var/run/kubevirt-ephemeral-disks")
     found.mount("libvirt-runtime", {"emptyDir": {}}, "/var/run/libvirt")
+    if spec.domain.memory is not None and spec.domain.memory.hugepages is not None:
+        # libvirt looks for the mounted file system when it starts.
+        size = spec.domain.memory.hugepages.page_size or "2Mi"
+        found.mount("hugepages", {"emptyDir": {"medium": f"HugePages-{size}"}}, "/dev/hugepages")
     if shared:
         found.mount(SOCKETS_VOLUME, {"emptyDir": {}}, FILESYSTEM_SOCKETS)
     if state_claim:
