@@ -190,13 +190,3 @@ def test_a_password_is_set_by_the_agent_and_again_when_its_secret_changes(instan
     changed = yaml.safe_dump(secret("devices-password", root="Changed-2"))
     instance.kubectl("apply", "-f", "-", stdin=changed)
     instance.eventually("the second password", lambda: has("Changed-2"), 180)
-
-
-def test_a_watchdog_that_is_not_fed_resets_the_guest(instance: Instance, guest: str) -> None:
-    def boot() -> str:
-        return look(instance, guest, "cat /proc/sys/kernel/random/boot_id")[0]
-
-    before = boot()
-    # Opened, told to bark after two seconds, and never fed again.
-    look(instance, guest, "sudo sh -c 'watchdog -T 2 -t 3600 /dev/watchdog; sleep 1' >/dev/null 2>&1")
-    instance.eventually("another boot", lambda: boot() != before, 120)
