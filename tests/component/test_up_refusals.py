@@ -13,17 +13,19 @@ from kobune.embedded.store.sqlite import APPLICATION_ID
 UP = [sys.executable, "-m", "kobune.main.entry", "up", "--control-plane-only"]
 
 
-def refused(data_dir: Path, port: int) -> str:
+def refused(data_dir: Path, port: int, *options: str) -> str:
     """What a start that must fail says; a limit far above what it needs."""
     done = subprocess.run(
-        [*UP, f"--data-dir={data_dir}", f"--listen=127.0.0.1:{port}"],
+        [*UP, f"--data-dir={data_dir}", f"--listen=127.0.0.1:{port}", *options],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1, done.stdout
-    return done.stderr.splitlines()[-1]
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
 
 
 @pytest.fixture
@@ -41,7 +43,9 @@ def test_a_store_of_a_newer_version(tmp_path: Path, port: int) -> None:
     database.close()
     before = store.read_bytes()
     assert "format 99" in refused(tmp_path, port)
+    assert "format 99" in refused(tmp_path, port, "--detach")
     assert store.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [store]
 
 
 def test_a_damaged_store(tmp_path: Path, port: int) -> None:
@@ -49,6 +53,21 @@ def test_a_damaged_store(tmp_path: Path, port: int) -> None:
     store.write_bytes(b"half a file" * 1000)
     assert "damaged" in refused(tmp_path, port)
     assert store.read_bytes() == b"half a file" * 1000
+    assert list(tmp_path.iterdir()) == [store]
+
+
+def test_a_store_of_another_program(tmp_path: Path, port: int) -> None:
+    store = tmp_path / "store.db"
+    with sqlite3.connect(store) as database:
+        database.execute("PRAGMA application_id = 7")
+    database.close()
+    assert "another program" in refused(tmp_path, port)
+    assert list(tmp_path.iterdir()) == [store]
+
+
+def test_a_data_directory_that_cannot_be(tmp_path: Path, port: int) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--data-dir" in refused(tmp_path / "file" / "data", port)
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

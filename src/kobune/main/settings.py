@@ -134,6 +134,9 @@ class Settings:
         return directory / "serving.crt", directory / "serving.key"
 
     def prepare(self) -> None:
-        """Create the directories, private to the owner."""
+        """Create the directories, private to the owner. Raises SettingsError when that is not possible."""
         for path in (self.data_dir, self.run_dir, self.logs_dir, self.data_dir / "components"):
-            path.mkdir(mode=0o755 if path == self.data_dir else 0o700, parents=True, exist_ok=True)
+            try:
+                path.mkdir(mode=0o755 if path == self.data_dir else 0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(f"--data-dir {self.data_dir} cannot be used: {path}: {error.strerror}") from error

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from kobune.embedded.kubelet.instance import NodeInstance
+from kobune.embedded.store import check_format
+from kobune.main.archive import STORE
 from kobune.main.images import OPTIONAL_IMAGES, launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
 from kobune.main.preflight import check_node, check_port, check_subnet, choose_ports
@@ -95,6 +97,7 @@ def _check(settings: Settings) -> None:
     pid = running_pid(settings.run_dir)
     if pid is not None:
         raise InstanceRunning(settings.data_dir, pid)
+    check_format(settings.data_dir / STORE)
     if not settings.control_plane_only:
         check_node()
         check_subnet(settings.pod_subnet, NodeInstance.of(settings.data_dir, settings.pod_subnet).network.bridge)

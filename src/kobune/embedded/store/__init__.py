@@ -14,7 +14,7 @@ from kobune.embedded.store.errors import (
 from kobune.embedded.store.journal import Journal, Loaded
 from kobune.embedded.store.log import RevisionLog
 from kobune.embedded.store.memory import MemoryJournal
-from kobune.embedded.store.sqlite import SqliteJournal
+from kobune.embedded.store.sqlite import SqliteJournal, check_format
 from kobune.embedded.store.types import Entry, Key
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "StoreInUse",
     "backup",
     "check",
+    "check_format",
     "newest_revision",
     "restore",
 ]

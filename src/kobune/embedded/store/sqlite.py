@@ -14,7 +14,7 @@ from kobune.embedded.store.errors import Corrupt, DiskFull, NewerVersion, StoreI
 from kobune.embedded.store.journal import Loaded
 from kobune.embedded.store.types import Entry, Key
 
-__all__ = ["APPLICATION_ID", "FORMAT", "SqliteJournal"]
+__all__ = ["APPLICATION_ID", "FORMAT", "SqliteJournal", "check_format"]
 
 FORMAT = 1
 APPLICATION_ID = 0x4B6F6275  # "Kobu" in the file's header
@@ -44,6 +44,28 @@ def _room(path: Path) -> Iterator[None]:
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise DiskFull(f"there is no room on the disk of {path}") from error
         raise
+
+
+def check_format(store: Path) -> None:
+    """Refuse a file that no journal of this version can open, by its header alone: nothing is locked or changed.
+
+    Raises NewerVersion and Corrupt. A file that is not there, or was only just made, is fine.
+    """
+    try:
+        with store.open("rb") as file:
+            header = file.read(100)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not header:
+        return
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise Corrupt(store, "file is not a database")
+    # Offsets of the file format's documentation.
+    found, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
+    if application not in (0, APPLICATION_ID):
+        raise Corrupt(store, "it belongs to another program")
+    if found > FORMAT:
+        raise NewerVersion(store, found, FORMAT)
 
 
 class SqliteJournal:
