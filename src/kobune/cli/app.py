@@ -11,13 +11,25 @@ __all__ = ["COMMANDS", "app"]
 # Name, where it is, and its line in the list of commands (a test keeps that equal to the command's own first line).
 COMMANDS: Final = (
     ("addvolume", "kobune.cli.volumes:addvolume", "Plug a volume into a virtual machine."),
+    ("completion", "kobune.cli.completion:completion", "Print the completion script of a shell."),
     ("console", "kobune.cli.console:console", "Connect this terminal to the serial console of a guest."),
-    ("create", "kobune.cli.create.command:create", "Print a manifest: VirtualMachine, instancetype or preference."),
+    (
+        "create",
+        "kobune.cli.create.command:create",
+        "Print a manifest: VirtualMachine, instancetype, preference or clone.",
+    ),
+    ("credentials", "kobune.cli.credentials:credentials", "Change SSH keys and passwords of a guest, by its agent."),
+    ("evacuate-cancel", "kobune.cli.moves:evacuate_cancel", "Take back that a guest is to leave its node."),
+    ("expand", "kobune.cli.describe:expand", "Print a VM with its instancetype and preference written out."),
     ("expose", "kobune.cli.expose:expose", "Create a Service that leads to a virtual machine."),
     ("freeze", "kobune.cli.guest:freeze", "Freeze the file systems of a guest, for a consistent snapshot."),
     ("fslist", "kobune.cli.guest:fslist", "Show the file systems that a guest has mounted."),
     ("guestosinfo", "kobune.cli.guest:guestosinfo", "Show what the guest agent tells about the operating system."),
+    ("migrate", "kobune.cli.moves:migrate", "Ask for a guest to be moved to another node."),
+    ("migrate-cancel", "kobune.cli.moves:migrate_cancel", "Cancel the migration of a guest that is under way."),
+    ("objectgraph", "kobune.cli.describe:objectgraph", "Show the objects that a VM depends on, as a tree in JSON."),
     ("pause", "kobune.cli.power:pause", "Stop the vCPUs of a running guest; its memory stays."),
+    ("permitted-devices", "kobune.cli.describe:permitted_devices", "List the host devices that machines may use."),
     ("port-forward", "kobune.cli.portforward:port_forward", "Forward local ports to a guest."),
     ("removevolume", "kobune.cli.volumes:removevolume", "Unplug a volume from a virtual machine."),
     ("reset", "kobune.cli.power:reset", "Reset a guest as its reset button would; the pod stays."),
@@ -35,6 +47,9 @@ COMMANDS: Final = (
     ("why", "kobune.cli.why.command:why", "Say what state a virtual machine is in, and why."),
 )
 
+# Verbs of virtctl that are not there: each says so, and they are not listed.
+ABSENT: Final = ("adm", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
+
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -47,3 +62,5 @@ def app() -> None:
 
 for _name, _target, _summary in COMMANDS:
     app.add_command(LazyCommand(_name, _target, _summary))
+for _name in ABSENT:
+    app.add_command(LazyCommand(_name, f"kobune.cli.absent:{_name.replace('-', '_')}"))

@@ -12,7 +12,7 @@ __all__ = ["version"]
 
 
 @verb("version", ("Of client and server", "kobune version"), ("Without a server", "kobune version --client"))
-@click.option("--client", "client_only", is_flag=True, help="Only the client's version; no server is asked.")
+@click.option("-c", "--client", "client_only", is_flag=True, help="Only the client's version; no server is asked.")
 @command
 async def version(session: Session, client_only: bool) -> None:
     """Show the versions of client and server."""

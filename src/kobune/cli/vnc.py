@@ -37,14 +37,25 @@ VIEWERS: "Mapping[str, tuple[str, ...]]" = {
 }
 
 
-def viewer_command(installed: "Mapping[str, str]", host: str, port: int, vnc_path: str = "") -> list[str] | None:
+VIEWER_TYPES: "Mapping[str, tuple[str, ...]]" = {
+    "real": ("vncviewer",),
+    "remote-viewer": ("remote-viewer",),
+    "tiger": ("xtigervncviewer", "vncviewer"),
+}
+"""The programs of each kind of viewer, by virtctl's names."""
+
+
+def viewer_command(
+    installed: "Mapping[str, str]", host: str, port: int, vnc_path: str = "", vnc_type: str = ""
+) -> list[str] | None:
     """The command line of the first viewer in `installed` (name to path), or of `vnc_path`; None without one. Pure."""
+    programs = VIEWER_TYPES.get(vnc_type, tuple(VIEWERS))
     if vnc_path:
-        name = next((name for name in VIEWERS if vnc_path.endswith(name)), "vncviewer")
+        name = next((name for name in programs if vnc_path.endswith(name)), programs[0] if vnc_type else "vncviewer")
         return [vnc_path, *(part.format(host=host, port=port) for part in VIEWERS[name])]
-    for name, arguments in VIEWERS.items():
+    for name in programs:
         if name in installed:
-            return [installed[name], *(part.format(host=host, port=port) for part in arguments)]
+            return [installed[name], *(part.format(host=host, port=port) for part in VIEWERS[name])]
     return None
 
 
@@ -93,6 +104,7 @@ async def screenshot(session: Session, target: tuple[str, ...], path: str) -> No
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Local port; 0: a free one.")
 @click.option("--proxy-only", is_flag=True, help="Start no viewer: print the port and wait for one.")
+@click.option("--vnc-type", type=click.Choice(sorted(VIEWER_TYPES)), help="Kind of viewer to start.")
 @click.option("--vnc-path", default="", metavar="PATH", help="The viewer's program; default: one that is installed.")
 @click.option("--timeout", default=0.0, show_default=True, help="Minutes to wait for the guest to run.")
 @command
@@ -102,6 +114,7 @@ async def vnc(
     address: str,
     port: int,
     proxy_only: bool,
+    vnc_type: str | None,
     vnc_path: str,
     timeout: float,
 ) -> int:
@@ -115,13 +128,18 @@ async def vnc(
         # First the guest: an error there is told before any viewer opens.
         socket = await connect_when_ready(client, path, name, timeout * 60)
         try:
-            return await _serve(socket, name, address, port, proxy_only, vnc_path)
+            return await _serve(socket, name, address, port, proxy_only, (vnc_type or "", vnc_path))
         finally:
             await socket.close()
 
 
 async def _serve(
-    socket: aiohttp.ClientWebSocketResponse, name: str, address: str, port: int, proxy_only: bool, vnc_path: str
+    socket: aiohttp.ClientWebSocketResponse,
+    name: str,
+    address: str,
+    port: int,
+    proxy_only: bool,
+    viewer_choice: tuple[str, str],
 ) -> int:
     taken: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
 
@@ -142,7 +160,7 @@ async def _serve(
         if proxy_only:
             click.echo(json.dumps({"port": local}))
         else:
-            viewer = await _start_viewer(host, local, vnc_path)
+            viewer = await _start_viewer(host, local, *viewer_choice)
         click.echo(f"Screen of {name} on {host}:{local}; waiting {LISTEN_TIMEOUT_S:.0f} s for a viewer", err=True)
         try:
             reader, writer = await asyncio.wait_for(taken, LISTEN_TIMEOUT_S)
@@ -160,12 +178,14 @@ async def _serve(
             await viewer.wait()
 
 
-async def _start_viewer(host: str, port: int, vnc_path: str) -> asyncio.subprocess.Process:
+async def _start_viewer(host: str, port: int, vnc_type: str, vnc_path: str) -> asyncio.subprocess.Process:
     installed = {name: path for name in VIEWERS if (path := shutil.which(name))}
-    words = viewer_command(installed, host, port, vnc_path)
+    words = viewer_command(installed, host, port, vnc_path, vnc_type)
     if words is None:
+        kind = f" of type {vnc_type}" if vnc_type else ""
         raise click.ClickException(
-            "no VNC viewer is installed here: install virt-viewer or tigervnc-viewer, or use --proxy-only with yours"
+            f"no VNC viewer{kind} is installed here: install virt-viewer or tigervnc-viewer, "
+            "or use --proxy-only with yours"
         )
     try:
         return await asyncio.create_subprocess_exec(*words)

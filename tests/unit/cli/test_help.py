@@ -17,6 +17,8 @@ def command_lines(command: click.Command, words: tuple[str, ...] = ()) -> Iterat
     yield words
     if isinstance(real, click.Group):
         for name, child in real.commands.items():
+            if child.hidden:
+                continue
             yield from command_lines(child, (*words, name))
 
 

@@ -21,10 +21,16 @@ AGO = format_time(NOW - timedelta(seconds=30))
 LONG_AGO = format_time(NOW - timedelta(hours=1))
 
 
-def pod(*, conditions: list[dict[str, Any]] | None = None, waiting: dict[str, str] | None = None) -> Pod:
+def pod(
+    *,
+    conditions: list[dict[str, Any]] | None = None,
+    waiting: dict[str, str] | None = None,
+    selector: dict[str, str] | None = None,
+) -> Pod:
     statuses = [{"name": "volumeroot", "image": "registry.example/demo:1", "state": {"waiting": waiting}}]
     document = {
         "metadata": {"name": "virt-launcher-vm-x", "namespace": "ns", "uid": "p", "creationTimestamp": AGO},
+        "spec": {"containers": [], "nodeSelector": selector or {}},
         "status": {
             "phase": "Pending",
             "conditions": conditions or [],
@@ -34,8 +40,12 @@ def pod(*, conditions: list[dict[str, Any]] | None = None, waiting: dict[str, st
     return msgspec.convert(document, Pod)
 
 
-def claim(phase: str) -> PersistentVolumeClaim:
-    document = {"metadata": {"name": "data", "namespace": "ns", "creationTimestamp": AGO}, "status": {"phase": phase}}
+def claim(phase: str, storage_class: str = "") -> PersistentVolumeClaim:
+    document = {
+        "metadata": {"name": "data", "namespace": "ns", "creationTimestamp": AGO},
+        "spec": {"storageClassName": storage_class},
+        "status": {"phase": phase},
+    }
     return msgspec.convert(document, PersistentVolumeClaim)
 
 
@@ -69,6 +79,7 @@ READY, AGENT = cond("Ready", "True"), cond("AgentConnected", "True")
 RUNNING = phase(
     "Running", READY, AGENT, nodeName="node1", interfaces=[{"name": "default", "ipAddress": "10.0.0.5"}]
 )  # fmt: skip
+NO_MATCH = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
 UNSCHEDULABLE = "0/1 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint {a: }."
 TCG = event("VirtualMachineInstance", "vm", "SoftwareEmulation", "KVM does not work on node node1", warning=True)
 STOPPED = event("VirtualMachineInstance", "vm", "Stopped", "The VirtualMachineInstance crashed: panic.", warning=True)
@@ -130,6 +141,64 @@ CASES = {
             pods=(pod(conditions=[cond("PodScheduled", "False", "Unschedulable", UNSCHEDULABLE)]),),
         ),
         "ErrorUnschedulable", "Insufficient memory", "a node that fits", ("less memory", "toleration"),
+    ),
+    "no node has its CPU model": Case(
+        seen(
+            vm=machine(),
+            vmi=instance(status=phase("Scheduling")),
+            pods=(
+                pod(
+                    conditions=[cond("PodScheduled", "False", "Unschedulable", NO_MATCH)],
+                    selector={"cpu-model.node.kubevirt.io/Nehalem": "true", "kubevirt.io/schedulable": "true"},
+                ),
+            ),
+        ),
+        "ErrorUnschedulable", "didn't match", "a node that fits", ("No node offers the CPU model Nehalem",),
+    ),
+    "no node has its label": Case(
+        seen(
+            vm=machine(),
+            vmi=instance(status=phase("Scheduling")),
+            pods=(
+                pod(conditions=[cond("PodScheduled", "False", "Unschedulable", NO_MATCH)], selector={"zone": "moon"}),
+            ),
+        ),
+        "ErrorUnschedulable", "didn't match", "a node that fits", ("Label a node with zone=moon",),
+    ),
+    "its secret does not exist": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(),),
+            events=(event("Pod", "virt-launcher-vm-x", "FailedMount", 'secret "s" not found', warning=True),),
+        ),
+        "Starting", 'secret "s" not found', "the node's next attempt", ("Create the Secret s in namespace ns",),
+    ),
+    "a quota is used up": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Pending")),
+            events=(event("VirtualMachineInstance", "vm", "ReconcileFailed", "exceeded quota: tiny", warning=True),),
+        ),
+        "Starting", "cannot be created: exceeded quota: tiny", "virt-controller", ("raise the quota", "describe quota"),
+    ),
+    "a quota wants limits": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Pending")),
+            events=(event("VirtualMachineInstance", "vm", "ReconcileFailed", "must specify limits.memory"),),
+        ),
+        "Starting", "must specify limits", "virt-controller", ("LimitRange",),
+    ),
+    "the class of its claim does not exist": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")), claims=(claim("Pending", "fast"),),
+            missing_classes=("fast",),
+        ),
+        "WaitingForVolumeBinding", "there is no storage class fast", "a volume for data", ("storage class fast",),
+    ),
+    "somebody else's image cannot be pulled": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")),
+            pods=(pod(waiting={"reason": "ErrImagePull", "message": 'cannot pull image "launcher:1"'}),),
+        ),
+        "ErrImagePull", "The image launcher:1 cannot be had", "the image", ("no image of the machine's own",),
     ),
     "its image cannot be pulled": Case(
         seen(vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(waiting=PULL),)),
@@ -247,6 +316,10 @@ CASES = {
     "it is being deleted": Case(
         seen(vm=machine(deletionTimestamp=AGO)),
         "Terminating", "deleted", "kubevirt.io/virtualMachineControllerFinalize",
+    ),
+    "somebody holds it": Case(
+        seen(vm=machine(deletionTimestamp=AGO, finalizers=["example.com/hold"])),
+        "Terminating", "deleted", "example.com/hold", ("Who set example.com/hold has to take it away",),
     ),
     "an instance without a machine is over": Case(
         seen(vmi=instance(status=phase("Failed")), events=(STOPPED,)),

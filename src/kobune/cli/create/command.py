@@ -1,4 +1,4 @@
-"""`kobune create vm|instancetype|preference`: prints YAML for kubectl.
+"""`kobune create vm|instancetype|preference|clone`: prints YAML for kubectl.
 
 Owns: flags, reading files that flags name, printing. Must not: speak to a server.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import click
 import yaml
 
+from kobune.cli.create.clone import CloneRequest, clone_manifest
 from kobune.cli.create.machine import MachineRequest, machine_manifest
 from kobune.cli.create.sizes import instancetype_manifest, preference_manifest
 from kobune.cli.verb import CONTEXT, examples, verb
@@ -25,7 +26,7 @@ RUN_STRATEGIES = ("Always", "Halted", "Manual", "RerunOnFailure", "Once", "WaitA
     epilog=examples(("Make a machine and start it", "kobune create vm --name demo | kubectl apply -f -")),
 )
 def create() -> None:
-    """Print a manifest: VirtualMachine, instancetype or preference."""
+    """Print a manifest: VirtualMachine, instancetype, preference or clone."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -111,7 +112,7 @@ def _text_of(option: str, value: str) -> str:
 @click.option("--volume-sysprep", default="", metavar="FIELDS", help="src:NAME[,type:configMap|secret].")
 @click.option(
     "--cloud-init",
-    type=click.Choice(["noCloud", "configDrive", "none"]),
+    type=click.Choice(["noCloud", "configDrive", "none"], case_sensitive=False),
     default="noCloud",
     show_default=True,
     help="How the guest gets user data.",
@@ -121,6 +122,18 @@ def _text_of(option: str, value: str) -> str:
 @click.option("--user", default="", help="User that cloud-init sets up.")
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False), help="File with that user's password.")
 @click.option("--ssh-key", multiple=True, metavar="KEY", help="Public key that may log in; repeatable.")
+@click.option(
+    "--ga-manage-ssh/--no-ga-manage-ssh", default=None, help="Let SELinux allow the guest agent to change SSH keys."
+)
+@click.option(
+    "--access-cred",
+    multiple=True,
+    metavar="FIELDS",
+    help="src:SECRET[,type:ssh|password][,method:ga|noCloud|configDrive][,user:USER]; repeatable.",
+)
+@click.option("--volume-datasource", multiple=True, hidden=True, help="As --volume-import type:ds.")
+@click.option("--volume-clone-pvc", multiple=True, hidden=True, help="As --volume-import type:pvc.")
+@click.option("--volume-blank", multiple=True, hidden=True, help="As --volume-import type:blank.")
 def vm(**options: Any) -> None:
     """Print the manifest of a VirtualMachine."""
     request = MachineRequest(
@@ -137,7 +150,12 @@ def vm(**options: Any) -> None:
         infer_preference_from=options["infer_preference_from"],
         container_disks=options["volume_containerdisk"],
         claims=options["volume_pvc"],
-        imports=options["volume_import"],
+        imports=(
+            *options["volume_import"],
+            *(f"type:ds,{text}" for text in options["volume_datasource"]),
+            *(f"type:pvc,{text}" for text in options["volume_clone_pvc"]),
+            *(f"type:blank,{text}" for text in options["volume_blank"]),
+        ),
         sysprep=options["volume_sysprep"],
         cloud_init=options["cloud_init"],
         user_data=_text_of("--cloud-init-user-data", options["cloud_init_user_data"]),
@@ -147,6 +165,8 @@ def vm(**options: Any) -> None:
         if options["password_file"]
         else "",
         ssh_keys=options["ssh_key"],
+        agent_manages_ssh=options["ga_manage_ssh"],
+        access_credentials=options["access_cred"],
     )
     _print(machine_manifest(request))
 
@@ -213,5 +233,42 @@ def preference(**options: Any) -> None:
     )
 
 
-for _command in (vm, instancetype, preference):
+@verb(
+    "clone",
+    ("A second machine like demo", "kobune create clone --source-name demo --target-name demo2 | kubectl create -f -"),
+    ("From a snapshot", "kobune create clone --source-type snapshot --source-name before --target-name demo2"),
+)
+@click.option("--name", default="", help="Name of the clone object; default: a random one.")
+@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest.")
+@click.option("--source-name", required=True, help="Name of what is cloned.")
+@click.option("--source-type", default="vm", show_default=True, help="vm or snapshot.")
+@click.option("--target-name", default="", help="Name of the new VM; default: the server's choice.")
+@click.option("--target-type", default="vm", show_default=True, help="vm.")
+@click.option("--label-filter", multiple=True, help="Labels to take over, such as '*' or '!some/key'; repeatable.")
+@click.option("--annotation-filter", multiple=True, help="Annotations to take over; repeatable.")
+@click.option("--template-label-filter", multiple=True, help="Labels of the template to take over; repeatable.")
+@click.option("--template-annotation-filter", multiple=True, help="Annotations of the template; repeatable.")
+@click.option("--new-mac-address", multiple=True, metavar="INTERFACE:ADDRESS", help="New MAC address; repeatable.")
+@click.option("--new-smbios-serial", default="", help="Serial number of the new machine.")
+def clone(**options: Any) -> None:
+    """Print the manifest of a clone: a VM like another one."""
+    _print(
+        clone_manifest(
+            CloneRequest(
+                name=_name(options["name"], "clone"),
+                namespace=options["namespace"],
+                source=(options["source_type"], options["source_name"]),
+                target=(options["target_type"], options["target_name"]),
+                labels=options["label_filter"],
+                annotations=options["annotation_filter"],
+                template_labels=options["template_label_filter"],
+                template_annotations=options["template_annotation_filter"],
+                mac_addresses=options["new_mac_address"],
+                serial=options["new_smbios_serial"],
+            )
+        )
+    )
+
+
+for _command in (vm, instancetype, preference, clone):
     create.add_command(_command)

@@ -7,6 +7,7 @@ import click
 import yaml
 
 from kobune.cli.create.disks import Disks, add_claim, add_container_disk, add_import, add_sysprep
+from kobune.cli.create.fields import parse_fields
 
 __all__ = ["MachineRequest", "machine_manifest"]
 
@@ -43,6 +44,8 @@ class MachineRequest:
     user: str = ""
     password: str = ""
     ssh_keys: tuple[str, ...] = ()
+    agent_manages_ssh: bool | None = None
+    access_credentials: tuple[str, ...] = ()
     namespace: str = ""
 
 
@@ -59,7 +62,8 @@ def machine_manifest(request: MachineRequest) -> Document:
         add_claim(disks, text)
     if request.sysprep:
         add_sysprep(disks, request.sysprep)
-    _cloud_init(disks, request)
+    credentials = [_credential(request, text) for text in request.access_credentials]
+    _cloud_init(disks, request, credentials)
     spec: Document = {"runStrategy": request.run_strategy}
     instancetype = _matcher("instancetype", request.instancetype, request.infer_instancetype_from)
     preference = _matcher("preference", request.preference, request.infer_preference_from)
@@ -82,6 +86,8 @@ def machine_manifest(request: MachineRequest) -> Document:
         # An ignored inference leaves the machine to this.
         domain["memory"] = {"guest": request.memory or "512Mi"}
     template: Document = {"domain": domain, "terminationGracePeriodSeconds": request.grace_period_s}
+    if credentials:
+        template["accessCredentials"] = credentials
     if disks.volumes:
         template["volumes"] = disks.volumes
     spec["template"] = {"metadata": {}, "spec": template}
@@ -115,22 +121,57 @@ def _inferred(what: str, disks: Disks, *, asked: bool) -> Document | None:
     return {"inferFromVolume": volume, **({} if asked else {"inferFromVolumeFailurePolicy": "Ignore"})}
 
 
-def _cloud_init(disks: Disks, request: MachineRequest) -> None:
-    login = bool(request.user or request.password or request.ssh_keys)
-    if request.cloud_init == "none" or not (login or request.user_data or request.network_data):
+def _credential(request: MachineRequest, text: str) -> Document:
+    """`src:SECRET[,type:ssh|password][,method:ga|noCloud|configDrive][,user:USER]`: keys or passwords of a Secret."""
+    option = "--access-cred"
+    fields = parse_fields(option, text, ("type", "src", "method", "user"), ("src",))
+    kind, method = fields.get("type", "ssh").lower(), fields.get("method", "ga").lower()
+    if kind not in ("ssh", "password"):
+        raise click.UsageError(f"{option}: type is ssh or password, not {fields['type']!r}")
+    methods = {"ga": "qemuGuestAgent", "nocloud": "noCloud", "configdrive": "configDrive"}
+    if method not in methods or (kind == "password" and method != "ga"):
+        allowed = "ga" if kind == "password" else "ga, noCloud or configDrive"
+        raise click.UsageError(f"{option}: method of type {kind} is {allowed}, not {fields.get('method', 'ga')!r}")
+    source = {"source": {"secret": {"secretName": fields["src"]}}}
+    if kind == "password":
+        if "user" in fields:
+            raise click.UsageError(f"{option}: a Secret of passwords names its users; leave user out")
+        return {"userPassword": {**source, "propagationMethod": {"qemuGuestAgent": {}}}}
+    user = fields.get("user") or request.user
+    if method != "ga":
+        if "user" in fields:
+            raise click.UsageError(f"{option}: user goes with method ga only")
+        return {"sshPublicKey": {**source, "propagationMethod": {methods[method]: {}}}}
+    if not user:
+        raise click.UsageError(f"{option}: add user:USER, or --user")
+    return {"sshPublicKey": {**source, "propagationMethod": {"qemuGuestAgent": {"users": [user]}}}}
+
+
+def _cloud_init(disks: Disks, request: MachineRequest, credentials: list[Document]) -> None:
+    methods = [item["sshPublicKey"]["propagationMethod"] for item in credentials if "sshPublicKey" in item]
+    by_disk = {key for method in methods for key in method if key != "qemuGuestAgent"}
+    if by_disk - {request.cloud_init}:
+        raise click.UsageError(f"--access-cred with method {by_disk.pop()} needs --cloud-init of the same kind")
+    # Where the guest enforces SELinux, the agent may not change keys unless it is told so.
+    agent = any("qemuGuestAgent" in method for method in methods) and not request.user_data
+    manages = agent if request.agent_manages_ssh is None else request.agent_manages_ssh
+    login = bool(request.user or request.password or request.ssh_keys or request.agent_manages_ssh)
+    if request.cloud_init == "none":
         if login or request.user_data or request.network_data:
             raise click.UsageError("--cloud-init none leaves no place for user data, users and keys: leave one out")
         return
+    if not (login or manages or by_disk or request.user_data or request.network_data):
+        return
     if login and request.user_data:
         raise click.UsageError(
-            "--cloud-init-user-data excludes --user, --password-file and --ssh-key: put them into it"
+            "--cloud-init-user-data excludes --user, --password-file, --ssh-key and --ga-manage-ssh: put them into it"
         )
     source: Document = {}
     if request.user_data:
         # Base64 as virtctl wants it, or the text itself.
         source["userData" if request.user_data.startswith("#") else "userDataBase64"] = request.user_data
-    elif login:
-        source["userData"] = _cloud_config(request)
+    elif login or manages or by_disk:
+        source["userData"] = _cloud_config(request, manages)
     if request.network_data:
         readable = any(sign in request.network_data for sign in (":", "\n"))
         source["networkData" if readable else "networkDataBase64"] = request.network_data
@@ -138,7 +179,7 @@ def _cloud_init(disks: Disks, request: MachineRequest) -> None:
     disks.add("--cloud-init", "cloudinitdisk", {kind: source}, None)
 
 
-def _cloud_config(request: MachineRequest) -> str:
+def _cloud_config(request: MachineRequest, agent_manages_ssh: bool) -> str:
     config: Document = {}
     if request.user:
         config["user"] = request.user
@@ -146,4 +187,8 @@ def _cloud_config(request: MachineRequest) -> str:
         config |= {"password": request.password, "chpasswd": {"expire": False}}
     if request.ssh_keys:
         config["ssh_authorized_keys"] = list(request.ssh_keys)
+    if agent_manages_ssh:
+        config["runcmd"] = [["setsebool", "-P", "virt_qemu_ga_manage_ssh", "on"]]
+    if not config:
+        return "#cloud-config\n"
     return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)

@@ -3,11 +3,13 @@
 Source of states and reasons: KubeVirt's printable status and conditions.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from kobune.api.core import CoreEvent
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.pod import launcher_trouble
@@ -19,6 +21,8 @@ __all__ = ["explain"]
 FINAL_PHASES: Final = ("Succeeded", "Failed")
 PATIENCE: Final = timedelta(seconds=60)
 """What a controller does at once on a healthy cluster; after this it deserves a look."""
+
+_REFUSED: Final = ("ReconcileFailed", "FailedCreate")
 
 Rule = Callable[[Seen], Explanation | None]
 
@@ -160,6 +164,15 @@ def _starting(seen: Seen) -> Explanation | None:
     since = _phase_since(vmi)
     late = _is_late(seen, since)
     if not seen.pods:
+        refused = next((item for item in reversed(seen.events) if item.reason in _REFUSED and _is_of_vmi(item)), None)
+        if refused is not None:
+            return Explanation(
+                "Starting",
+                f"The launcher pod cannot be created: {refused.message}",
+                since,
+                "the next attempt of virt-controller",
+                _remedies(seen, refused.message),
+            )
         advice = ("virt-controller should have made one by now: `kobune status` shows whether it is well",)
         return Explanation(
             "Starting",
@@ -187,6 +200,29 @@ def _starting(seen: Seen) -> Explanation | None:
     )
 
 
+def _is_of_vmi(event: CoreEvent) -> bool:
+    return event.involved_object.kind == "VirtualMachineInstance"
+
+
+def _remedies(seen: Seen, message: str) -> tuple[str, ...]:
+    """The ways out of what admission says about a pod."""
+    if "must specify limits" in message:
+        return (
+            "A quota of the namespace wants limits: give the machine resources.limits in its domain, or make a "
+            f"LimitRange with defaults in {seen.namespace}",
+            f"kubectl describe quota -n {seen.namespace}",
+        )
+    if "quota" in message:
+        return (
+            "Make the machine smaller, stop another one, or raise the quota",
+            f"kubectl describe quota -n {seen.namespace}",
+        )
+    if "PodSecurity" in message:
+        level = "privileged"
+        return (f"kubectl label namespace {seen.namespace} pod-security.kubernetes.io/enforce={level} --overwrite",)
+    return ("Change what the message names; it is tried again by itself",)
+
+
 # Without an instance, or with one that is over
 
 
@@ -194,11 +230,23 @@ def _terminating(seen: Seen) -> Explanation | None:
     if seen.vm is None or seen.vm.metadata.deletion_timestamp is None:
         return None
     left = ", ".join(seen.vm.metadata.finalizers) or "none"
+    foreign = [name for name in seen.vm.metadata.finalizers if "kubevirt.io/" not in name and "/" in name]
+    advice: tuple[str, ...] = ()
+    if foreign:
+        rest = [name for name in seen.vm.metadata.finalizers if name not in foreign]
+        patch = json.dumps({"metadata": {"finalizers": rest or None}})
+        advice = (
+            f"Who set {', '.join(foreign)} has to take it away; if nobody does: "
+            f"kubectl patch vm -n {seen.namespace} {seen.name} --type merge -p '{patch}'",
+        )
+    elif _is_late(seen, _time(seen.vm.metadata.deletion_timestamp)):
+        advice = ("virt-controller should have done it by now: `kobune status` shows whether it is well",)
     return Explanation(
         "Terminating",
         "The machine was deleted and is being cleaned up.",
         _time(seen.vm.metadata.deletion_timestamp),
         f"its finalizers to be worked off: {left}",
+        advice,
     )
 
 

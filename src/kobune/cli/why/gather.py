@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from kobune.api.core import CoreEvent, Pod
+from kobune.api.core import CoreEvent, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.cli.why.seen import Seen
-from kobune.kube.client.core import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS
+from kobune.kube.client.core import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STORAGE_CLASSES
 from kobune.kube.client.errors import ApiError, NotFound
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.objects import metadata_of
@@ -52,6 +52,7 @@ async def gather(client: Client, plural: str, name: str, namespace: str) -> Seen
         pods=pods,
         claims=found_claims,
         missing_claims=tuple(key for key, item in claims.items() if item is None),
+        missing_classes=await _missing_classes(client, found_claims),
         data_volumes=tuple(data_volumes),
         events=await _events(client, namespace, owners),
     )
@@ -62,6 +63,20 @@ async def _maybe(client: Client, resource: Resource[T], name: str, namespace: st
         return await client.get(resource, name, namespace)
     except NotFound:
         return None
+
+
+async def _missing_classes(client: Client, claims: Iterable[PersistentVolumeClaim]) -> tuple[str, ...]:
+    """The classes that unbound claims name and that are not there; none where they may not be read."""
+    names = {claim.spec.storage_class_name or "" for claim in claims if claim.status.phase != "Bound"} - {""}
+    missing: list[str] = []
+    for name in sorted(names):
+        try:
+            await client.get(STORAGE_CLASSES, name, "")
+        except NotFound:
+            missing.append(name)
+        except ApiError:
+            continue
+    return tuple(missing)
 
 
 async def _each(client: Client, resource: Resource[T], names: Iterable[str], namespace: str) -> list[T | None]:

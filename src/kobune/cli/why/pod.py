@@ -1,9 +1,11 @@
 """Why a launcher pod does not run: no node takes it, an image cannot be had, a volume cannot be mounted. Pure."""
 
+import re
 from datetime import datetime
 from typing import Final
 
 from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.seen import Explanation, Seen
 
@@ -11,6 +13,12 @@ __all__ = ["launcher_trouble"]
 
 IMAGE_ERRORS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 FAILED_STEPS: Final = ("FailedMount", "FailedMapVolume", "FailedAttachVolume", "FailedCreatePodSandBox")
+
+_CPU_LABELS: Final = {"cpu-model.node.kubevirt.io": "CPU model", "cpu-feature.node.kubevirt.io": "CPU feature"}
+_ON_EVERY_POD: Final = ("kubernetes.io/arch", "kubevirt.io/schedulable", "machine-type.node.kubevirt.io/q35")
+_NO_MATCH: Final = "didn't match Pod's node affinity/selector"
+_IMAGE_IN_MESSAGE: Final = re.compile(r'image "([^"]+)"')
+_ABSENT: Final = re.compile(r'(secret|configmap) "([^"]+)" not found')
 
 # What the scheduler's message names, and the way out. The words are those of the Kubernetes scheduler.
 _REMEDIES: Final = (
@@ -46,8 +54,24 @@ def _unschedulable(seen: Seen, pod: Pod) -> Explanation | None:
         f"No node takes the launcher pod: {message}",
         parse_time(since) if since else None,
         "a node that fits",
-        remedies[:2] or (f"kubectl describe pod -n {seen.namespace} {pod.metadata.name}",),
+        (_selectors(pod) if _NO_MATCH in message else remedies[:2])
+        or (f"kubectl describe pod -n {seen.namespace} {pod.metadata.name}",),
     )
+
+
+def _selectors(pod: Pod) -> tuple[str, ...]:
+    """What the pod asks of a node by its labels, in the words of the machine."""
+    said: list[str] = []
+    asked = [f"{key}={value}" for key, value in sorted(pod.spec.node_selector.items()) if key not in _ON_EVERY_POD]
+    for key in sorted(pod.spec.node_selector):
+        kind, _, name = key.partition("/")
+        if kind in _CPU_LABELS:
+            said.append(f"No node offers the {_CPU_LABELS[kind]} {name}: kubectl get nodes -o yaml | grep {kind}")
+    if said:
+        return tuple(said)
+    if asked:
+        return (f"Label a node with {', '.join(asked)}, or change nodeSelector: kubectl get nodes --show-labels",)
+    return ("The node may take no guests now: kubectl get nodes -L kubevirt.io/schedulable; `kobune status`",)
 
 
 def _no_image(seen: Seen, pod: Pod) -> Explanation | None:
@@ -56,18 +80,23 @@ def _no_image(seen: Seen, pod: Pod) -> Explanation | None:
         waiting = status.state.waiting
         if waiting is None or waiting.reason not in IMAGE_ERRORS:
             continue
-        image = status.image or _image_of(pod, status.name)
-        return _image_missing(pod, waiting.reason, image, waiting.message or waiting.reason)
+        message = waiting.message or waiting.reason
+        # A container waits for the images of its volumes as well; the message says which one it is.
+        named = _IMAGE_IN_MESSAGE.search(message)
+        image = named[1] if named else status.image or _image_of(pod, status.name)
+        return _image_missing(seen, pod, waiting.reason, image, message)
     return None
 
 
-def _image_missing(pod: Pod, state: str, image: str, message: str) -> Explanation:
+def _image_missing(seen: Seen, pod: Pod, state: str, image: str, message: str) -> Explanation:
     return Explanation(
         state,
         f"The image {image} cannot be had: {message}",
         _since(pod),
         "the image; it is pulled again by itself",
-        (
+        (f"It is no image of the machine's own: kubectl describe pod -n {seen.namespace} {pod.metadata.name}",)
+        if seen.vmi is not None and image not in _images(seen.vmi)
+        else (
             f"Check the name and the tag of {image} in the machine's volumes",
             "In a registry that wants a login: name a Secret in containerDisk.imagePullSecret",
         ),
@@ -92,14 +121,34 @@ def _failed_step(seen: Seen, pod: Pod) -> Explanation | None:
         return None
     for volume in seen.vmi.spec.volumes if seen.vmi is not None else ():
         if volume.container_disk is not None and f'"{volume.name}"' in event.message:
-            return _image_missing(pod, "ErrImagePull", volume.container_disk.image, event.message)
+            return _image_missing(seen, pod, "ErrImagePull", volume.container_disk.image, event.message)
     return Explanation(
         "Starting",
         f"The node cannot prepare the launcher pod: {event.message}",
         _since(pod),
         "the node's next attempt",
-        (f"kubectl describe pod -n {seen.namespace} {pod.metadata.name}",),
+        (*_absent(seen, event.message), f"kubectl describe pod -n {seen.namespace} {pod.metadata.name}"),
     )
+
+
+def _absent(seen: Seen, message: str) -> tuple[str, ...]:
+    """A Secret or a ConfigMap that is not there."""
+    found = _ABSENT.search(message)
+    if found is None:
+        return ()
+    kind = {"secret": "Secret", "configmap": "ConfigMap"}[found[1]]
+    return (
+        f"Create the {kind} {found[2]} in namespace {seen.namespace}, or name another one in the machine's volumes",
+    )
+
+
+def _images(vmi: VirtualMachineInstance) -> set[str]:
+    """The images that the machine names."""
+    images = {volume.container_disk.image for volume in vmi.spec.volumes if volume.container_disk is not None}
+    boot = vmi.spec.domain.firmware.kernel_boot if vmi.spec.domain.firmware is not None else None
+    if boot is not None and boot.container is not None:
+        images.add(boot.container.image or "")
+    return images
 
 
 def _since(pod: Pod) -> datetime | None:

@@ -28,6 +28,8 @@ class Seen:
     missing_claims: tuple[str, ...] = ()
     data_volumes: tuple[dict[str, Any], ...] = ()
     events: tuple[CoreEvent, ...] = ()
+    missing_classes: tuple[str, ...] = ()
+    """Storage classes that unbound claims name and that do not exist."""
 
 
 @dataclass(frozen=True, slots=True)

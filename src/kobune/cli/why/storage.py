@@ -42,21 +42,32 @@ def storage_trouble(seen: Seen) -> Explanation | None:
         if reason is not None and reason.reason == "WaitForFirstConsumer" and not _waits_long(seen):
             continue
         lost = claim.status.phase == "Lost"
+        wanted_class = claim.spec.storage_class_name or ""
         created = claim.metadata.creation_timestamp
         return Explanation(
             "WaitingForVolumeBinding",
             f"PersistentVolumeClaim {claim.metadata.name} is {claim.status.phase or 'Pending'}"
-            + (f": {reason.message}" if reason is not None else "."),
+            + (f": {reason.message}" if reason is not None else _why_unbound(seen, wanted_class)),
             parse_time(created) if created else None,
             f"a volume for {claim.metadata.name}",
             ("The volume is gone: restore it, or make a new claim",)
             if lost
+            else (
+                f"Create the storage class {wanted_class}, or make the claim with another one: "
+                "kubectl get storageclass",
+                f"A claim's class cannot change: kubectl delete pvc -n {seen.namespace} {claim.metadata.name}",
+            )
+            if wanted_class in seen.missing_classes
             else (
                 "Its storage class must exist and provision: kubectl get storageclass",
                 f"kubectl describe pvc -n {seen.namespace} {claim.metadata.name}",
             ),
         )
     return None
+
+
+def _why_unbound(seen: Seen, wanted_class: str) -> str:
+    return f": there is no storage class {wanted_class}." if wanted_class in seen.missing_classes else "."
 
 
 def _waits_long(seen: Seen) -> bool:
