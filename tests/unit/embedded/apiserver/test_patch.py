@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kobune.embedded.apiserver.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
 from kobune.embedded.apiserver.schema.builtin import resources
+from kobune.embedded.apiserver.schema.errors import quote
 
 POD = next(r for r in resources() if r.kind == "Pod").schema.shape
 
@@ -156,3 +157,27 @@ def test_merging_containers_keeps_every_name_once(have: list[str], given_names: 
     names = [c["name"] for c in merged["spec"]["containers"]]
     assert sorted(names) == sorted(set(have) | set(given_names))
     assert [n for n in names if n in given_names] == given_names
+
+
+def test_what_a_patch_brings_stands_in_its_order() -> None:
+    pod = {"spec": {"containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]}}
+    order = [{"name": "b"}, {"name": "a"}]
+
+    def patched(*entries: dict[str, Any]) -> Any:
+        spec = {"$setElementOrder/containers": order, "containers": list(entries)}
+        return strategic_merge_patch(pod, {"spec": spec}, POD)["spec"]["containers"]
+
+    assert [c["name"] for c in patched({"name": "b", "image": "j"})] == ["b", "a"]
+    assert [c["name"] for c in patched({"name": "a", "$patch": "delete"})] == ["b"]
+    with pytest.raises(PatchError) as wrong:
+        patched({"name": "c", "image": "j"})
+    assert str(wrong.value) == (
+        "The order in patch list:\n[map[image:j name:c]]\n doesn't match $setElementOrder list:\n"
+        "[map[name:b] map[name:a]]\n"
+    )
+    with pytest.raises(PatchError):
+        patched({"name": "a", "image": "j"}, {"name": "b", "image": "j"})
+
+
+def test_values_are_quoted_as_go_does() -> None:
+    assert quote('a\x00b\x07\n\x7f"é\\u0001\x0b') == '"a\\x00b\\a\\n\\x7f\\"é\\\\u0001\\v"'

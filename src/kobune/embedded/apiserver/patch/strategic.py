@@ -151,17 +151,29 @@ def _enforce_orders(result: dict[str, Any], original: dict[str, Any], patch: dic
         if not directive.startswith(_ORDER) or not isinstance(order, list):
             continue
         name = directive[len(_ORDER) :]
-        merged = result.get(name)
-        if not isinstance(merged, list):
-            continue
         field = shape.field(name) or ANY
         key = field.patch_key
 
         def identity(entry: Any, key: str = key) -> Any:
             return _key_of(entry, key) if key and isinstance(entry, dict) else entry
 
+        _check_order(patch.get(name), order, identity)
+        merged = result.get(name)
+        if not isinstance(merged, list):
+            continue
         server = original.get(name)
         result[name] = _ordered(merged, order, server if isinstance(server, list) else [], identity)
+
+
+def _check_order(entries: Any, order: list[Any], identity: Callable[[Any], Any]) -> None:
+    """What a patch brings has to stand in its order list, in that order."""
+    if not isinstance(entries, list):
+        return
+    kept = [e for e in entries if not (isinstance(e, dict) and e.get(_DIRECTIVE) == "delete")]
+    wanted = iter([identity(entry) for entry in order])
+    if any(isinstance(e, dict) and _DIRECTIVE in e for e in kept) or all(identity(e) in wanted for e in kept):
+        return
+    raise _internal(f"The order in patch list:\n{_go(kept)}\n doesn't match {_ORDER[:-1]} list:\n{_go(order)}\n")
 
 
 def _ordered(merged: list[Any], wanted: list[Any], server: list[Any], identity: Callable[[Any], Any]) -> list[Any]:

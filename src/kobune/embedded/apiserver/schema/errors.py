@@ -5,6 +5,7 @@ Source: the Kubernetes API conventions (Status, StatusCause) and recorded answer
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -28,10 +29,20 @@ class DecodeError(TerminalError):
 def quote(value: object) -> str:
     """Render a value as it appears inside an error message: strings quoted as Go's %q, others as JSON."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\\u007f", "\\x7f")
+        return _CONTROL.sub(_go_escape, json.dumps(value, ensure_ascii=False))
     if value is None:
         return "null"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+_CONTROL = re.compile(r"\\(?:u00([01][0-9a-f])|.)|\x7f")
+"""Every escape of a JSON string, so that none begins in the middle of another."""
+
+
+def _go_escape(found: re.Match[str]) -> str:
+    if found[0] == "\x7f":
+        return "\\x7f"
+    return {"07": "\\a", "0b": "\\v"}.get(found[1], f"\\x{found[1]}") if found[1] else found[0]
 
 
 @dataclass(frozen=True, slots=True)
