@@ -201,3 +201,22 @@ def test_a_deleted_object_takes_no_new_finalizers() -> None:
         'found new finalizers []string{"x.io/b"}'
     }
     assert changed(old, metadata={"finalizers": []}) == []
+
+
+def test_a_namespaces_phase_follows_its_deletion() -> None:
+    info = next(info for info in resources() if info.kind == "Namespace")
+    meta = {"name": "n", "uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    ending = {**meta, "deletionTimestamp": "2026-01-02T00:00:00Z"}
+
+    def told(metadata: dict[str, Any], phase: str) -> list[str]:
+        obj = {"metadata": metadata, "status": {"phase": phase}}
+        return [str(error) for error in validate_update(info, obj, obj, "status")]
+
+    assert told(meta, "Active") == []
+    assert told(ending, "Terminating") == []
+    assert told(meta, "Terminating") == [
+        "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"
+    ]
+    assert told(ending, "Active") == [
+        "status.Phase: Invalid value: \"Active\": may only be 'Terminating' if `deletionTimestamp` is not empty"
+    ]

@@ -200,6 +200,10 @@ _EVENT_FIELDS = (
     "source",
     "type",
 )
+_DEPRECATED = {
+    "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
 _SCALE = ScaleInfo(".spec.replicas", ".status.replicas", ".status.selector")
 
 
@@ -234,6 +238,7 @@ def _info(line: str) -> ResourceInfo:
         storage_version="v2" if kind == "HorizontalPodAutoscaler" else version,
         extra=_codec(group, kind),
         stored=verbs != _CREATE and plural != "componentstatuses",
+        deprecated_warning=_DEPRECATED.get(plural),
     )
 
 

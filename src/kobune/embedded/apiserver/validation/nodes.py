@@ -6,7 +6,7 @@ from typing import Any
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.names import is_label_value, is_qualified_name
 
-__all__ = ["autoscaler", "event", "node_create", "node_update", "revision", "revision_update"]
+__all__ = ["autoscaler", "event", "namespace_status", "node_create", "node_update", "revision", "revision_update"]
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -165,3 +165,14 @@ def _metric(metric: dict[str, Any], path: str) -> list[FieldError]:
         if share is not None and share < 1:
             errors.append(FieldError.invalid(f"{at}.averageUtilization", share, "must be greater than 0"))
     return errors
+
+
+def namespace_status(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """A namespace is Terminating while it is being deleted, and only then."""
+    phase = (obj.get("status") or {}).get("phase") or "Active"
+    ending = bool(obj["metadata"].get("deletionTimestamp"))
+    wanted = "Terminating" if ending else "Active"
+    if phase == wanted:
+        return []
+    text = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' if ending else ''}empty"
+    return [FieldError.invalid("status.Phase", phase, text)]

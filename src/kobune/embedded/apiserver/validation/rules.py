@@ -125,6 +125,7 @@ _UPDATE: dict[tuple[str, str], _UpdateCheck] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): validate_crd,
 }
 _PART_UPDATE: dict[tuple[tuple[str, str], str], _UpdateCheck] = {
+    (("", "Namespace"), "status"): nodes.namespace_status,
     (_REQUEST, "approval"): certificates.approval_update,
     (_REQUEST, "status"): certificates.status_update,
 }
