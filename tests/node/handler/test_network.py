@@ -23,7 +23,7 @@ from kobune.host.procroot import HeldProcess
 from kobune.host.run import HostRunner
 from kobune.virt.handler.network.setup import NotReady, PodNetworks
 from kobune.virt.handler.run import cleanup
-from support.netlab import Space, inside, pod_root, space, veth
+from support.netlab import Space, dhcpv6, inside, pod_root, space, veth
 
 pytestmark = pytest.mark.node
 
@@ -57,14 +57,16 @@ def hold(pid: int, pod_uid: str) -> HeldProcess:
     return HeldProcess(pid)
 
 
-def vmi(interface: dict[str, object], **devices: object) -> VirtualMachineInstance:
+def vmi(
+    interface: dict[str, object], *, pod: dict[str, object] | None = None, **devices: object
+) -> VirtualMachineInstance:
     return convert(
         {
             "metadata": {"namespace": "default", "name": "demo"},
             "spec": {
                 "hostname": "demo",
                 "domain": {"devices": {"interfaces": [{"name": "default", **interface}], **devices}},
-                "networks": [{"name": "default", "pod": {}}],
+                "networks": [{"name": "default", "pod": pod or {}}],
             },
         },
         type=VirtualMachineInstance,
@@ -222,6 +224,33 @@ async def test_ipv6_is_there_when_the_pod_has_it(tmp_path: Path, stack: ExitStac
         lab.plug_guest(facts[0].mac)
         inside(lab.guest, "ip", "address", "add", "fd10:0:2::2/120", "dev", "eth0", "nodad")
         inside(lab.guest, "ip", "route", "add", "default", "via", "fd10:0:2::1")
+        lab.serve(lab.world, "::", 8000, "world")
+        lab.serve(lab.guest, "::", 22, "guest")
+        assert lab.ask(lab.guest, "fd99::1", 8000) == "world fd99::2"
+        assert lab.ask(lab.world, "fd99::2", 22) == "guest fd99::1"
+    finally:
+        await networks.release("pod-1")
+
+
+@pytest.mark.parametrize("network", ["", "fd77:1::/112"])
+async def test_a_guest_finds_its_ipv6_address_and_router_by_itself(
+    tmp_path: Path, stack: ExitStack, network: str
+) -> None:
+    """By router advertisement and DHCPv6, as any guest does; the addresses are those of `vmIPv6NetworkCIDR`."""
+    lab = Lab(tmp_path, stack, ipv6=True)
+    (lab.root / "etc/resolv.conf").write_text("nameserver fd99::1\nnameserver 10.99.0.1\n")
+    networks = lab.networks()
+    wanted = vmi({"masquerade": {}}, pod={"vmIPv6NetworkCIDR": network} if network else {})
+    prefix, length = (network or "fd10:0:2::/120").split("::/")
+    try:
+        facts = await networks.ensure("pod-1", lab.pod.pid, wanted)
+        lab.plug_guest(facts[0].mac)
+        told = await asyncio.to_thread(dhcpv6, lab.guest, "eth0")
+        assert told == {"address": f"{prefix}::2", "dns": ["fd99::1"]}
+        inside(lab.guest, "ip", "address", "add", f"{told['address']}/{length}", "dev", "eth0", "nodad")
+        async with asyncio.timeout(20):
+            while "default via fe80:" not in inside(lab.guest, "ip", "-6", "route", "show").stdout:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
         lab.serve(lab.world, "::", 8000, "world")
         lab.serve(lab.guest, "::", 22, "guest")
         assert lab.ask(lab.guest, "fd99::1", 8000) == "world fd99::2"
