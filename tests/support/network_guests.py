@@ -22,16 +22,23 @@ def definition(name: str, **plugin: Any) -> dict[str, Any]:
 
 
 def guest(
-    name: str, networks: dict[str, Any], interfaces: list[dict[str, Any]], *, cores: int = 1, **spec: Any
+    name: str,
+    networks: dict[str, Any],
+    interfaces: list[dict[str, Any]],
+    *,
+    cores: int = 1,
+    memory: str = "128Mi",
+    image: str = "kobune/demo",
+    **spec: Any,
 ) -> dict[str, Any]:
     """A VirtualMachine that runs; `networks` are sources by name."""
     devices = {"disks": [{"name": "root", "disk": {"bus": "virtio"}}], "interfaces": interfaces}
     devices |= spec.pop("devices", {})
     template = {
         "terminationGracePeriodSeconds": 15,
-        "domain": {"cpu": {"cores": cores}, "memory": {"guest": "128Mi"}, "devices": devices},
+        "domain": {"cpu": {"cores": cores}, "memory": {"guest": memory}, "devices": devices},
         "networks": [{"name": network, **source} for network, source in networks.items()],
-        "volumes": [{"name": "root", "containerDisk": {"image": "kobune/demo"}}],
+        "volumes": [{"name": "root", "containerDisk": {"image": image}}],
         **spec,
     }
     return {

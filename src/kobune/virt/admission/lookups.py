@@ -22,6 +22,7 @@ from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.informer import Informer
 from kobune.virt.admission.sizes import Sizes
+from kobune.virt.admission.validation.networks import NO_BRIDGE_ON_POD_NETWORK
 
 __all__ = ["ClusterLookups"]
 
@@ -43,13 +44,27 @@ class ClusterLookups:
         self._installations = installations
 
     def gates(self) -> frozenset[str]:
-        """The feature gates of the installation, none before it is known."""
+        """The feature gates of the installation and what it forbids, none before it is known."""
+        found: set[str] = set()
         for installation in self._installations.list():
             configuration = installation.spec.configuration
-            developer = configuration.developer_configuration if configuration is not None else None
-            if developer is not None:
-                return frozenset(developer.feature_gates)
-        return frozenset()
+            if configuration is None:
+                continue
+            if configuration.developer_configuration is not None:
+                found |= set(configuration.developer_configuration.feature_gates)
+            network = configuration.network
+            if network is not None and network.permit_bridge_interface_on_pod_network is False:
+                found.add(NO_BRIDGE_ON_POD_NETWORK)
+        return frozenset(found)
+
+    def default_binding(self) -> str:
+        """The binding of the interface that a guest gets without asking: bridge or masquerade."""
+        for installation in self._installations.list():
+            configuration = installation.spec.configuration
+            network = configuration.network if configuration is not None else None
+            if network is not None and network.default_network_interface == "masquerade":
+                return "masquerade"
+        return "bridge"
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
         """One instance, None when there is none."""

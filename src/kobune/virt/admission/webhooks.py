@@ -77,7 +77,11 @@ class Lookups(Protocol):
     """What webhooks have to know of the cluster."""
 
     def gates(self) -> frozenset[str]:
-        """The open feature gates."""
+        """The open feature gates, and NO_BRIDGE_ON_POD_NETWORK where the installation forbids that."""
+        ...
+
+    def default_binding(self) -> str:
+        """The binding of the interface that a guest gets without asking: bridge or masquerade."""
         ...
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
@@ -169,7 +173,7 @@ class Webhooks:
         obj = _copy(request.obj)
         if problems := complete(VirtualMachineInstance, obj):
             return Verdict(tuple(problems))
-        default_instance(obj, new_uuid=uuid.uuid4())
+        default_instance(obj, new_uuid=uuid.uuid4(), binding=self._lookups.default_binding())
         return Verdict(patched={name: obj[name] for name in ("metadata", "spec", "status")})
 
     async def _mutate_migration(self, request: AdmissionRequest) -> Verdict:

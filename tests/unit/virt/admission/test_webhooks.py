@@ -11,16 +11,22 @@ import pytest
 from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceMigration, VirtualMachineSpec
 from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict, decode_review, encode_verdict
 from kobune.virt.admission.sizes import Sizes
+from kobune.virt.admission.validation.networks import NO_BRIDGE_ON_POD_NETWORK
 from kobune.virt.admission.webhooks import Webhooks
 from support.vms import instance, instance_dict, machine_dict, spec
 
 
 class Cluster:
+    binding = "bridge"
+
     def __init__(self, *gates: str, vmi: VirtualMachineInstance | None = None, active: int = 0) -> None:
         self._gates, self._vmi, self._active = frozenset(gates), vmi, active
 
     def gates(self) -> frozenset[str]:
         return self._gates
+
+    def default_binding(self) -> str:
+        return self.binding
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
         return self._vmi
@@ -205,3 +211,41 @@ def test_a_review_is_read_and_answered_in_its_own_format() -> None:
 def test_anything_else_is_no_review(body: bytes) -> None:
     with pytest.raises(ValueError, match="not an AdmissionReview"):
         decode_review(body)
+
+
+async def test_a_bridge_on_the_pod_network_can_be_forbidden() -> None:
+    bridged = spec()
+    bridged["domain"]["devices"]["interfaces"] = [{"name": "default", "bridge": {}}]
+    path = "/virtualmachineinstances-create-validator"
+    obj = instance_dict(spec_changes=bridged)
+    assert (await ask(path, obj)).allowed
+    refused = await ask(path, obj, cluster=Cluster(NO_BRIDGE_ON_POD_NETWORK))
+    assert fields(refused) == [("spec.domain.devices.interfaces[0].name", "FieldValueInvalid")]
+    assert (await ask(path, instance_dict(), cluster=Cluster(NO_BRIDGE_ON_POD_NETWORK))).allowed
+
+
+async def test_a_guest_without_networks_gets_the_installations_binding() -> None:
+    bare = spec(networks=[])
+    bare["domain"]["devices"].pop("interfaces")
+    for binding in ("bridge", "masquerade"):
+        cluster = Cluster()
+        cluster.binding = binding
+        verdict = await ask("/virtualmachineinstances-mutator", instance_dict(spec_changes=bare), cluster=cluster)
+        assert verdict.patched is not None
+        assert verdict.patched["spec"]["domain"]["devices"]["interfaces"] == [{"name": "default", binding: {}}]
+
+
+@pytest.mark.parametrize(
+    ("pod", "bad"),
+    [
+        ({"vmNetworkCIDR": "172.30.0.0/16", "vmIPv6NetworkCIDR": "fd77::/112"}, []),
+        ({"vmNetworkCIDR": "nonsense"}, ["vmNetworkCIDR"]),
+        ({"vmNetworkCIDR": "10.0.2.0/31"}, ["vmNetworkCIDR"]),
+        ({"vmNetworkCIDR": "fd77::/112"}, ["vmNetworkCIDR"]),
+        ({"vmIPv6NetworkCIDR": "fd77::/127"}, ["vmIPv6NetworkCIDR"]),
+    ],
+)
+async def test_networks_behind_masquerade_must_have_room_for_a_guest(pod: dict[str, Any], bad: list[str]) -> None:
+    obj = instance_dict(spec_changes={"networks": [{"name": "default", "pod": pod}]})
+    verdict = await ask("/virtualmachineinstances-create-validator", obj)
+    assert [field for field, _ in fields(verdict)] == [f"spec.networks[0].pod.{name}" for name in bad]

@@ -28,7 +28,7 @@ _HYPERV_NEEDS: Final = {
 }
 
 
-def default_instance(obj: Document, *, new_uuid: uuid.UUID) -> None:
+def default_instance(obj: Document, *, new_uuid: uuid.UUID, binding: str = "bridge") -> None:
     """Fill in a VirtualMachineInstance that is being created. Raises `Unreadable` for features that exclude each
     other."""
     metadata = obj.setdefault("metadata", {})
@@ -42,7 +42,7 @@ def default_instance(obj: Document, *, new_uuid: uuid.UUID) -> None:
     domain = spec["domain"]
     domain.setdefault("firmware", {}).setdefault("uuid", str(new_uuid))
     spec.setdefault("evictionStrategy", "None")
-    _network(spec, domain["devices"])
+    _network(spec, domain["devices"], binding)
     _cpu(domain)
     _memory(domain)
     _features(domain)
@@ -79,11 +79,11 @@ def _annotate(metadata: Document) -> None:
     metadata["annotations"] = annotations
 
 
-def _network(spec: Document, devices: Document) -> None:
-    """Without any network: the pod's, bridged."""
+def _network(spec: Document, devices: Document, binding: str) -> None:
+    """Without any network: the pod's, by the installation's binding."""
     if devices.get("autoattachPodInterface") is False or devices.get("interfaces") or spec.get("networks"):
         return
-    devices["interfaces"] = [{"name": "default", "bridge": {}}]
+    devices["interfaces"] = [{"name": "default", binding: {}}]
     spec["networks"] = [{"name": "default", "pod": {}}]
 
 

@@ -11,13 +11,15 @@ from kobune.virt.admission.review import Problem, Reason
 from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
 from kobune.virt.domain.networks import pluggable
 
-__all__ = ["check_networks", "check_plugged_networks", "has_pod_network"]
+__all__ = ["NO_BRIDGE_ON_POD_NETWORK", "check_networks", "check_plugged_networks", "has_pod_network"]
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9_-]+$")
 _PORT_NAME: Final = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 _MODELS: Final = ("e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "virtio")
 _MAC: Final = re.compile(r"^[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}$")
 _BRIDGE_MAC: Final = "02:00:00:00:00:00"
+NO_BRIDGE_ON_POD_NETWORK: Final = "kobune.io/no-bridge-on-pod-network"
+"""Stands among the gates where the installation's network.permitBridgeInterfaceOnPodNetwork is false."""
 _DISCONTINUED: Final = ("slirp", "macvtap", "passt")
 
 
@@ -79,6 +81,7 @@ def _networks(findings: Findings, path: str, networks: list[Network], connected:
             message = f'Network with name "{network.name}" already exists, every network must have a unique name'
             findings.add(f"{here}.name", message, Reason.DUPLICATE)
         names.add(network.name)
+        _cidrs(findings, here, network)
         kinds = [kind for kind in (network.pod, network.multus, network.resource_claim) if kind is not None]
         if not kinds:
             findings.required(here, "should have a network type")
@@ -99,6 +102,25 @@ def _networks(findings: Findings, path: str, networks: list[Network], connected:
         findings.add(where, f"more than one interface is connected to a pod network in {where}", Reason.DUPLICATE)
 
 
+def _cidrs(findings: Findings, here: str, network: Network) -> None:
+    """Networks behind masquerade: the first address is the bridge's, the second the guest's."""
+    if network.pod is None:
+        return
+    for name, text, version, longest in (
+        ("vmNetworkCIDR", network.pod.vm_network_cidr, 4, 30),
+        ("vmIPv6NetworkCIDR", network.pod.vm_ipv6_network_cidr, 6, 126),
+    ):
+        if not text:
+            continue
+        try:
+            net = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            findings.add(f"{here}.pod.{name}", f"{text!r} is no network such as 10.0.2.0/24 or fd10:0:2::/120")
+            continue
+        if net.version != version or net.prefixlen > longest:
+            findings.add(f"{here}.pod.{name}", f"{text!r} is no IPv{version} network with room for two addresses")
+
+
 def _binding(findings: Findings, here: str, interface: Interface, network: Network | None) -> None:
     for name in _DISCONTINUED:
         if getattr(interface, name) is not None:
@@ -108,6 +130,9 @@ def _binding(findings: Findings, here: str, interface: Interface, network: Netwo
     if sum(binding is not None for binding in bindings) != 1:
         message = f"logical {interface.name} interface must have exactly one binding method or binding plugin"
         findings.add(here, message)
+    on_pod_network = network is not None and network.pod is not None
+    if interface.bridge is not None and on_pod_network and NO_BRIDGE_ON_POD_NETWORK in findings.gates:
+        findings.add(f"{here}.name", "Bridge on pod network configuration is not enabled under kubevirt-config")
     if interface.masquerade is not None and (network is None or network.pod is None):
         findings.add(f"{here}.name", "Masquerade interface only implemented with pod network")
     if interface.masquerade is not None and (interface.mac_address or "").lower() == _BRIDGE_MAC:
