@@ -9,7 +9,7 @@ import pytest
 
 from support.instance import Instance
 
-IMAGE_CACHE = Path("/var/cache/kobune/images")
+IMAGE_CACHE = Path(os.environ.get("KOBUNE_TEST_IMAGE_CACHE", "/var/cache/kobune/images"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
