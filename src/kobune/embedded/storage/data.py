@@ -98,12 +98,16 @@ class VolumeData:
     async def sweep(self, known: frozenset[str]) -> None:
         """Remove what a crash left between making data and its PersistentVolume: unknown, and nothing written in it.
 
-        Only while nothing is being made. Whatever has content stays: a kept volume may have lost its object.
+        Only while nothing is being made. Whatever has content stays: a kept volume may have lost its object, or a
+        restore has brought back a time before it. Its loop device goes with its last user: nobody else sees to that.
         """
         for path in sorted(self._directory.iterdir()) if self._directory.is_dir() else ():
             if path.name in known or not _NAME.fullmatch(path.name) or path.is_symlink():
                 continue
-            if path.is_file() and path.stat().st_blocks == 0 and await self._loops.find(path) is None:
+            if path.is_file() and await self._loops.find(path) is not None:
+                await self._loops.detach(path)
+                _LOG.info("gave back the loop device of a volume without an object: %s", path.name)
+            elif path.is_file() and path.stat().st_blocks == 0:
                 path.unlink()
                 _LOG.info("removed the empty file of a volume that was never finished: %s", path.name)
             elif path.is_dir():

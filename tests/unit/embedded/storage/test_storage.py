@@ -279,6 +279,7 @@ async def test_only_unfinished_volumes_are_swept(tmp_path: Path) -> None:
     await loops.attach(tmp_path / attached)
     await data.sweep(frozenset({known}))
     assert set(os.listdir(tmp_path)) == {known, written_file, written_directory, attached, "somebody's"}
+    assert loops.sizes == {}, "nobody else gives back the device of a volume without an object"
 
 
 async def test_devices_are_given_back_and_data_stays(tmp_path: Path) -> None:
