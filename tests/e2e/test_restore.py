@@ -1,8 +1,10 @@
 """A restore while guests run: those that the backup knows go on, later ones end, those deleted since run again."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.instance import Instance
 
@@ -32,6 +34,29 @@ spec:
       - name: root
         containerDisk: {{image: kobune/demo}}
 """
+
+
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: late}
+spec: {accessModes: [ReadWriteOnce], volumeMode: Block, resources: {requests: {storage: 16Mi}}}
+"""
+
+
+def with_claim(manifest: str) -> str:
+    """The machine with a block volume of the local class as its second disk."""
+    machine = yaml.safe_load(manifest)
+    spec = machine["spec"]["template"]["spec"]
+    spec["domain"]["devices"]["disks"].append({"name": "data", "disk": {"bus": "virtio"}})
+    spec["volumes"].append({"name": "data", "persistentVolumeClaim": {"claimName": "late"}})
+    return yaml.safe_dump(machine)
+
+
+def loop_devices(instance: Instance) -> list[str]:
+    """Files of this instance's volumes that are shown as block devices."""
+    done = subprocess.run(["losetup", "-n", "-O", "BACK-FILE"], capture_output=True, text=True, timeout=30, check=True)
+    return [line.strip() for line in done.stdout.splitlines() if str(instance.data_dir / "volumes") in line]
 
 
 def boot_id(instance: Instance, name: str) -> str:
@@ -79,10 +104,12 @@ def test_guests_and_a_restored_state(instance: Instance, tmp_path: Path) -> None
     file = tmp_path / "copy"
     instance.kobune("backup", str(file), f"--data-dir={instance.data_dir}")
     instance.kubectl("delete", "vm", "deleted", "--timeout=120s")
-    instance.kubectl("apply", "-f", "-", stdin=VM.format(name="late"))
+    instance.kubectl("apply", "-f", "-", stdin=CLAIM)
+    instance.kubectl("apply", "-f", "-", stdin=with_claim(VM.format(name="late")))
     instance.wait_phase("late", "Running", timeout_s=180)
     late = launchers(instance)["late"]
     assert any("qemu-system" in line for line in processes_of(late))
+    (volume,) = loop_devices(instance)
 
     said = instance.kobune("restore", str(file), f"--data-dir={instance.data_dir}")
     assert "it runs again" in said
@@ -92,6 +119,8 @@ def test_guests_and_a_restored_state(instance: Instance, tmp_path: Path) -> None
     names = {item["metadata"]["name"] for item in instance.get("vm")["items"]}
     assert names == {"stays", "deleted"}
     instance.eventually("nothing is left of the guest made since", lambda: not processes_of(late))
+    instance.eventually("nor its volume's device", lambda: not loop_devices(instance))
+    assert Path(volume).exists(), "a restore deletes no data"
     instance.eventually(
         "the guest deleted since runs again",
         lambda: instance.get("vmi", "deleted")["status"]["phase"] == "Running" and bool(boot_id(instance, "deleted")),
