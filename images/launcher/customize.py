@@ -4,6 +4,7 @@ Argument: the root's path. What is removed here is never used by a launcher and 
 """
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,6 +95,10 @@ BALLAST = (
     "usr/share/i18n",
     "usr/share/common-licenses/GFDL*",
     "usr/share/locale",
+    # TLS and OpenSSL's digests, which asyncio and hashlib would load when they are there: the launcher speaks no TLS,
+    # and the digests are Python's own.
+    "usr/lib/python3.11/lib-dynload/_ssl.*",
+    "usr/lib/python3.11/lib-dynload/_hashlib.*",
     "usr/lib/python3.11/idlelib",
     "usr/lib/python3.11/test",
     "usr/lib/python3.11/ensurepip",
@@ -134,6 +139,19 @@ def customize(root: Path) -> None:
         (root / name).unlink(missing_ok=True)
 
 
+def compile_without_docstrings(root: Path) -> None:
+    """Byte code as the image's Python runs it (PYTHONOPTIMIZE=2), instead of Debian's: a process is 2 MB smaller."""
+    folders = ("usr/lib/python3.11", "usr/lib/python3")
+    for folder in folders:
+        for old in (root / folder).rglob("*.pyc"):
+            old.unlink()
+    # -B, and -f all the same: what this very process imports must not be written as if source files kept their times.
+    # Without the columns of each instruction: they serve the carets below a traceback's lines.
+    python = ["env", "PYTHONNODEBUGRANGES=1", "python3", "-B", "-OO"]
+    compiling = [*python, "-m", "compileall", "-f", "-q", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run(["chroot", str(root), *compiling, *(f"/{folder}" for folder in folders)], check=True, timeout=300)
+
+
 def installed(status: Path) -> str:
     """`package version` lines from dpkg's status file: what the image contains."""
     lines, package = [], ""
@@ -148,3 +166,4 @@ def installed(status: Path) -> str:
 
 if __name__ == "__main__":
     customize(Path(sys.argv[1]))
+    compile_without_docstrings(Path(sys.argv[1]))

@@ -1,9 +1,8 @@
 """ISO 9660 images of small files, for cloud-init and configuration volumes, by xorriso."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from kobune.host.run import Runner
 
@@ -18,7 +17,9 @@ async def write_iso(runner: Runner, path: Path, *, label: str, files: Mapping[st
     Appears complete or not at all, and replaces an older one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    # Not tempfile and shutil, which every launcher would carry for as long as its guest runs.
+    folder = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    folder.mkdir(mode=0o700)
     temporary = path.with_name(f".{path.name}.new")
     try:
         _write_files(folder, files)
@@ -27,7 +28,17 @@ async def write_iso(runner: Runner, path: Path, *, label: str, files: Mapping[st
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-        rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what was written into a folder, and the folder."""
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            Path(parent, name).unlink()
+        for name in folders:
+            Path(parent, name).rmdir()
+    folder.rmdir()
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -4,14 +4,16 @@ The exit status speaks to PID 1 (`virt-launcher-monitor`): ENDED_CLEANLY and END
 other means that this process broke and must be started again.
 """
 
-import argparse
 import asyncio
 import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from msgspec import Struct, ValidationError, convert
 
 from kobune.host.libvirt.connection import open_connection
 from kobune.host.libvirt.types import ClosedCallback, EventCallback, Hypervisor
@@ -23,7 +25,7 @@ from kobune.virt.launcherproto.framing import SOCKET_NAME
 from kobune.virt.launcherproto.messages import PROTOCOL_VERSION, Hello
 from kobune.virt.launcherproto.server import LauncherServer
 
-__all__ = ["ENDED_BY_CRASH", "ENDED_CLEANLY", "main", "run"]
+__all__ = ["ENDED_BY_CRASH", "ENDED_CLEANLY", "Options", "main", "read_options", "run"]
 
 ENDED_CLEANLY = 64
 ENDED_BY_CRASH = 65
@@ -32,18 +34,40 @@ FAREWELL_S = 2.0
 log = logging.getLogger(__name__)
 
 
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The command line: whose launcher this is, and how long its guest may take to power off at SIGTERM.
+
+    `stop`: SIGTERM came while no launcher process was there.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    grace_period_s: float = 180.0
+    stop: bool = False
+    verbose: bool = False
+
+
+def read_options(arguments: Sequence[str]) -> Options:
+    """`--name VALUE` pairs and flags, as virt-controller renders them. Ends the process when they are not that.
+
+    Not argparse: half a megabyte that every launcher would carry for as long as its guest runs.
+    """
+    flags = {"--stop", "--verbose"}
+    given: dict[str, object] = {}
+    rest = iter(arguments)
+    for word in rest:
+        value: object = True if word in flags else next(rest, None)
+        given[word.removeprefix("--").replace("-", "_")] = value
+    try:
+        return convert(given, Options, strict=False)
+    except ValidationError as error:
+        raise SystemExit(f"virt-launcher: {' '.join(arguments)}: {error}") from None
+
+
 def main() -> int:
     """Run the launcher to its end; the exit status."""
-    parser = argparse.ArgumentParser(prog="virt-launcher", allow_abbrev=False)
-    parser.add_argument("--uid", required=True, help="the VirtualMachineInstance's uid")
-    parser.add_argument("--namespace", required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument(
-        "--grace-period-s", type=float, default=180.0, help="time for the guest to power off at SIGTERM"
-    )
-    parser.add_argument("--stop", action="store_true", help="SIGTERM came while no launcher process was there")
-    parser.add_argument("--verbose", action="store_true")
-    options = parser.parse_args()
+    options = read_options(sys.argv[1:])
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
