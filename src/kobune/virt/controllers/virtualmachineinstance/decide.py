@@ -139,7 +139,7 @@ def _without_claims(seen: Observed) -> Decision[Action]:
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     vmi, now = seen.vmi, seen.now
     status = _status(vmi)
-    first_facts(status, vmi)
+    first_facts(status, vmi, pod)
     pod_facts(status, pod)
     claim_facts(status, vmi, seen.claims)
     if wants_vsock(vmi.spec) and "VSOCKCID" not in status:

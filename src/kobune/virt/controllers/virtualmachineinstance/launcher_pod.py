@@ -17,7 +17,7 @@ from kobune.api.meta import QuantityValue
 from kobune.virt.controllers.virtualmachineinstance.filesystems import filesystem_containers
 from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
-from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
+from kobune.virt.controllers.virtualmachineinstance.resources import KVM_DEVICE, launcher_resources
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
 from kobune.virt.domain.persistence import has_persistent_state
@@ -151,7 +151,7 @@ def _compute(
     if wants_vsock(spec):
         devices["devices.kubevirt.io/vhost-vsock"] = "1"
     if settings.kvm:
-        devices["devices.kubevirt.io/kvm"] = "1"
+        devices[KVM_DEVICE] = "1"
     container: dict[str, Any] = {
         "name": COMPUTE,
         "image": settings.launcher_image,

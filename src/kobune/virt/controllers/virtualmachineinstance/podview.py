@@ -13,7 +13,8 @@ from kobune.base.clock import parse_time
 from kobune.base.quantity import format_quantity
 from kobune.virt.controllers.conditions import condition, remove_condition, set_condition
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import COMPUTE
-from kobune.virt.controllers.virtualmachineinstance.resources import guest_memory_bytes, memory_overhead_bytes
+from kobune.virt.controllers.virtualmachineinstance.overhead import guest_memory_bytes, memory_overhead_bytes
+from kobune.virt.controllers.virtualmachineinstance.resources import KVM_DEVICE
 from kobune.virt.controllers.words import FINAL_PHASES
 from kobune.virt.domain.readiness import readiness
 
@@ -111,7 +112,7 @@ def time_for_shutdown(vmi: VirtualMachineInstance, pod: Pod, now: datetime) -> t
     return left if left > timedelta() else None
 
 
-def first_facts(status: Status, vmi: VirtualMachineInstance) -> None:
+def first_facts(status: Status, vmi: VirtualMachineInstance, pod: Pod) -> None:
     """What is known before the guest runs, and what the others replace once they know better."""
     spec = vmi.spec
     status.setdefault("guestOSInfo", {})
@@ -125,11 +126,12 @@ def first_facts(status: Status, vmi: VirtualMachineInstance) -> None:
         }
     if "memory" not in status and (guest := guest_memory_bytes(spec)):
         amount = format_quantity(guest, binary=True)
+        kvm = any(KVM_DEVICE in container.resources.requests for container in pod.spec.containers)
         status["memory"] = {
             "guestAtBoot": amount,
             "guestCurrent": amount,
             "guestRequested": amount,
-            "memoryOverhead": format_quantity(memory_overhead_bytes(spec), binary=True),
+            "memoryOverhead": format_quantity(memory_overhead_bytes(spec, kvm=kvm), binary=True),
         }
 
 
