@@ -34,20 +34,32 @@ DOMAIN = """
   <features><acpi/></features>
   <devices>
     <controller type="usb" index="0" model="none"/>
+    <controller type="scsi" index="0" model="virtio-scsi"/>
     <channel type="unix"><target type="virtio" name="org.qemu.guest_agent.0"/></channel>
     <memballoon model="none"/>
   </devices>
 </domain>
 """
 
+DISK = """
+<disk type="file" device="disk">
+  <driver name="qemu" type="raw"/>
+  <source file="{path}"/>
+  <target dev="sda" bus="scsi"/>
+  <alias name="ua-plugged"/>
+</disk>
+"""
+
 
 @dataclass
 class Daemon:
-    """A libvirt daemon under test."""
+    """A libvirt daemon under test. `disk` is a raw file that it can open, `grow` makes it that large."""
 
     connect: Callable[[EventCallback, ClosedCallback], Awaitable[Hypervisor]]
     kill: Callable[[], Awaitable[None]]
     revive: Callable[[], Awaitable[None]]
+    disk: str
+    grow: Callable[[int], None]
 
 
 @dataclass
@@ -187,3 +199,37 @@ class HypervisorContract:
         info = await line.hypervisor.lookup(NAME)
         assert info is not None
         return info.state
+
+    async def test_a_disk_is_plugged_in_grown_and_unplugged(self, daemon: Daemon, line: Line) -> None:
+        hypervisor = line.hypervisor
+        daemon.grow(1 << 20)
+        disk = DISK.format(path=daemon.disk)
+        await hypervisor.define(DOMAIN)
+        with pytest.raises(LibvirtRefused):
+            await hypervisor.attach_device(NAME, disk)
+        await hypervisor.start(NAME)
+        await hypervisor.attach_device(NAME, disk)
+        info = await hypervisor.lookup(NAME)
+        assert info is not None
+        assert "ua-plugged" in info.xml
+        with pytest.raises(LibvirtRefused):
+            await hypervisor.attach_device(NAME, disk)
+        assert await hypervisor.disk_bytes(NAME, "sda") == 1 << 20
+        daemon.grow(3 << 20)
+        await hypervisor.resize_disk(NAME, "sda", 3 << 20)
+        assert await hypervisor.disk_bytes(NAME, "sda") == 3 << 20
+        await hypervisor.add_io_thread(NAME, 1)
+        info = await hypervisor.lookup(NAME)
+        assert info is not None
+        assert "<iothreads>1</iothreads>" in info.xml
+
+        seen = len(line.events)
+        await hypervisor.detach_device(NAME, "ua-plugged")
+        await line.event(EventKind.DEVICE, seen)
+        info = await hypervisor.lookup(NAME)
+        assert info is not None
+        assert "ua-plugged" not in info.xml
+        with pytest.raises(LibvirtRefused):
+            await hypervisor.detach_device(NAME, "ua-plugged")
+        await hypervisor.destroy(NAME)
+        await hypervisor.undefine(NAME)

@@ -59,6 +59,13 @@ class TestContract(HypervisorContract):
         async def revive() -> None:
             """PID 1 does that."""
 
-        yield Daemon(connect, kill, revive)
+        disk = tmp_path / "private/disk.img"
+
+        def grow(size: int) -> None:
+            disk.touch()
+            os.truncate(disk, size)
+            os.chown(disk, 107, 107)
+
+        yield Daemon(connect, kill, revive, "/var/run/kubevirt-private/disk.img", grow)
         os.unlink(link)
         container.stop()

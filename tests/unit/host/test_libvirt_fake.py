@@ -1,5 +1,8 @@
 """libvirt in memory keeps the contract of the real one (tests/node/launcher runs it against that)."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from kobune.host.libvirt.fake import FakeHypervisor
@@ -8,8 +11,10 @@ from support.hypervisor_contract import Daemon, HypervisorContract
 
 class TestContract(HypervisorContract):
     @pytest.fixture
-    def daemon(self) -> Daemon:
+    def daemon(self, tmp_path: Path) -> Daemon:
         fake = FakeHypervisor()
+        disk = tmp_path / "disk.img"
+        disk.touch()
 
         async def kill() -> None:
             fake.die()
@@ -17,4 +22,4 @@ class TestContract(HypervisorContract):
         async def revive() -> None:
             fake.revive()
 
-        return Daemon(fake.connect, kill, revive)
+        return Daemon(fake.connect, kill, revive, str(disk), lambda size: os.truncate(disk, size))

@@ -18,8 +18,9 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.objects import to_builtins
 from kobune.kube.runtime import Create, Delete
 from kobune.virt.controllers.virtualmachineinstance.hotplug import plug
+from kobune.virt.controllers.virtualmachineinstance.podview import claim_facts
 from kobune.virt.handler.hotplug.deliver import attachments_of
-from kobune.virt.handler.hotplug.plan import PlugView
+from kobune.virt.handler.hotplug.plan import PlugView, capacities
 from kobune.virt.handler.instance.actions import SynchronizeVolumes
 from kobune.virt.handler.instance.decide import decide
 from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed
@@ -29,7 +30,14 @@ from support.vms import launcher
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LAUNCHER = launcher(phase="Running", node="n1")
-CLAIM = msgspec.convert({"metadata": {"name": "c"}, "status": {"phase": "Bound"}}, PersistentVolumeClaim)
+CLAIM = msgspec.convert(
+    {
+        "metadata": {"name": "c"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}},
+    },
+    PersistentVolumeClaim,
+)
 ROOT = DiskState(name="root", target="vda")
 
 
@@ -60,6 +68,7 @@ class HotplugSimulation(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world = World()
+        self.told: dict[str, str] = {}
         self.caches = {"controller": self.world.instance(), "handler": self.world.instance()}
 
     # --- what happens by itself ---
@@ -97,6 +106,7 @@ class HotplugSimulation(RuleBasedStateMachine):
         vmi = msgspec.convert(cached, VirtualMachineInstance)
         status = to_builtins(vmi.status)
         before = to_builtins(vmi.status)
+        claim_facts(status, vmi, {"c": CLAIM})
         actions, _ = plug(status, vmi, LAUNCHER, self.pods(), {"c": CLAIM})
         for action in actions:
             if isinstance(action, Create) and world.pod == "":
@@ -114,7 +124,7 @@ class HotplugSimulation(RuleBasedStateMachine):
         folders = frozenset({"data"} if world.given else ())
         disks = [ROOT, *([DiskState(name="data", target="sda")] if world.attached else [])]
         state = DomainState(sequence=1, status=DomainStatus.RUNNING, disks=disks, kvm=True)
-        view = LauncherView(state=state, connected=True, network_ready=True)
+        view = LauncherView(state=state, connected=True, network_ready=True, capacities=self.told)
         pod = LauncherPod(LAUNCHER.metadata.uid, "launcher")
         seen = Observed(NOW, "n1", vmi, pod, view, PlugView(attachments_of(vmi, self.pods()), folders))
         decision = decide(seen)
@@ -136,6 +146,7 @@ class HotplugSimulation(RuleBasedStateMachine):
             world.given = False
         if action.plan.follow or action.plan.bring:
             specified = any(disk.name == "data" for disk in vmi.spec.domain.devices.disks)
+            self.told = capacities(vmi)
             if specified and world.given:
                 world.attached, world.asked_to_leave = True, False
             elif world.attached and not specified:

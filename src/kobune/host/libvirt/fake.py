@@ -6,6 +6,7 @@ the real thing. `die` and `revive` play the daemon's crash.
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from pathlib import Path
 
 from kobune.host.libvirt.types import (
     ClosedCallback,
@@ -197,6 +198,7 @@ class FakeConnection:
         devices = root.find("devices")
         assert devices is not None, "the domain has no devices"
         devices.append(device)
+        self._daemon.disk_bytes |= _size_of(device)
         self._rewrite(info, root)
 
     async def update_device(self, name: str, xml: str) -> None:
@@ -292,3 +294,10 @@ class FakeConnection:
 
 def _with_target(root: ElementTree.Element, target: ElementTree.Element | None) -> ElementTree.Element | None:
     return None if target is None else root.find(f"devices/disk/target[@dev='{target.get('dev')}']")
+
+
+def _size_of(disk: ElementTree.Element) -> dict[str, int]:
+    """By its target, if what is behind it is a file here."""
+    source, target = disk.find("source"), disk.find("target")
+    path = Path(source.get("file", "")) if source is not None else Path()
+    return {target.get("dev", ""): path.stat().st_size} if target is not None and path.is_file() else {}

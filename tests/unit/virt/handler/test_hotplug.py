@@ -37,7 +37,8 @@ def vmi(*, wanted: bool = True, phase: str = "Running", volume_phase: str = "", 
     disks, volumes = [{"name": "root", "disk": {}}], [{"name": "root", "containerDisk": {"image": "demo"}}]
     if wanted:
         disks, volumes = [*disks, plugged_disk()], [*volumes, plugged_volume()]
-    known = {"name": "data", "target": "", "phase": volume_phase, "hotplugVolume": {"attachPodName": "hp-1"}, **entry}
+    known = {"name": "data", "target": "", "phase": volume_phase, "hotplugVolume": {"attachPodName": "hp-1"}}
+    known |= {"persistentVolumeClaimInfo": {"capacity": {"storage": "1Gi"}}, **entry}
     moment = [{"phase": "Scheduled", "phaseTransitionTimestamp": "2026-01-01T11:59:55Z"}]
     status = {"phase": phase, "nodeName": "n1", "phaseTransitionTimestamps": moment}
     if volume_phase or wanted:
@@ -55,7 +56,7 @@ def seen(
     **launcher: Any,
 ) -> Observed:
     state = DomainState(sequence=1, status=status, disks=list(disks), kvm=True)
-    view = LauncherView(state=state, connected=True, network_ready=True, **launcher)
+    view = LauncherView(state=state, connected=True, network_ready=True, **({"capacities": {"data": "1Gi"}} | launcher))
     return Observed(NOW, "n1", instance, POD, view, volumes)
 
 
@@ -219,3 +220,23 @@ async def test_nothing_is_given_to_a_process_of_another_pod() -> None:
     with pytest.raises(ForeignProcess):
         await delivery.carry_out(os.getpid(), "no-such-pod", VolumePlan(bring=(Bring("a", "uid-a", block=False),)))
     assert files.calls == []
+
+
+def test_a_volume_is_not_brought_before_its_size_is_known() -> None:
+    """A disk that is made in it would be as large as the node has room."""
+    nameless = vmi(volume_phase="AttachedToNode", persistentVolumeClaimInfo={"capacity": {}})
+    assert work(seen(nameless, PlugView({"data": HELD}), ROOT, capacities={})) == []
+
+
+def test_a_guest_does_not_start_before_its_claims_sizes_are_known() -> None:
+    fixed = to_builtins(vmi(phase="Scheduled", wanted=False, volume_phase="x", persistentVolumeClaimInfo={}))
+    fixed["spec"]["volumes"].append({"name": "data", "persistentVolumeClaim": {"claimName": "c"}})
+    fixed["spec"]["domain"]["devices"]["disks"].append(plugged_disk())
+    unsized = convert(fixed, VirtualMachineInstance)
+    early = seen(unsized, PlugView(), status=DomainStatus.NONE)
+    assert decide(early).actions == ()
+    late = replace(early, now=NOW + timedelta(seconds=60))
+    assert isinstance(decide(late).actions[0], Start)
+    fixed["status"]["volumeStatus"][0]["persistentVolumeClaimInfo"] = {"capacity": {"storage": "1Gi"}}
+    sized = seen(convert(fixed, VirtualMachineInstance), PlugView(), status=DomainStatus.NONE)
+    assert isinstance(decide(sized).actions[0], Start)

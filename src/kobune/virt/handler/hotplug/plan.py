@@ -100,15 +100,19 @@ def plan_volumes(
     wanted = hotplug_volumes(vmi.spec)
     attached = {disk.name for disk in disks if disk.target}
     specified = {disk.name for disk in vmi.spec.domain.devices.disks}
+    sizes = capacities(vmi)
     bring = tuple(
         Bring(name, pod.uid, pod.block)
         for name, pod in sorted(view.attachments.items())
-        if name in wanted and name not in view.given and pod.usable
+        # A disk that is made in an empty claim has the claim's size, which virt-controller tells when it is bound.
+        if name in wanted and name not in view.given and pod.usable and name in sizes
     )
     take = tuple(sorted(name for name in view.given if name not in wanted and name not in attached))
     to_plug = {name for name in view.given if name in wanted and name not in attached}
     to_unplug = {name for name in attached if name and name not in specified}
-    follow = bool(to_plug or to_unplug) or capacities(vmi) != dict(shown_capacities or {})
+    shown = shown_capacities or {}
+    grown = any(shown.get(name) != size for name, size in sizes.items())
+    follow = bool(to_plug or to_unplug) or grown
     return VolumePlan(bring, take, follow)
 
 
@@ -116,3 +120,9 @@ def awaited(vmi: VirtualMachineInstance, view: PlugView) -> list[str]:
     """Volumes that a guest which is about to start should have, and that can be expected soon: their claim is there."""
     waiting = {found.name for found in vmi.status.volume_status if found.phase == "Pending"}
     return [name for name in hotplug_volumes(vmi.spec) if name not in view.given and name not in waiting]
+
+
+def unsized(vmi: VirtualMachineInstance) -> list[str]:
+    """Volumes that the guest starts with, and of whose claims the size is not known yet."""
+    sizes, plugged = capacities(vmi), hotplug_volumes(vmi.spec)
+    return [v.name for v in vmi.spec.volumes if claim_of(v) and v.name not in sizes and v.name not in plugged]

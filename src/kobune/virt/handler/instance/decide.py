@@ -16,7 +16,7 @@ from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject, StatusPatch
-from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes
+from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes, unsized
 from kobune.virt.handler.hotplug.status import plugging_events
 from kobune.virt.handler.instance.actions import (
     DeliverVolumes,
@@ -118,11 +118,16 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
 
 
 def _volumes_before_start(seen: Observed, key: Key) -> Decision[HandlerAction] | None:
-    """Volumes to be plugged in are there when the guest starts, if they come within a while: it may boot from one."""
-    if seen.volumes is None:
-        return None
+    """Volumes to be plugged in are there when the guest starts, if they come within a while: it may boot from one.
+
+    The same for the sizes of claims: a disk that is made without knowing its claim's size is as large as the node.
+    """
     left = _handed_over(seen) + timedelta(seconds=VOLUMES_S) - seen.now
-    if left <= timedelta() or not awaited(seen.vmi, seen.volumes):
+    if left <= timedelta():
+        return None
+    if unsized(seen.vmi):
+        return Decision(requeue_after=left)
+    if seen.volumes is None or not awaited(seen.vmi, seen.volumes):
         return None
     plan = plan_volumes(seen.vmi, seen.volumes, [], capacities(seen.vmi))
     actions = (DeliverVolumes(key, VolumePlan(bring=plan.bring)),) if plan.bring else ()
