@@ -29,7 +29,7 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         rule("kubevirt.io", ("virtualmachines", "virtualmachineinstances"), ("get", "patch")),
         rule("kubevirt.io", ("virtualmachines/status",), ("patch",)),
         rule("kubevirt.io", ("virtualmachineinstancemigrations",), ("list",)),
-        rule("kubevirt.io", ("kubevirts",), READ),
+        rule("kubevirt.io", ("kubevirts", "virtualmachineinstancepresets"), READ),
         rule("instancetype.kubevirt.io", ("*",), ("get",)),
         rule("", ("nodes", "persistentvolumeclaims"), ("get",)),
         rule("", ("pods",), ("list",)),

@@ -1,4 +1,4 @@
-"""What virt-api knows of the cluster: the KubeVirt resource by a cache, the rest by asking."""
+"""What virt-api knows of the cluster: the KubeVirt resource and presets by a cache, the rest by asking."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,6 +13,7 @@ from kobune.api.kubevirt import (
     PreferenceMatcher,
     VirtualMachineInstance,
     VirtualMachineInstanceMigration,
+    VirtualMachineInstancePreset,
     VirtualMachineSpec,
     VirtualMachineStatus,
 )
@@ -37,11 +38,18 @@ _VOLUMES: Final[dict[str, Resource[dict[str, Any]]]] = {
 
 
 class ClusterLookups:
-    """Keeps `webhooks.Lookups` with a client and an informer."""
+    """Keeps `webhooks.Lookups` with a client and informers."""
 
-    def __init__(self, client: Client, installations: Informer[KubeVirt]) -> None:
+    def __init__(
+        self, client: Client, installations: Informer[KubeVirt], presets: Informer[VirtualMachineInstancePreset]
+    ) -> None:
         self._client = client
         self._installations = installations
+        self._presets = presets
+
+    def presets(self, namespace: str) -> Sequence[VirtualMachineInstancePreset]:
+        """The presets of a namespace."""
+        return self._presets.list(namespace)
 
     def gates(self) -> frozenset[str]:
         """The feature gates of the installation and what it forbids, none before it is known."""

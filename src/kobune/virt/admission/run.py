@@ -14,7 +14,7 @@ from kobune.base.errors import RetryableError
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import CONFIG_MAPS, SECRETS
 from kobune.kube.client.http import HttpClient
-from kobune.kube.client.kubevirt import KUBEVIRTS
+from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_PRESETS
 from kobune.kube.client.protocol import Client
 from kobune.kube.informer import Informer, InformerPool
 from kobune.virt.admission.frontproxy import FrontProxy
@@ -102,7 +102,13 @@ async def run(config: VirtApiConfig, *, ready: asyncio.Event | None = None) -> N
     trust = _Trust(pool, config.namespace)
     installations = pool.of(KUBEVIRTS)
     handlers = HandlerClient(client, trust.client)
-    app = make_app(client, ClusterLookups(client, installations), handlers, trust, config.namespace)
+    app = make_app(
+        client,
+        ClusterLookups(client, installations, pool.of(VIRTUAL_MACHINE_INSTANCE_PRESETS)),
+        handlers,
+        trust,
+        config.namespace,
+    )
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     try:
         async with asyncio.TaskGroup() as group:

@@ -25,6 +25,7 @@ from kobune.api.kubevirt import (
     VirtualMachine,
     VirtualMachineInstance,
     VirtualMachineInstanceMigration,
+    VirtualMachineInstancePreset,
     VirtualMachineInstanceReplicaSet,
     VirtualMachineInstanceTemplateSpec,
     VirtualMachineSpec,
@@ -35,6 +36,7 @@ from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
 from kobune.virt.admission.defaults.infer import CannotInfer, infer
 from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matcher_update, check_matchers, default_machine
+from kobune.virt.admission.defaults.presets import PresetConflict, apply_presets
 from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
 from kobune.virt.admission.sizes import Sizes
@@ -82,6 +84,10 @@ class Lookups(Protocol):
 
     def default_binding(self) -> str:
         """The binding of the interface that a guest gets without asking: bridge or masquerade."""
+        ...
+
+    def presets(self, namespace: str) -> Sequence[VirtualMachineInstancePreset]:
+        """The presets of a namespace."""
         ...
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
@@ -173,6 +179,10 @@ class Webhooks:
         obj = _copy(request.obj)
         if problems := complete(VirtualMachineInstance, obj):
             return Verdict(tuple(problems))
+        try:
+            apply_presets(obj, self._lookups.presets(request.namespace))
+        except PresetConflict as error:
+            return Verdict(message=str(error), code=422)
         default_instance(obj, new_uuid=uuid.uuid4(), binding=self._lookups.default_binding())
         return Verdict(patched={name: obj[name] for name in ("metadata", "spec", "status")})
 

@@ -8,12 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceMigration, VirtualMachineSpec
+from kobune.api.kubevirt import (
+    VirtualMachineInstance,
+    VirtualMachineInstanceMigration,
+    VirtualMachineInstancePreset,
+    VirtualMachineSpec,
+)
 from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict, decode_review, encode_verdict
 from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.validation.networks import NO_BRIDGE_ON_POD_NETWORK
 from kobune.virt.admission.webhooks import Webhooks
 from support.vms import instance, instance_dict, machine_dict, spec
+
+FEW: dict[str, Any] = {"cpu": {"cores": 3}, "devices": {}, "ioThreadsPolicy": "auto"}
 
 
 class Cluster:
@@ -27,6 +34,10 @@ class Cluster:
 
     def default_binding(self) -> str:
         return self.binding
+
+    def presets(self, namespace: str) -> Sequence[VirtualMachineInstancePreset]:
+        raw = {"metadata": {"name": "few"}, "spec": {"selector": {"matchLabels": {"size": "few"}}, "domain": FEW}}
+        return [msgspec.convert(raw, VirtualMachineInstancePreset)]
 
     async def instance(self, namespace: str, name: str) -> VirtualMachineInstance | None:
         return self._vmi
@@ -67,6 +78,18 @@ def fields(verdict: Verdict) -> list[tuple[str, str]]:
 async def test_a_good_machine_is_admitted_without_a_word() -> None:
     verdict = await ask("/virtualmachine-validator", machine_dict())
     assert verdict == Verdict()
+
+
+async def test_presets_fill_in_what_an_instance_leaves_open() -> None:
+    obj = {"metadata": {"name": "vm", "labels": {"size": "few"}}, "spec": spec()}
+    patched = (await ask("/virtualmachineinstances-mutator", obj)).patched
+    assert patched is not None
+    assert patched["spec"]["domain"]["cpu"]["cores"] == 3
+    assert patched["metadata"]["annotations"]["virtualmachinepreset.kubevirt.io/few"] == "kubevirt.io/v1"
+    other = {"metadata": {"name": "vm"}, "spec": spec()}
+    patched = (await ask("/virtualmachineinstances-mutator", other)).patched
+    assert patched is not None
+    assert patched["spec"]["domain"]["cpu"]["cores"] == 1
 
 
 async def test_running_is_admitted_with_a_warning() -> None:
