@@ -40,9 +40,9 @@ runcmd:
     mkdir -p /tmp/filled; mount -t tmpfs -o size=100% tmpfs /tmp/filled
     while :; do dd if=/dev/urandom of=/tmp/filled/a bs=1M count=$((free_mib / 2)) 2>/dev/null; done &
     while :; do
-      for d in /dev/vda /dev/vdb /dev/vdc; do [ -b $d ] && dd if=$d of=/dev/null bs=64k count=800 2>/dev/null; done
+      for d in /dev/vda /dev/vdc /dev/vdd; do [ -b $d ] && dd if=$d of=/dev/null bs=64k count=800 2>/dev/null; done
       dd if=/dev/urandom of=/var/written bs=64k count=160 conv=fsync 2>/dev/null
-      for d in /dev/vdc; do [ -b $d ] && dd if=/dev/urandom of=$d bs=64k count=160 conv=fsync 2>/dev/null; done
+      for d in /dev/vdc /dev/vdd; do [ -b $d ] && dd if=/dev/urandom of=$d bs=64k count=160 conv=fsync 2>/dev/null; done
     done &
     echo under load > /dev/ttyS0
 """
@@ -74,7 +74,7 @@ SHAPES = (
 def manifest(shape: Shape) -> dict[str, Any]:
     """The instance; its load starts when it has booted."""
     devices: dict[str, Any] = {
-        "disks": [{"name": "root", "disk": {"bus": "virtio"}}, {"name": "seed", "disk": {"bus": "sata"}}],
+        "disks": [{"name": "root", "disk": {"bus": "virtio"}}, {"name": "seed", "disk": {"bus": "virtio"}}],
         "interfaces": [{"name": "default", "masquerade": {}}],
         **shape.domain.get("devices", {}),
     }

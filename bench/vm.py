@@ -179,15 +179,15 @@ def cpu_s(pids: Iterable[int]) -> float:
     return total / 100
 
 
-def platform() -> dict[str, list[int]]:
-    """Kobune's own processes on this machine by component, containerd and its shims included."""
+def platform(data_dir: Path) -> dict[str, list[int]]:
+    """The processes of the instance in that directory by component, its containerd included."""
     found: dict[str, list[int]] = {}
     for pid, line in processes().items():
-        if match := re.search(r"kobune\S*\s.*component (\S+)|kobune\.main\.entry component (\S+)", line):
-            found.setdefault(match.group(1) or match.group(2), []).append(pid)
-        elif re.search(r"kobune(\.main\.entry)? up", line):
+        if f"--data-dir={data_dir} " in f"{line} " and (match := re.search(r"component (\S+)", line)):
+            found.setdefault(match.group(1), []).append(pid)
+        elif str(data_dir) in line and re.search(r"kobune(\.main\.entry)? up", line):
             found.setdefault("supervisor", []).append(pid)
-        elif line.startswith(("containerd ", "/usr/bin/containerd ")) and "kobune" in line:
+        elif line.startswith(("containerd ", "/usr/bin/containerd ")) and str(data_dir) in line:
             found.setdefault("containerd", []).append(pid)
     return found
 
@@ -212,7 +212,7 @@ async def main() -> None:
         rounds.setdefault(what, []).append(round(value, 3))
 
     seconds_to_login(memory_mib=GUEST_MIB)  # builds the guest if need be, and warms the caches of both sides
-    ours = platform()
+    ours = platform(options.kubeconfig.parent)
     before_cpu, before_writes = cpu_s(pid for pids in ours.values() for pid in pids), await revision(client)
     await asyncio.sleep(options.idle)
     note("idle CPU (% of one core)", 100 * (cpu_s(p for ps in ours.values() for p in ps) - before_cpu) / options.idle)

@@ -6,10 +6,9 @@ their result. Restart back-off is kept with the containers themselves.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from kobune.api.core import Container, Pod
-from kobune.base.clock import parse_time
 from kobune.embedded.kubelet.model import (
     NETWORKS_PROBLEM,
     AttachNetworks,
@@ -33,18 +32,26 @@ from kobune.embedded.kubelet.model import (
     TearDownVolumes,
     is_sidecar,
 )
-from kobune.embedded.kubelet.names import BACKOFF_ANNOTATION, GRACE_ANNOTATION
+from kobune.embedded.kubelet.names import BACKOFF_ANNOTATION
 from kobune.embedded.kubelet.networks.selection import asked_networks
+from kobune.embedded.kubelet.questions import (
+    deadline_of,
+    deletion_grace,
+    go_duration,
+    has_failed,
+    has_started,
+    is_alive,
+    is_restarted,
+    latest_in,
+    moment,
+    next_backoff_s,
+    orphan_grace,
+    spec_grace,
+)
 from kobune.embedded.kubelet.status import CRASH_LOOP, Verdict, pod_status
 from kobune.kube.runtime.decision import Event, EventType
 
 __all__ = ["decide"]
-
-MAX_BACKOFF_S = 300
-FIRST_BACKOFF_S = 10
-BACKOFF_RESET_S = 600
-"""A container that ran so long has recovered: its next crash starts the back-off anew."""
-DEFAULT_GRACE_S = 30
 
 
 @dataclass(slots=True)
@@ -64,7 +71,7 @@ def decide(seen: PodObserved) -> PodPlan:
     """The next steps for one pod."""
     draft = _Draft()
     if seen.pod is None:
-        _end(seen, draft, _orphan_grace(seen), forget=True)
+        _end(seen, draft, orphan_grace(seen), forget=True)
         return _plan(seen, draft, None)
     pod = seen.pod
     verdict = _verdict(seen, pod)
@@ -72,9 +79,9 @@ def decide(seen: PodObserved) -> PodPlan:
         _run(seen, pod, draft)
         # What was just seen to be impossible may have finished the pod: look again with the same eyes.
     elif pod.metadata.deletion_timestamp is not None:
-        _end(seen, draft, _deletion_grace(pod), forget=False)
+        _end(seen, draft, deletion_grace(pod), forget=False)
     else:
-        _end(seen, draft, _spec_grace(pod), forget=False)
+        _end(seen, draft, spec_grace(pod), forget=False)
     return _plan(seen, draft, verdict)
 
 
@@ -95,7 +102,7 @@ def _verdict(seen: PodObserved, pod: Pod) -> Verdict | None:
         return Verdict("Failed", seen.memory.rejected.reason, seen.memory.rejected.message)
     if pod.status.phase in ("Succeeded", "Failed"):
         return Verdict(pod.status.phase, pod.status.reason, pod.status.message)
-    deadline = _deadline(pod)
+    deadline = deadline_of(pod)
     if deadline is not None and seen.now >= deadline:
         return Verdict("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
     if pod.metadata.deletion_timestamp is not None:
@@ -111,7 +118,7 @@ def _finished(seen: PodObserved, pod: Pod) -> Verdict | None:
     if policy == "Never":
         for container in pod.spec.init_containers:
             latest = seen.latest(container.name)
-            if not is_sidecar(container) and latest is not None and _failed(latest):
+            if not is_sidecar(container) and latest is not None and has_failed(latest):
                 return Verdict("Failed", "", "")
     ended: list[ContainerInfo] = []
     for container in pod.spec.containers:
@@ -125,7 +132,7 @@ def _finished(seen: PodObserved, pod: Pod) -> Verdict | None:
         if policy == "OnFailure" and latest.exit_code != 0:
             return None
         ended.append(latest)
-    failed = any(_failed(container) for container in ended) or len(ended) < len(pod.spec.containers)
+    failed = any(has_failed(container) for container in ended) or len(ended) < len(pod.spec.containers)
     return Verdict("Failed" if failed else "Succeeded", "", "")
 
 
@@ -158,7 +165,7 @@ def _end(seen: PodObserved, draft: _Draft, grace_s: int, *, forget: bool) -> Non
 
 def _kill_all(seen: PodObserved, draft: _Draft, grace_s: int) -> bool:
     """Stop what runs, sidecars after the others and in reverse order; True while something still runs."""
-    alive = [container for container in seen.containers if _alive(container)]
+    alive = [container for container in seen.containers if is_alive(container)]
     if not alive:
         return False
     sidecars = []
@@ -189,7 +196,7 @@ def _kill(seen: PodObserved, draft: _Draft, container: ContainerInfo, grace_s: i
 
 
 def _run(seen: PodObserved, pod: Pod, draft: _Draft) -> None:
-    deadline = _deadline(pod)
+    deadline = deadline_of(pod)
     if deadline is not None:
         draft.wake(deadline)
     if not _pod_problem_passed(seen, draft):
@@ -230,9 +237,9 @@ def _sandbox(seen: PodObserved, pod: Pod, draft: _Draft) -> SandboxInfo | None:
             draft.actions.append(RemoveSandbox(older.id))
     if newest is not None and newest.ready:
         return newest
-    lost = [container for container in seen.containers if _alive(container)]
+    lost = [container for container in seen.containers if is_alive(container)]
     for container in lost:
-        _kill(seen, draft, container, _spec_grace(pod), "Pod sandbox changed, it will be killed and re-created.")
+        _kill(seen, draft, container, spec_grace(pod), "Pod sandbox changed, it will be killed and re-created.")
     if lost:
         return None
     if newest is not None:
@@ -269,12 +276,14 @@ def _remove_history(seen: PodObserved, draft: _Draft) -> None:
 
 def _run_init_containers(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, draft: _Draft) -> bool:
     """True once the ordinary containers may run. Sidecars are kept running from then on, too."""
-    begun = any(_in(seen, container, sandbox) is not None for container in pod.spec.containers)
+    begun = any(latest_in(seen, container, sandbox) is not None for container in pod.spec.containers)
     for container in pod.spec.init_containers:
-        current = _in(seen, container, sandbox)
+        current = latest_in(seen, container, sandbox)
         if is_sidecar(container):
             _run_container(seen, pod, sandbox, container, draft)
-            started = current is not None and current.state is ContainerState.RUNNING and _started(seen, container.name)
+            started = (
+                current is not None and current.state is ContainerState.RUNNING and has_started(seen, container.name)
+            )
             if not started and not begun:
                 return False
         elif not begun:
@@ -286,7 +295,7 @@ def _run_init_containers(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, draf
 
 
 def _run_container(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, container: Container, draft: _Draft) -> None:
-    current = _in(seen, container, sandbox)
+    current = latest_in(seen, container, sandbox)
     if current is None:
         _start(seen, sandbox, container, draft)
     elif current.state is ContainerState.CREATED:
@@ -296,15 +305,15 @@ def _run_container(seen: PodObserved, pod: Pod, sandbox: SandboxInfo, container:
     elif current.state is ContainerState.RUNNING:
         _check_probes(seen, pod, container, current, draft)
     elif current.state is ContainerState.UNKNOWN:
-        _kill(seen, draft, current, _spec_grace(pod), f"Container {container.name} is in unknown state")
-    elif _restarts(pod, container, current):
+        _kill(seen, draft, current, spec_grace(pod), f"Container {container.name} is in unknown state")
+    elif is_restarted(pod, container, current):
         _restart(seen, pod, sandbox, container, current, draft)
 
 
 def _check_probes(seen: PodObserved, pod: Pod, container: Container, current: ContainerInfo, draft: _Draft) -> None:
     probe = seen.memory.probes.get(container.name)
     if probe is not None and not probe.alive:
-        grace_s = _spec_grace(pod) if probe.grace_s is None else probe.grace_s
+        grace_s = spec_grace(pod) if probe.grace_s is None else probe.grace_s
         which = "liveness" if probe.started else "startup"
         message = f"Container {container.name} failed {which} probe, will be restarted"
         _kill(seen, draft, current, grace_s, message)
@@ -314,12 +323,12 @@ def _restart(
     seen: PodObserved, pod: Pod, sandbox: SandboxInfo, container: Container, ended: ContainerInfo, draft: _Draft
 ) -> None:
     delay_s = int(ended.annotations.get(BACKOFF_ANNOTATION, "0"))
-    due = _time(ended.finished_at_ns) + timedelta(seconds=delay_s)
+    due = moment(ended.finished_at_ns) + timedelta(seconds=delay_s)
     if seen.now < due:
         where = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
         draft.waiting[container.name] = (
             CRASH_LOOP,
-            f"back-off {_go_duration(delay_s)} restarting failed container={container.name} pod={where}",
+            f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={where}",
         )
         message = f"Back-off restarting failed container {container.name} in pod {where}"
         draft.events.append(Event(EventType.WARNING, "BackOff", message))
@@ -339,7 +348,7 @@ def _start(seen: PodObserved, sandbox: SandboxInfo, container: Container, draft:
     elif view.state is ImageViewState.PRESENT:
         latest = seen.latest(container.name)
         attempt = 0 if latest is None else latest.attempt + 1
-        draft.actions.append(StartContainer(container, sandbox, attempt, _next_backoff_s(latest)))
+        draft.actions.append(StartContainer(container, sandbox, attempt, next_backoff_s(latest)))
     elif view.state is ImageViewState.FAILED:
         draft.waiting[container.name] = (view.reason, view.message)
         if view.retry_at is not None:
@@ -353,81 +362,3 @@ def _problem_passed(seen: PodObserved, name: str, draft: _Draft) -> bool:
     draft.waiting[name] = (problem.reason, problem.message)
     draft.wake(problem.retry_at)
     return False
-
-
-def _next_backoff_s(latest: ContainerInfo | None) -> int:
-    """The wait after the next attempt's end: none after the first, then 10 s, doubled up to 5 minutes."""
-    if latest is None:
-        return 0
-    ran_s = (latest.finished_at_ns - latest.started_at_ns) / 1e9
-    if latest.started_at_ns and ran_s >= BACKOFF_RESET_S:
-        return FIRST_BACKOFF_S
-    given = int(latest.annotations.get(BACKOFF_ANNOTATION, "0"))
-    return min(given * 2, MAX_BACKOFF_S) if given else FIRST_BACKOFF_S
-
-
-# ---- small questions ----
-
-
-def _in(seen: PodObserved, container: Container, sandbox: SandboxInfo) -> ContainerInfo | None:
-    latest = seen.latest(container.name)
-    return latest if latest is not None and latest.sandbox_id == sandbox.id else None
-
-
-def _alive(container: ContainerInfo) -> bool:
-    return container.state in (ContainerState.RUNNING, ContainerState.UNKNOWN)
-
-
-def _failed(container: ContainerInfo) -> bool:
-    return container.state is ContainerState.EXITED and container.exit_code != 0
-
-
-def _started(seen: PodObserved, name: str) -> bool:
-    probe = seen.memory.probes.get(name)
-    return probe is None or probe.started
-
-
-def _restarts(pod: Pod, container: Container, ended: ContainerInfo) -> bool:
-    policy = pod.spec.restart_policy or "Always"
-    ordinary = any(own.name == container.name for own in pod.spec.containers)
-    if is_sidecar(container) and not ordinary:
-        return True
-    if not ordinary:
-        return policy != "Never" and ended.exit_code != 0
-    return policy == "Always" or (policy == "OnFailure" and ended.exit_code != 0)
-
-
-def _deadline(pod: Pod) -> datetime | None:
-    if pod.spec.active_deadline_seconds is None or pod.status.start_time is None:
-        return None
-    return parse_time(pod.status.start_time) + timedelta(seconds=pod.spec.active_deadline_seconds)
-
-
-def _spec_grace(pod: Pod) -> int:
-    given = pod.spec.termination_grace_period_seconds
-    return DEFAULT_GRACE_S if given is None else given
-
-
-def _deletion_grace(pod: Pod) -> int:
-    given = pod.metadata.deletion_grace_period_seconds
-    return _spec_grace(pod) if given is None else given
-
-
-def _orphan_grace(seen: PodObserved) -> int:
-    """The pod's object is gone: what was agreed when its sandbox was made still holds."""
-    if seen.memory.final_grace_s is not None:
-        return seen.memory.final_grace_s
-    for sandbox in seen.sandboxes:
-        if GRACE_ANNOTATION in sandbox.annotations:
-            return int(sandbox.annotations[GRACE_ANNOTATION])
-    return DEFAULT_GRACE_S
-
-
-def _time(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)
-
-
-def _go_duration(seconds: int) -> str:
-    """As Go prints a duration: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

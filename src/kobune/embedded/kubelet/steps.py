@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import assert_never
 
-from kobune.api.core import Container, EphemeralContainer, Pod
+from kobune.api.core import Container, Pod
 from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.dns import pod_dns
@@ -43,10 +43,11 @@ from kobune.embedded.kubelet.model import (
 )
 from kobune.embedded.kubelet.networks.steps import NetworkSteps
 from kobune.embedded.kubelet.pulling import pull_failed
-from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, hostname, sandbox_config
+from kobune.embedded.kubelet.render import ContainerInput, cgroup_parent, container_config, sandbox_config
+from kobune.embedded.kubelet.stepwords import field_path, hosts_text, pulled_message, start_reason, target_id
 from kobune.embedded.kubelet.volumes.provision import ImageVolumeError, VolumeError, make_sub_path
 from kobune.host.cri import cri_pb2 as pb
-from kobune.host.cri.types import ContainerNotFound, CriError, ImageInfo
+from kobune.host.cri.types import ContainerNotFound, CriError
 from kobune.kube.client.core import PODS
 from kobune.kube.client.errors import ApiError, Conflict, NotFound
 from kobune.kube.client.types import Preconditions
@@ -179,7 +180,7 @@ class PodSteps:
         self._spawn(self._pull_image(seen.pod, container), f"pull {container.image}")
 
     async def _pull_image(self, pod: Pod, container: Container) -> None:
-        path = _field_path(pod, container.name)
+        path = field_path(pod, container.name)
         context = self._context
         try:
             secrets_ = await context.objects.pull_secrets(pod)
@@ -197,12 +198,12 @@ class PodSteps:
             self._memory.solved(f"image {container.name}")
             self._memory.images[container.name] = ImageView(ImageViewState.PRESENT)
             if took_s is not None:
-                self._report(pod, Event(EventType.NORMAL, "Pulled", _pulled_message(container, image, took_s)), path)
+                self._report(pod, Event(EventType.NORMAL, "Pulled", pulled_message(container, image, took_s)), path)
 
     async def _start_container(self, seen: PodObserved, action: StartContainer) -> bool:
         assert seen.pod is not None
         pod, container, context = seen.pod, action.container, self._context
-        path = _field_path(pod, container.name)
+        path = field_path(pod, container.name)
         created: str | None = None
         try:
             self._write_hosts_file(pod, action.sandbox.ips)
@@ -219,7 +220,7 @@ class PodSteps:
                 message_file=str(self._message_file(container.name)),
                 node_memory_bytes=context.facts.memory_bytes,
                 allocation=allocation,
-                target_id=_target_id(seen, container),
+                target_id=target_id(seen, container),
             )
             config = container_config(pod, given)
             self._make_sub_paths(container, config)
@@ -230,7 +231,7 @@ class PodSteps:
             self._track(created, self._uid)
             await context.cri.start_container(created)
         except (KobuneError, ConfigError, OSError) as error:
-            reason = _start_reason(error, created)
+            reason = start_reason(error, created)
             if created is not None:
                 # Of a container that starts, "Started" says this as well.
                 self._report(pod, Event(EventType.NORMAL, "Created", f"Created container: {container.name}"), path)
@@ -251,7 +252,7 @@ class PodSteps:
         problem = await run_hook(self._context.cri, container, container_id, ip, hook, POST_START_LIMIT_S)
         if problem is not None:
             event = Event(EventType.WARNING, "FailedPostStartHook", f"PostStartHook failed: {problem}")
-            self._report(pod, event, _field_path(pod, container.name))
+            self._report(pod, event, field_path(pod, container.name))
             self._stop_in_background(container_id, container, None, MIN_STOP_S, pod)
 
     def _kill(self, seen: PodObserved, action: KillContainer) -> None:
@@ -280,7 +281,7 @@ class PodSteps:
             problem = await run_hook(self._context.cri, container, container_id, ip, hook, grace_s)
             if problem is not None:
                 event = Event(EventType.WARNING, "FailedPreStopHook", f"PreStopHook failed: {problem}")
-                self._report(pod, event, _field_path(pod, container.name) if pod else "")
+                self._report(pod, event, field_path(pod, container.name) if pod else "")
             left_s = max(int(grace_s - (time.monotonic() - started)), MIN_STOP_S)
         try:
             await self._context.cri.stop_container(container_id, left_s)
@@ -362,14 +363,8 @@ class PodSteps:
     def _write_hosts_file(self, pod: Pod, ips: tuple[str, ...]) -> None:
         if pod.spec.host_network:
             return
-        lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
-        name = hostname(pod)
-        for ip in ips:
-            full = [f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{CLUSTER_DOMAIN}"]
-            lines.append("\t".join([ip, *(full if pod.spec.subdomain else []), name]))
-        lines += ["\t".join([alias.ip, *alias.hostnames]) for alias in pod.spec.host_aliases]
+        text = hosts_text(pod, ips)
         target = self._context.paths.hosts_file(self._uid)
-        text = "# Kubernetes-managed hosts file.\n" + "\n".join(lines) + "\n"
         # Written in place: containers have this very file mounted.
         if not target.exists() or target.read_text() != text:
             target.write_text(text)
@@ -405,38 +400,3 @@ class PodSteps:
     ) -> None:
         self._memory.failed(name, reason, message, self._context.clock.now())
         self._report(pod, Event(EventType.WARNING, event, prefix + message), path)
-
-
-CLUSTER_DOMAIN = "cluster.local"
-
-
-def _target_id(seen: PodObserved, container: Container) -> str:
-    """The container whose processes a debugging container shall see."""
-    name = container.target_container_name if isinstance(container, EphemeralContainer) else ""
-    target = seen.latest(name) if name else None
-    return target.id if target is not None else ""
-
-
-def _field_path(pod: Pod, container: str) -> str:
-    group = "containers"
-    if any(own.name == container for own in pod.spec.init_containers):
-        group = "initContainers"
-    elif any(own.name == container for own in pod.spec.ephemeral_containers):
-        group = "ephemeralContainers"
-    return f"spec.{group}{{{container}}}"
-
-
-def _pulled_message(container: Container, image: ImageInfo, took_s: float) -> str:
-    took = f"{took_s * 1000:.0f}ms" if took_s < 1 else f"{took_s:.3f}s"
-    return (
-        f'Successfully pulled image "{container.image}" in {took} ({took} including waiting). '
-        f"Image size: {image.size_bytes} bytes."
-    )
-
-
-def _start_reason(error: Exception, created: str | None) -> str:
-    if created is not None:
-        return "RunContainerError"
-    if isinstance(error, ConfigError | ApiError):
-        return "CreateContainerConfigError"
-    return "CreateContainerError"
