@@ -84,10 +84,61 @@ SCHEMA = "spec.validation.openAPIV3Schema.properties[spec]"
             {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 0", "messageExpression": "1"}]},
             f"{SCHEMA}.x-kubernetes-validations[0].messageExpression",
         ),
+        (
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": False},
+            f"{SCHEMA}.x-kubernetes-preserve-unknown-fields",
+        ),
+        ({"type": "object", "x-kubernetes-embedded-resource": True}, f"{SCHEMA}.properties"),
+        ({"type": "object", "x-kubernetes-map-type": "x"}, f"{SCHEMA}.x-kubernetes-map-type"),
+        ({"type": "string", "anyOf": [{"type": "string"}]}, f"{SCHEMA}.anyOf[0].type"),
+        ({"type": "string", "not": {"default": "x"}}, f"{SCHEMA}.not.default"),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}},
+                "oneOf": [{"properties": {"a": {"title": "t"}}}],
+            },
+            f"{SCHEMA}.oneOf[0].properties[a].title",
+        ),
     ],
 )
 def test_schemas_must_be_structural(schema: dict[str, Any], where: str) -> None:
     assert fields(definition(schema)) == [where]
+
+
+def test_numbers_that_may_be_text_say_so_by_a_choice_of_types() -> None:
+    choice = [{"type": "integer"}, {"type": "string"}]
+    assert fields(definition({"x-kubernetes-int-or-string": True, "anyOf": choice})) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        (".spec.colour", ""),
+        (".spec.missing", "is an invalid path: does not refer to a valid field"),
+        (".metadata.name", "must not point to fields in metadata"),
+        (".spec", "must point to a field of type string, boolean or integer."),
+    ],
+)
+def test_fields_to_select_by(path: str, wrong: str) -> None:
+    crd = definition({"type": "object", "properties": {"colour": {"type": "string"}}})
+    crd["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": path}]
+    errors = validate_crd(crd, None)
+    assert [e.field for e in errors] == (["spec.selectableFields[0].jsonPath"] if wrong else [])
+    assert all(wrong in e.message for e in errors)
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [(None, False), ("yes", False), ("unapproved, a trial", True), ("https://github.com/x/y/pull/1", True)],
+)
+def test_groups_of_the_community_need_an_approval(given: str | None, accepted: bool) -> None:
+    crd = definition(group="things.k8s.io")
+    crd["metadata"].update(
+        name="widgets.things.k8s.io", annotations={"api-approved.kubernetes.io": given} if given else {}
+    )
+    where = "metadata.annotations[api-approved.kubernetes.io]"
+    assert fields(crd) == ([] if accepted else [where])
 
 
 def test_what_versions_do_not_share_is_reported_at_the_version() -> None:

@@ -15,6 +15,7 @@ from kobune.embedded.apiserver.cel.cost import (
     worst_cardinality,
 )
 from kobune.embedded.apiserver.cel.verdicts import RuleQuestion, ask
+from kobune.embedded.apiserver.crd.structural_rules import structural_problems
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.patterns import PatternError, compile_pattern
 from kobune.embedded.apiserver.schema.structural_validation import compile_validation
@@ -83,6 +84,7 @@ def _node(schema: dict[str, Any], path: str, seen: _Seen, *, root: bool = False,
     _type(schema, path, errors, root)
     _pattern(schema, path, errors)
     _list_type(schema, path, errors)
+    errors += structural_problems(schema, path)
     _default(schema, path, errors)
     _rules(schema, path, seen, root, cardinality)
     _children(schema, path, seen, root, cardinality)

@@ -6,6 +6,7 @@ versions share at the top (spec.validation, spec.subresources, spec.additionalPr
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from kobune.embedded.apiserver.crd.schemas import validate_schema
 from kobune.embedded.apiserver.schema.errors import FieldError
@@ -15,6 +16,7 @@ __all__ = ["default_crd", "prepare_crd", "validate_crd"]
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+_APPROVED = "api-approved.kubernetes.io"
 _JSON_PATH = re.compile(r"^(\.[A-Za-z_][A-Za-z0-9_\-/]*|\['[^']*'\]|\.?\[[^\]]*\])+$")
 
 
@@ -54,6 +56,8 @@ def validate_crd(crd: dict[str, Any], old: dict[str, Any] | None = None) -> list
     if old is None and name != f"{names.get('plural', '')}.{spec.get('group', '')}":
         errors.append(FieldError.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     errors += _group(spec)
+    if old is None:
+        errors += _approval(spec.get("group", ""), crd["metadata"].get("annotations") or {})
     scope = spec.get("scope") or ""
     if not scope:
         errors.append(FieldError.required("spec.scope"))
@@ -75,7 +79,8 @@ def validate_crd(crd: dict[str, Any], old: dict[str, Any] | None = None) -> list
     for path, version in _parts(versions, "additionalPrinterColumns", "spec.additionalPrinterColumns"):
         errors += _columns(path, version.get("additionalPrinterColumns") or [])
     for path, version in _parts(versions, "selectableFields", "spec.selectableFields"):
-        errors += _selectable(path, version.get("selectableFields") or [])
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        errors += _selectable(path, version.get("selectableFields") or [], schema)
     errors += _stored(crd, versions)
     if old is not None:
         errors += _immutable(spec, old)
@@ -92,6 +97,22 @@ def _group(spec: dict[str, Any]) -> list[FieldError]:
     if "." not in group:
         return [FieldError.invalid("spec.group", group, "should be a domain with at least one dot")]
     return []
+
+
+def _approval(group: str, annotations: dict[str, str]) -> list[FieldError]:
+    """Groups of the Kubernetes community need somebody's word for it."""
+    if not any(group == owner or group.endswith(f".{owner}") for owner in ("k8s.io", "kubernetes.io")):
+        return []
+    given = annotations.get(_APPROVED, "")
+    parts = urlsplit(given)
+    if given.startswith("unapproved") or (parts.scheme and parts.netloc):
+        return []
+    at, see = f"metadata.annotations[{_APPROVED}]", "see https://github.com/kubernetes/enhancements/pull/1111"
+    told = f'protected groups must have approval annotation "{_APPROVED}"'
+    if not given:
+        return [FieldError.required(at, f"{told}, {see}")]
+    detail = f'{told} with either a URL or a reason starting with "unapproved", {see}'
+    return [FieldError.invalid(at, given, detail)]
 
 
 def _names(names: dict[str, Any]) -> list[FieldError]:
@@ -243,7 +264,7 @@ def _columns(path: str, columns: list[dict[str, Any]]) -> list[FieldError]:
     return errors
 
 
-def _selectable(path: str, fields: list[dict[str, Any]]) -> list[FieldError]:
+def _selectable(path: str, fields: list[dict[str, Any]], schema: dict[str, Any]) -> list[FieldError]:
     errors: list[FieldError] = []
     seen: set[str] = set()
     for i, field in enumerate(fields):
@@ -255,8 +276,26 @@ def _selectable(path: str, fields: list[dict[str, Any]]) -> list[FieldError]:
             errors.append(FieldError.invalid(at, json_path, "is an invalid path: must be a simple path"))
         elif json_path in seen:
             errors.append(FieldError.duplicate(at, json_path))
+        elif wrong := _unselectable(json_path, schema):
+            errors.append(FieldError.invalid(at, json_path, wrong))
         seen.add(json_path)
     return errors
+
+
+def _unselectable(json_path: str, schema: dict[str, Any]) -> str:
+    """Why a field can't be selected by; empty when it can."""
+    names = json_path.lstrip(".").split(".")
+    if names[0] == "metadata":
+        return "must not point to fields in metadata"
+    found: Any = schema
+    for name in names:
+        found = (found.get("properties") or {}).get(name) if isinstance(found, dict) else None
+    if found is None:
+        return "is an invalid path: does not refer to a valid field"
+    if found.get("type") not in ("string", "boolean", "integer"):
+        text = "must point to a field of type string, boolean or integer."
+        return f"{text} Enum string fields and strings with formats are allowed."
+    return ""
 
 
 def _stored(crd: dict[str, Any], versions: list[dict[str, Any]]) -> list[FieldError]:
