@@ -1,8 +1,11 @@
 """Devices besides virtio, and what the firmware and the processor tell, seen by the guest that has drivers for them."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from support.instance import Instance
 
 UUID = "5d307ca9-b3ef-428c-8861-06e72d69f223"
 HOUR_S = 3600
+PAGES = 80
 PCI_IDS = "cat /sys/bus/pci/devices/*/uevent | grep -E '^(PCI_ID|PCI_CLASS)='"
 METRICS_DISK = "/dev/disk/by-id/virtio-metrics"
 # Asks on the port as vm-dump-metrics does, and reads until the document's end.
@@ -108,6 +112,16 @@ def guest(instance: Instance) -> Iterator[str]:
     gated(instance)
 
 
+@pytest.fixture
+def huge_pages() -> Iterator[Path]:
+    """The kernel's folder of 2 MiB pages, with enough of them reserved for one guest."""
+    folder = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+    before = (folder / "nr_hugepages").read_text()
+    (folder / "nr_hugepages").write_text(str(PAGES))
+    yield folder
+    (folder / "nr_hugepages").write_text(before)
+
+
 def test_every_device_is_there_with_its_driver(instance: Instance, guest: str) -> None:
     pci, usb, drivers, inputs, rng, panic, tpm, interface = look(
         instance,
@@ -190,3 +204,32 @@ def test_a_password_is_set_by_the_agent_and_again_when_its_secret_changes(instan
     changed = yaml.safe_dump(secret("devices-password", root="Changed-2"))
     instance.kubectl("apply", "-f", "-", stdin=changed)
     instance.eventually("the second password", lambda: has("Changed-2"), 180)
+
+
+def test_a_watchdog_that_is_not_fed_resets_the_guest(instance: Instance, guest: str) -> None:
+    def boot() -> str:
+        return look(instance, guest, "cat /proc/sys/kernel/random/boot_id")[0]
+
+    before = boot()
+    # Opened, told to bark after two seconds, and never fed again.
+    look(instance, guest, "sudo sh -c 'watchdog -T 2 -t 3600 /dev/watchdog; sleep 1' >/dev/null 2>&1")
+    instance.eventually("another boot", lambda: boot() != before, 120)
+
+
+def test_a_guest_lives_in_huge_pages(instance: Instance, huge_pages: Path) -> None:
+    def offered() -> bool:
+        (node,) = instance.get("node")["items"]
+        return bool(node["status"]["allocatable"].get("hugepages-2Mi", "0") != "0")
+
+    # As any kubelet, it counts them when it starts.
+    os.kill(instance.component_pid("kubelet"), signal.SIGKILL)
+    instance.eventually("the node offers them", offered, 120)
+    manifest = machine("huge", domain={"memory": {"guest": "128Mi", "hugepages": {"pageSize": "2Mi"}}})
+    instance.kubectl("apply", "-f", "-", stdin=manifest)
+    try:
+        instance.wait_phase("huge", "Running")
+        (memory,) = look(instance, "huge", "awk '/MemTotal/ {print $2}' /proc/meminfo")
+        assert int(memory) > 60_000
+        assert int((huge_pages / "free_hugepages").read_text()) <= PAGES - 64, "the guest's memory is somewhere else"
+    finally:
+        instance.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", "-", stdin=manifest)

@@ -76,10 +76,14 @@ def from_pod(instance: Instance, *command: str) -> bool:
 
 def by_ssh(instance: Instance, name: str, key: Path, command: str) -> str:
     """A command in the guest by `kobune ssh` with a private key and nothing else."""
-    line = [sys.executable, "-m", "kobune.main.entry", "ssh", f"kobune@vmi/{name}", "-i", str(key)]
+    return openssh(instance, key, "ssh", f"kobune@vmi/{name}", "-c", command)
+
+
+def openssh(instance: Instance, key: Path, *arguments: str) -> str:
+    """`kobune ssh` or `kobune scp` with a private key and nothing else; what it prints."""
+    line = [sys.executable, "-m", "kobune.main.entry", *arguments, "-i", str(key), "--known-hosts", "/dev/null"]
     for option in ("IdentitiesOnly=yes", "PasswordAuthentication=no", "StrictHostKeyChecking=no", "BatchMode=yes"):
         line += ["-t", f"-o {option}"]
-    line += ["--known-hosts", "/dev/null", "-c", command]
     done = subprocess.run(line, env=instance.environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -160,6 +164,16 @@ def test_ssh_keys_come_from_user_data_and_access_credentials(guests: Instance, k
             return by_ssh(guests, name, keys[key], "id -un") == "kobune"
 
         guests.eventually(f"ssh to {name} with the key of {key}", logs_in, 60)
+
+
+def test_files_are_copied_both_ways(guests: Instance, keys: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/note").write_text("copied\n")
+    there = "kobune@vmi/full:copied"
+    openssh(guests, keys["userdata"], "scp", "-r", str(tmp_path / "tree"), there)
+    assert look(guests, "full", "cat copied/note") == ["copied"]
+    openssh(guests, keys["userdata"], "scp", f"{there}/note", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "copied\n"
 
 
 def test_a_service_name_leads_to_the_guest_and_the_guest_reaches_a_pod(guests: Instance) -> None:
