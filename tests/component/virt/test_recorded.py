@@ -29,6 +29,7 @@ LEAST = {
     "simulated": 100,
     "launcher-pod": 100,
     "lifecycle": 100,
+    "data": 100,
 }
 
 

@@ -10,7 +10,7 @@ from kobune.api.instancetype import (
     VirtualMachinePreference,
 )
 from kobune.api.pool import VirtualMachinePool
-from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
+from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot, VirtualMachineSnapshotContent
 from kobune.kube.client.resource import Resource
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "VIRTUAL_MACHINE_POOLS",
     "VIRTUAL_MACHINE_RESTORES",
     "VIRTUAL_MACHINE_SNAPSHOTS",
+    "VIRTUAL_MACHINE_SNAPSHOT_CONTENTS",
 ]
 
 DATA_VOLUMES = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, DataVolume)
@@ -50,6 +51,10 @@ VIRTUAL_MACHINE_POOLS = Resource(
 VIRTUAL_MACHINE_SNAPSHOTS = Resource(
     "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshots", "VirtualMachineSnapshot", True,
     VirtualMachineSnapshot,
+)  # fmt: skip
+VIRTUAL_MACHINE_SNAPSHOT_CONTENTS = Resource(
+    "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshotcontents", "VirtualMachineSnapshotContent", True,
+    VirtualMachineSnapshotContent,
 )  # fmt: skip
 VIRTUAL_MACHINE_RESTORES = Resource(
     "snapshot.kubevirt.io", "v1beta1", "virtualmachinerestores", "VirtualMachineRestore", True, VirtualMachineRestore

@@ -15,6 +15,8 @@ from kobune.virt.controllers.node.wire import wire as wire_node
 from kobune.virt.controllers.pending.wire import wire as wire_pending
 from kobune.virt.controllers.pool.wire import wire as wire_pool
 from kobune.virt.controllers.replicaset.wire import wire as wire_replica_set
+from kobune.virt.controllers.restore.wire import wire as wire_restore
+from kobune.virt.controllers.snapshot.wire import wire as wire_snapshot
 from kobune.virt.controllers.virtualmachine.wire import wire as wire_virtual_machine
 from kobune.virt.controllers.virtualmachineinstance.wire import wire as wire_instance
 
@@ -51,6 +53,8 @@ async def run(config: VirtControllerConfig, *, ready: asyncio.Event | None = Non
         wire_replica_set(process)
         wire_pool(process)
         wire_clone(process)
+        wire_snapshot(process)
+        wire_restore(process)
         wire_pending(process)
         wire_installation(process)
         if config.identity:

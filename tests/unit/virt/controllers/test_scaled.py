@@ -12,7 +12,7 @@ from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.pending import decide as pending
 from kobune.virt.controllers.replicaset import decide as replica_sets
 from kobune.virt.controllers.scaling import selector_text
-from support.vms import NOW, instance, spec
+from support.vms import NOW, instance, machine, spec
 
 
 def replica_set(replicas: int, **more: Any) -> VirtualMachineInstanceReplicaSet:
@@ -88,12 +88,13 @@ def test_selectors_are_written_as_on_a_command_line(selector: LabelSelector, tex
 
 def test_kinds_that_nobody_acts_upon_say_so_once() -> None:
     resource: Resource[dict[str, Any]] = Resource(
-        "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshots", "VirtualMachineSnapshot", True, dict
+        "export.kubevirt.io", "v1", "virtualmachineexports", "VirtualMachineExport", True, dict
     )
     obj: dict[str, Any] = {"metadata": {"name": "s", "namespace": "ns"}}
     decision = pending.decide(pending.Observed(resource, obj, NOW))
     assert decision.status is not None
-    assert decision.status.status["error"]["message"] == "VirtualMachineSnapshot is not supported yet; nothing was done"
+    (condition,) = decision.status.status["conditions"]
+    assert condition["message"] == "VirtualMachineExport is not supported yet; nothing was done"
     told: dict[str, Any] = {**obj, "status": decision.status.status}
     assert pending.decide(pending.Observed(resource, told, NOW)) == Decision()
 
@@ -111,3 +112,14 @@ def test_a_deleted_migration_is_let_go() -> None:
     (patch,) = pending.decide(pending.Observed(resource, {"metadata": metadata}, NOW)).actions
     assert isinstance(patch, PatchObject)
     assert patch.patch.body["metadata"]["finalizers"] == ["other"]
+
+
+def test_an_export_of_a_machine_without_disks_of_its_own_says_so() -> None:
+    resource: Resource[dict[str, Any]] = Resource(
+        "export.kubevirt.io", "v1", "virtualmachineexports", "VirtualMachineExport", True, dict
+    )
+    obj: dict[str, Any] = {"metadata": {"name": "e", "namespace": "ns"}}
+    decision = pending.decide(pending.Observed(resource, obj, NOW, machine()))
+    assert decision.status is not None
+    (condition,) = decision.status.status["conditions"]
+    assert (decision.status.status["phase"], condition["reason"]) == ("Skipped", "VMNoVolumes")

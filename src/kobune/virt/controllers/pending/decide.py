@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from kobune.api.kubevirt import VirtualMachine
 from kobune.base.clock import format_time
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Decision, Event, EventType, PatchObject, StatusPatch
+from kobune.virt.controllers.virtualmachine.datavolumes import volume_names as claim_names
 
 __all__ = ["NOT_YET", "Observed", "decide"]
 
@@ -44,16 +46,6 @@ NOT_YET: Final[dict[str, Callable[[str, str], Status]]] = {
             for kind in ("Bound", "Running", "Ready")
         ],
     },
-    "VirtualMachineSnapshot": lambda message, moment: {
-        "phase": "Failed",
-        "readyToUse": False,
-        "error": {"message": message, "time": moment},
-        "conditions": [_condition("Ready", "False", message, moment), _condition("Failure", "True", message, moment)],
-    },
-    "VirtualMachineRestore": lambda message, moment: {
-        "complete": False,
-        "conditions": [_condition("Ready", "False", message, moment), _condition("Failure", "True", message, moment)],
-    },
     "VirtualMachineInstanceMigration": lambda message, moment: {
         "phase": "Pending",
         "conditions": [_condition("NotSupported", "True", message, moment)],
@@ -72,6 +64,8 @@ class Observed:
     resource: Resource[dict[str, Any]]
     obj: dict[str, Any]
     now: datetime
+    source: VirtualMachine | None = None
+    """The machine that an export names."""
 
 
 def decide(seen: Observed) -> Decision[Action]:
@@ -82,12 +76,22 @@ def decide(seen: Observed) -> Decision[Action]:
     if status.get("conditions"):
         return Decision()
     kind = seen.resource.kind
+    if seen.source is not None and not claim_names(seen.source):
+        return Decision(status=StatusPatch(seen.resource, key_of(seen.obj), {**status, **_nothing(seen)}, status))
     message = f"{kind} is not supported yet; nothing was done"
     wanted = NOT_YET[kind](message, format_time(seen.now))
     return Decision(
         status=StatusPatch(seen.resource, key_of(seen.obj), {**status, **wanted}, status),
         events=(Event(EventType.WARNING, "NotSupported", message),),
     )
+
+
+def _nothing(seen: Observed) -> Status:
+    """An export of a machine without disks of its own."""
+    name = seen.source.metadata.name if seen.source is not None else ""
+    message = f"VirtualMachine {name} has no volumes that could be exported"
+    ready = _condition("Ready", "False", message, format_time(seen.now))
+    return {"phase": "Skipped", "conditions": [{**ready, "reason": "VMNoVolumes"}]}
 
 
 def _release(resource: Resource[dict[str, Any]], obj: dict[str, Any]) -> tuple[Action, ...]:

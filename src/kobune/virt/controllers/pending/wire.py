@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS
+from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import (
     DATA_VOLUMES,
     VIRTUAL_MACHINE_EXPORTS,
-    VIRTUAL_MACHINE_RESTORES,
-    VIRTUAL_MACHINE_SNAPSHOTS,
 )
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.runtime import ControllerProcess
@@ -20,8 +18,6 @@ def wire(process: ControllerProcess) -> None:
     """Add the controllers to the process."""
     for typed in (
         DATA_VOLUMES,
-        VIRTUAL_MACHINE_SNAPSHOTS,
-        VIRTUAL_MACHINE_RESTORES,
         VIRTUAL_MACHINE_EXPORTS,
         VIRTUAL_MACHINE_INSTANCE_MIGRATIONS,
     ):
@@ -30,11 +26,23 @@ def wire(process: ControllerProcess) -> None:
 
 def _wire(process: ControllerProcess, resource: Resource[dict[str, Any]]) -> None:
     objects = process.informers.of(resource)
+    machines = process.informers.of(VIRTUAL_MACHINES)
 
     async def observe(key: Key) -> Observed | None:
         obj = objects.get(key)
-        return Observed(resource, obj, process.clock.now()) if obj is not None else None
+        if obj is None:
+            return None
+        named = (obj.get("spec") or {}).get("source") or {}
+        exported = resource.kind == "VirtualMachineExport" and named.get("kind") == "VirtualMachine"
+        source = machines.get(Key(key.namespace, named.get("name") or "")) if exported else None
+        return Observed(resource, obj, process.clock.now(), source)
 
     process.add(
-        resource.plural, primary=objects, observe=observe, decide=decide, execute=process.writer.execute, workers=1
+        resource.plural,
+        primary=objects,
+        observe=observe,
+        decide=decide,
+        execute=process.writer.execute,
+        workers=1,
+        reads=(machines,),
     )

@@ -1,0 +1,1 @@
+"""VirtualMachineRestore: a machine as a snapshot has it."""

@@ -1,0 +1,1 @@
+"""VirtualMachineSnapshot: what a machine is made of, kept to be brought back."""
