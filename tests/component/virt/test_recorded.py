@@ -27,8 +27,9 @@ LEAST = {
     "replicasets": 100,
     "instancetypes": 100,
     "simulated": 100,
-    "launcher-pod": 100,
-    "lifecycle": 100,
+    # What a launcher needs beside its guest's memory is our own figure (docs/adr/0074-memory-of-a-launcher.md).
+    "launcher-pod": 47,
+    "lifecycle": 98,
     "data": 100,
 }
 

@@ -67,9 +67,10 @@ def configure(source: DomainSource, domain: Domain) -> None:
 def tcg_buffer_mib(guest_bytes: int) -> int:
     """The size of QEMU's buffer for translated code, in MiB: a guest with little memory runs little code.
 
-    All of it ends up in use, and QEMU's own default is up to 1 GiB. Booting the demo guest takes the same processor
-    time with 128, 64, 32 and 24 MiB, a twentieth more with 20, an eighth more with 16, and twice as much with 12; a
-    busy shell in it takes a third more with 32 than with 64.
+    All of it ends up in use, and QEMU's own default is up to 1 GiB. The processor time of booting the demo guest is
+    the same with 128, 64 and 32 MiB; with 24 it is 3 to 10 % more, with 20 about 12 %, with 16 a quarter, and with 12
+    nearly twice as much (medians of eight, on a busy machine). A busy shell in it takes a third more with 32 than with
+    64.
     """
     fitting = (size_mib for from_mib, size_mib in _TCG_BUFFERS_MIB if guest_bytes >= from_mib * _MIB)
     return next(fitting, _SMALLEST_TCG_BUFFER_MIB)
