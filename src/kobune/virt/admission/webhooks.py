@@ -258,7 +258,8 @@ class Webhooks:
         return Verdict(tuple(found))
 
     async def _validate_pool(self, request: AdmissionRequest) -> Verdict:
-        problems, warnings = check_pool(_convert(request.obj, VirtualMachinePool), self._lookups.gates())
+        old = _convert(request.old, VirtualMachinePool) if request.old else None
+        problems, warnings = check_pool(_convert(request.obj, VirtualMachinePool), self._lookups.gates(), old)
         return Verdict(tuple(problems), tuple(warnings))
 
     async def _validate_installation(self, request: AdmissionRequest) -> Verdict:

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.api.pool import VirtualMachinePool
 from kobune.virt.admission.review import Reason
+from kobune.virt.admission.validation.groups import check_pool
 from kobune.virt.admission.validation.instance import check_instance
-from support.vms import spec
+from support.vms import machine_dict, spec
 
 I, R, D = Reason.INVALID, Reason.REQUIRED, Reason.DUPLICATE  # noqa: E741
 NS, NF = Reason.NOT_SUPPORTED, Reason.NOT_FOUND
@@ -225,3 +227,36 @@ def test_annotations_of_sidecars_need_their_gate() -> None:
     annotations = {"hooks.kubevirt.io/hookSidecars": "[]"}
     assert told({}, annotations=annotations) == [("metadata.annotations", I)]
     assert told({}, "Sidecar", annotations=annotations) == []
+
+
+def _pool(**more: Any) -> VirtualMachinePool:
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": machine_dict()["spec"]}
+    selector = more.pop("selector", {"matchLabels": {"app": "x"}})
+    return msgspec.convert(
+        {"spec": {"selector": selector, "virtualMachineTemplate": template, **more}}, VirtualMachinePool
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1, ""),
+        ("50%", ""),
+        (0, "must be greater than 0"),
+        ("2", "must end with %"),
+        ("0%", "value 0 must be between 1 and 100"),
+        ("101%", "value 101 must be between 1 and 100"),
+        ("x%", 'percentage value "x" is invalid'),
+    ],
+)
+def test_how_many_of_a_pool_may_be_away(value: int | str, words: str) -> None:
+    problems, _ = check_pool(_pool(maxUnavailable=value), frozenset())
+    assert [(problem.field, words in problem.message) for problem in problems] == (
+        [("spec.maxUnavailable", True)] if words else []
+    )
+
+
+def test_a_pool_selects_the_same_machines_for_ever() -> None:
+    before = _pool(selector={"matchExpressions": [{"key": "app", "operator": "Exists"}]})
+    (problem,) = check_pool(_pool(), frozenset(), before)[0]
+    assert (problem.field, problem.message) == ("spec.selector", "selector is immutable after creation.")

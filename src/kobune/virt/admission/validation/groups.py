@@ -1,6 +1,7 @@
 """Kinds of the groups beside kubevirt.io: snapshots, restores, clones, exports, pools, instancetypes, policies."""
 
 import json
+import re
 from typing import Final
 
 from kobune.api.clone import VirtualMachineClone
@@ -105,7 +106,9 @@ def check_export(export: VirtualMachineExport) -> list[Problem]:
     return []
 
 
-def check_pool(pool: VirtualMachinePool, gates: frozenset[str]) -> tuple[list[Problem], list[str]]:
+def check_pool(
+    pool: VirtualMachinePool, gates: frozenset[str], old: VirtualMachinePool | None = None
+) -> tuple[list[Problem], list[str]]:
     """The machine's template, that the selector selects it, and the strategies."""
     template = pool.spec.virtual_machine_template
     problems: list[Problem] = []
@@ -119,6 +122,9 @@ def check_pool(pool: VirtualMachinePool, gates: frozenset[str]) -> tuple[list[Pr
     labels = template.metadata.labels
     if not selects(pool.spec.selector, labels):
         problems.append(Problem("spec.selector", Reason.INVALID, "selector does not match labels."))
+    problems += _max_unavailable(pool.spec.max_unavailable)
+    if old is not None and old.spec.selector != pool.spec.selector:
+        problems.append(Problem("spec.selector", Reason.INVALID, "selector is immutable after creation."))
     strategy = pool.spec.scale_in_strategy
     if strategy is not None:
         named = {
@@ -131,6 +137,21 @@ def check_pool(pool: VirtualMachinePool, gates: frozenset[str]) -> tuple[list[Pr
             message = f"only one strategy can be configured at a time: but found {', '.join(chosen)} strategies"
             problems.append(Problem("spec.scaleInStrategy", Reason.INVALID, message))
     return problems, warnings
+
+
+def _max_unavailable(value: int | str | None) -> list[Problem]:
+    if value is None:
+        return []
+    message = ""
+    if isinstance(value, int):
+        message = "maxUnavailable must be greater than 0" if value <= 0 else ""
+    elif not value.endswith("%"):
+        message = "maxUnavailable percentage must end with %"
+    elif not re.fullmatch(r"[+-]?\d+%", value):
+        message = f'maxUnavailable percentage value "{value[:-1]}" is invalid: it is no number'
+    elif not 0 < int(value[:-1]) <= 100:
+        message = f"maxUnavailable percentage value {int(value[:-1])} must be between 1 and 100"
+    return [Problem("spec.maxUnavailable", Reason.INVALID, message)] if message else []
 
 
 def check_instancetype(spec: VirtualMachineInstancetypeSpec) -> list[Problem]:
