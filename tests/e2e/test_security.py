@@ -22,6 +22,7 @@ from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.cgroup import Cgroups
 from support.fault_guests import DirectApi, command_line
 from support.instance import Instance
+from support.traces import network, output
 
 NAME = "locked"
 QEMU_ID = 107
@@ -206,6 +207,53 @@ def test_secrets_of_the_instance_are_its_owners_alone(guest: Instance) -> None:
         if path.exists():
             assert path.stat().st_mode & 0o007 == 0, path
             assert path.stat().st_gid == 0 or path.stat().st_mode & 0o070 == 0, path
+
+
+# --- the network ---
+
+
+def test_a_guest_reaches_no_port_of_the_nodes_own(guest: Instance) -> None:
+    """Name service and the API are for pods, and so for guests; nothing else of Kobune is on the node's addresses.
+
+    But for the kubelet, which says nothing to who has no credentials, as the API does.
+    """
+    net = network(guest)
+    gateway = f"{net['prefix']}1"
+    ports = json.loads((guest.data_dir / "ports.json").read_text())
+    uplink = json.loads(output("ip", "-json", "route", "get", "192.0.2.1"))[0].get("prefsrc", gateway)
+    kubelet = ports.pop("kubelet_port")
+    hidden = sorted(ports.values())
+    console = guest.console(NAME).login()
+
+    def is_open(address: str, port: int) -> bool:
+        line = f"echo | nc -w 3 {address} {port} >/dev/null 2>&1 && echo open || echo closed"
+        return console.run(line).strip() == "open"
+
+    try:
+        assert is_open(gateway, 53), "name service"
+        assert len(hidden) == 2
+        for address in dict.fromkeys((gateway, uplink)):
+            for port in hidden:
+                assert not is_open(address, port), f"{address}:{port}"
+    finally:
+        console.close()
+    for path in ("/pods", "/healthz", "/metrics", f"/run/default/x/{NAME}"):
+        assert status_without_credentials(uplink, kubelet, path) in (None, 401, 403), path
+    for path in ("/api/v1/secrets", "/apis/kubevirt.io/v1/virtualmachines", "/metrics"):
+        assert status_without_credentials("127.0.0.1", guest.listen_port, path) in (401, 403), path
+
+
+def status_without_credentials(address: str, port: int, path: str) -> int | None:
+    """The status of a request without a client certificate; None when it did not get that far."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(f"https://{address}:{port}{path}", timeout=10, context=context) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
 
 
 # --- rights ---

@@ -12,7 +12,7 @@ from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.cgroup import Cgroups
 from support.instance import Instance
 
-__all__ = ["SETTLE_S", "entries", "settled", "traces"]
+__all__ = ["SETTLE_S", "entries", "network", "output", "settled", "traces"]
 
 # Records of what happened end by their age.
 RECORDS = ("events", "events.events.k8s.io")
