@@ -167,12 +167,14 @@ def test_ssh_keys_come_from_user_data_and_access_credentials(guests: Instance, k
 
 
 def test_files_are_copied_both_ways(guests: Instance, keys: dict[str, Path], tmp_path: Path) -> None:
+    key = keys["userdata"]
+    guests.eventually("the key is known", said(lambda: by_ssh(guests, "full", key, "id -un"), "kobune"), 120)
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/note").write_text("copied\n")
     there = "kobune@vmi/full:copied"
-    openssh(guests, keys["userdata"], "scp", "-r", str(tmp_path / "tree"), there)
+    openssh(guests, key, "scp", "-r", str(tmp_path / "tree"), there)
     assert look(guests, "full", "cat copied/note") == ["copied"]
-    openssh(guests, keys["userdata"], "scp", f"{there}/note", str(tmp_path / "back"))
+    openssh(guests, key, "scp", f"{there}/note", str(tmp_path / "back"))
     assert (tmp_path / "back").read_text() == "copied\n"
 
 
