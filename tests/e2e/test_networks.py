@@ -1,6 +1,7 @@
 """Guests on several networks, looked at from inside: bridges with and without addresses, the pod network by bridge."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from support.network_guests import definition, guest, manifests, server_pod
 
 POD: dict[str, object] = {"pod": {}}
 SUBNET = "10.177.0.0/24"
+HOST_PORT = 28099
 OBJECTS = (
     definition("lan"),
     definition("leased", ipam={"type": "host-local", "subnet": SUBNET}),
-    server_pod("peer", "from-the-peer"),
+    server_pod("peer", "from-the-peer", host_port=HOST_PORT),
     guest(
         "left",
         {"default": POD, "lan": {"multus": {"networkName": "lan"}}, "leased": {"multus": {"networkName": "leased"}}},
@@ -121,6 +123,27 @@ def test_the_pods_address_is_the_guests_by_a_bridge(guests: Instance, left: Cons
     left.run("mkdir -p /tmp/www; echo from-left > /tmp/www/word; sudo httpd -p 8083 -h /tmp/www")
     done = guests.kubectl("exec", "peer", "--", "curl", "-sf", "-m", "5", f"http://{pod}:8083/word")
     assert done.strip() == "from-left"
+
+
+def test_a_bridged_guest_does_not_reach_the_nodes_loopback(guests: Instance, left: Console) -> None:
+    """Host ports make the kernel take packets to 127.0.0.1 from the pods' bridge; only theirs may pass."""
+    gateway = guests.get("pod", "peer")["status"]["podIP"].rpartition(".")[0] + ".1"
+    bridges = list(Path("/proc/sys/net/ipv4/conf").glob("kobune-*/route_localnet"))
+    assert any(path.read_text().strip() == "1" for path in bridges), "nothing to guard against"
+    left.run(
+        "sudo ip address del 127.0.0.1/8 dev lo; sudo sysctl -qw net.ipv4.conf.eth0.route_localnet=1; "
+        f"sudo ip route replace 127.0.0.0/8 via {gateway} dev eth0"
+    )
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(5)
+            port = server.getsockname()[1]
+            reach = f"nc -w 3 127.0.0.1 {port} </dev/null >/dev/null 2>&1 && echo open || echo closed"
+            assert left.run(reach) == "closed"
+            with pytest.raises(TimeoutError):
+                server.accept()
+    finally:
+        left.run("sudo ip route del 127.0.0.0/8 dev eth0; sudo ip address add 127.0.0.1/8 dev lo")
 
 
 def test_queues_are_as_many_as_processors(guests: Instance, left: Console, right: Console) -> None:

@@ -52,15 +52,17 @@ def guest(
     }
 
 
-def server_pod(name: str, word: str, **spec: Any) -> dict[str, Any]:
-    """A pod that serves `word` on port 8080."""
+def server_pod(name: str, word: str, *, host_port: int = 0, **spec: Any) -> dict[str, Any]:
+    """A pod that serves `word` on port 8080, and on a port of the node if one is given."""
     command = f"echo {word} > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"
-    container = {
+    container: dict[str, Any] = {
         "name": "server",
         "image": "kobune/toolbox",
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", command],
     }
+    if host_port:
+        container["ports"] = [{"containerPort": 8080, "hostPort": host_port}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
