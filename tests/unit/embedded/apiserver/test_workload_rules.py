@@ -2,11 +2,13 @@
 
 # ruff: noqa: E501 - messages stay whole
 
+import copy
 from typing import Any
 
 import pytest
 
 from kobune.embedded.apiserver.schema.builtin import resources
+from kobune.embedded.apiserver.strategy import strategy_for
 from kobune.embedded.apiserver.validation import default, validate_create
 from kobune.embedded.apiserver.validation.schedules import schedule_problem, zone_problem
 
@@ -91,6 +93,41 @@ def test_workloads(kind: str, spec: dict[str, Any], expected: list[str]) -> None
 )  # fmt: skip
 def test_jobs(spec: dict[str, Any], expected: list[str]) -> None:
     assert errors("Job", {"template": JOB, **spec}) == expected
+
+
+def new_job(labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    template = {**JOB, "metadata": {"labels": labels}} if labels else copy.deepcopy(JOB)
+    job = {"metadata": {"name": "x", "namespace": "n", "uid": "u"}, "spec": {"template": template, **spec}}
+    default(INFOS["Job"], job)
+    strategy_for(INFOS["Job"]).prepare_create(INFOS["Job"], job)
+    return job
+
+
+def test_a_job_selects_by_its_uid() -> None:
+    job = new_job()
+    labels = dict.fromkeys(("job-name", "batch.kubernetes.io/job-name"), "x")
+    labels |= dict.fromkeys(("controller-uid", "batch.kubernetes.io/controller-uid"), "u")
+    assert job["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}
+    assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"] == labels
+    assert validate_create(INFOS["Job"], job) == []
+
+
+def test_labels_of_a_generated_selector_are_not_the_users_to_choose() -> None:
+    job = new_job({"job-name": "other"}, selector={"matchLabels": {"a": "b"}})
+    found = [(error.field, error.message.rpartition(": ")[2]) for error in validate_create(INFOS["Job"], job)]
+    assert found == [
+        ("spec.template.metadata.labels[job-name]", "must be 'x'"),
+        ("spec.selector", "`selector` not auto-generated"),
+        ("spec.template.metadata.labels", "`selector` does not match template `labels`"),
+    ]
+
+
+def test_a_job_may_have_a_selector_of_the_users() -> None:
+    job = new_job({"a": "b"}, manualSelector=True, selector={"matchLabels": {"a": "b"}})
+    assert job["spec"]["template"]["metadata"]["labels"] == job["metadata"]["labels"] == {"a": "b"}
+    assert validate_create(INFOS["Job"], job) == []
+    job["spec"]["selector"] = {"matchLabels": {"a": "c"}}
+    assert [error.field for error in validate_create(INFOS["Job"], job)] == ["spec.template.metadata.labels"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd
 from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.strategy.base import Strategy
+from kobune.embedded.apiserver.strategy.jobs import JobStrategy
 from kobune.embedded.apiserver.strategy.pods import PodStrategy
 
 __all__ = ["BUILTIN"]
@@ -208,7 +209,7 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     ("apps", "replicasets"): _Workload(),
     ("apps", "statefulsets"): _Workload(),
     ("apps", "daemonsets"): _Workload(),
-    ("batch", "jobs"): _Workload(),
+    ("batch", "jobs"): JobStrategy(),
     ("batch", "cronjobs"): _Workload(),
     ("policy", "poddisruptionbudgets"): _Generation(),
     ("networking.k8s.io", "ingresses"): _Ingress(),

@@ -195,7 +195,11 @@ def _job_spec(spec: dict[str, Any]) -> None:
 
 
 def _job(obj: dict[str, Any]) -> None:
-    _job_spec(obj.setdefault("spec", {}))
+    spec = obj.setdefault("spec", {})
+    _job_spec(spec)
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
 
 
 def _cron_job(obj: dict[str, Any]) -> None:

@@ -182,9 +182,37 @@ def stateful_set_update(obj: dict[str, Any], old: dict[str, Any]) -> list[FieldE
 def job(obj: dict[str, Any]) -> list[FieldError]:
     """A Job."""
     spec = obj.get("spec") or {}
-    errors = _job_spec(spec, "spec")
-    if spec.get("manualSelector") and not spec.get("selector"):
-        errors.append(FieldError.required("spec.selector"))
+    given = spec.get("selector")
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    errors = [] if spec.get("manualSelector") or not given else _generated(obj["metadata"], given, labels)
+    errors += _job_spec(spec, "spec")
+    if not given:
+        # Jobs that were stored without a selector of their own stay as they are.
+        return [*errors, FieldError.required("spec.selector")] if spec.get("manualSelector") else errors
+    errors += selector(given, "spec.selector")
+    if not matches(given, labels):
+        text = "`selector` does not match template `labels`"
+        errors.append(FieldError.invalid("spec.template.metadata.labels", labels, text))
+    return errors
+
+
+def _generated(metadata: dict[str, Any], given: dict[str, Any], labels: dict[str, str]) -> list[FieldError]:
+    uid, name = metadata.get("uid", ""), metadata.get("name", "")
+    expected = {
+        "controller-uid": uid,
+        "job-name": name,
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+    }
+    errors: list[FieldError] = []
+    for key, value in expected.items():
+        at, text = f"spec.template.metadata.labels[{key}]", f"must be '{value}'"
+        if key not in labels:
+            errors.append(FieldError.required(at, text))
+        elif labels[key] != value:
+            errors.append(FieldError.invalid(at, labels, text))
+    if not matches(given, expected):
+        errors.append(FieldError.invalid("spec.selector", given, "`selector` not auto-generated"))
     return errors
 
 
