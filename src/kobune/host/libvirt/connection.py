@@ -7,11 +7,12 @@ libvirt's own event loop, and are handed to asyncio's. Owns both kinds of thread
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from kobune.host.libvirt.eventloop import run_event_loop
+from kobune.host.libvirt.translation import translated, version_text
 from kobune.host.libvirt.types import (
     ClosedCallback,
     DomainEvent,
@@ -19,7 +20,6 @@ from kobune.host.libvirt.types import (
     DomainNotFound,
     EventCallback,
     EventKind,
-    LibvirtError,
     LibvirtRefused,
     LibvirtUnavailable,
     State,
@@ -36,9 +36,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_event_loop_lock = threading.Lock()
-_event_loop_runs = False
-
 
 async def open_connection(
     uri: str, *, on_event: EventCallback, on_closed: ClosedCallback, timeout_s: float = 10.0
@@ -47,7 +44,7 @@ async def open_connection(
 
     Both callbacks run in the event loop. Raises LibvirtUnavailable when nothing answers within the time limit.
     """
-    _run_event_loop()
+    run_event_loop()
     connection = LibvirtConnection(asyncio.get_running_loop(), on_event, on_closed)
     try:
         await connection._open(uri, timeout_s)
@@ -96,7 +93,7 @@ class LibvirtConnection:
         """See types.Hypervisor."""
 
         def ask(connection: Any) -> tuple[str, str]:
-            return _version(connection.getLibVersion()), _version(connection.getVersion())
+            return version_text(connection.getLibVersion()), version_text(connection.getVersion())
 
         return await self._call("versions", ask)
 
@@ -321,7 +318,7 @@ class LibvirtConnection:
             try:
                 return function(self._connection)
             except libvirt.libvirtError as error:
-                raise _translated(what, error) from error
+                raise translated(what, error) from error
             except UnicodeDecodeError as error:  # a guest's words, which the binding takes for UTF-8
                 raise LibvirtRefused(f"{what}: the answer is not text") from error
 
@@ -370,50 +367,3 @@ class LibvirtConnection:
 
     def _device(self, _connection: Any, domain: Any, alias: str, _opaque: object) -> None:
         self._post(DomainEvent(EventKind.DEVICE, domain.name(), alias))
-
-
-def _run_event_loop() -> None:
-    """Run libvirt's event loop in a thread, once per process. It must be registered before the first open."""
-    global _event_loop_runs
-    with _event_loop_lock:
-        if _event_loop_runs:
-            return
-        import libvirt
-
-        libvirt.virEventRegisterDefaultImpl()
-        # Errors are raised as exceptions; libvirt's habit of printing them as well would double them in the log.
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
-
-        def run() -> None:
-            while True:
-                libvirt.virEventRunDefaultImpl()
-
-        threading.Thread(target=run, name="libvirt-events", daemon=True).start()
-        _event_loop_runs = True
-
-
-def _translated(what: str, error: Any) -> LibvirtError:
-    """Ours for libvirt's. Which is which is told by its error number."""
-    import libvirt
-
-    code: int = error.get_error_code() or 0
-    message = f"{what}: {error.get_error_message() or error}"
-    if code == libvirt.VIR_ERR_NO_DOMAIN:
-        return DomainNotFound(message, code)
-    unavailable = (
-        libvirt.VIR_ERR_RPC,
-        libvirt.VIR_ERR_SYSTEM_ERROR,
-        libvirt.VIR_ERR_NO_CONNECT,
-        libvirt.VIR_ERR_INVALID_CONN,
-        libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-        libvirt.VIR_ERR_AGENT_UNSYNCED,
-        libvirt.VIR_ERR_OPERATION_TIMEOUT,
-    )
-    if code in unavailable:
-        return LibvirtUnavailable(message, code)
-    return LibvirtRefused(message, code)
-
-
-def _version(number: int) -> str:
-    """libvirt writes 9.0.0 as 9000000."""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
