@@ -13,7 +13,7 @@ __all__ = ["configure", "tcg_buffer_mib"]
 _MIB = 1024 * 1024
 _TCG_BUFFERS_MIB = ((512, 64), (192, 32))
 """Size of the buffer for translated code, by the guest memory from which on it is given."""
-_SMALLEST_TCG_BUFFER_MIB = 20
+_SMALLEST_TCG_BUFFER_MIB = 24
 
 _SIMPLE_HYPERV = (
     ("relaxed", "relaxed"),

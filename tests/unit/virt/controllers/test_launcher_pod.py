@@ -33,11 +33,11 @@ def domain(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "requests", "limits"),
     [
-        (domain(), {"cpu": "100m", "memory": "267Mi"}, {}),
+        (domain(), {"cpu": "100m", "memory": "272Mi"}, {}),
         (domain(memory={"guest": "1Gi"}), {"cpu": "100m", "memory": "1279Mi"}, {}),
         (domain(memory={"guest": "4Gi"}, cpu={"cores": 4}), {"cpu": "400m", "memory": "4406Mi"}, {}),
-        (domain(cpu={"cores": 2, "sockets": 2, "threads": 2}), {"cpu": "800m", "memory": "380Mi"}, {}),
-        (domain(resources={"requests": {"cpu": "1500m"}}), {"cpu": "1500m", "memory": "283Mi"}, {}),
+        (domain(cpu={"cores": 2, "sockets": 2, "threads": 2}), {"cpu": "800m", "memory": "384Mi"}, {}),
+        (domain(resources={"requests": {"cpu": "1500m"}}), {"cpu": "1500m", "memory": "288Mi"}, {}),
         (
             domain(memory={"guest": "512Mi"}, resources={"requests": {"memory": "512Mi"}}),
             {"cpu": "100m", "memory": "766Mi"},
@@ -50,12 +50,12 @@ def domain(**changes: Any) -> dict[str, Any]:
         ),
         (
             domain(cpu={"cores": 2, "dedicatedCpuPlacement": True}),
-            {"cpu": "2", "memory": "338Mi"},
-            {"cpu": "2", "memory": "338Mi"},
+            {"cpu": "2", "memory": "343Mi"},
+            {"cpu": "2", "memory": "343Mi"},
         ),
         (
             domain(memory={"guest": "64Mi", "hugepages": {"pageSize": "2Mi"}}),
-            {"cpu": "100m", "memory": "203Mi"},
+            {"cpu": "100m", "memory": "208Mi"},
             {"hugepages-2Mi": "64Mi"},
         ),
     ],

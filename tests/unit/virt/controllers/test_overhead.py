@@ -28,7 +28,7 @@ def test_a_plain_guest_on_kvm_needs_its_processes_and_a_margin() -> None:
     ("changes", "more_mib"),
     [
         ({"kvm": False}, 44),
-        ({"kvm": False, "memory": {"guest": "128Mi"}}, 30),
+        ({"kvm": False, "memory": {"guest": "128Mi"}}, 34),
         ({"kvm": False, "memory": {"guest": "1Gi"}}, 82),
         ({"cpu": {"cores": 4}}, 28),
         ({"kvm": False, "cpu": {"cores": 4}}, 92),

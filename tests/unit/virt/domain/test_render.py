@@ -260,7 +260,7 @@ def test_without_guest_memory_the_request_or_the_limit_is_taken(resources: dict[
 
 
 @pytest.mark.parametrize(
-    ("memory", "buffer_mib"), [("128Mi", 20), ("191Mi", 20), ("192Mi", 32), ("511Mi", 32), ("512Mi", 64), ("8Gi", 64)]
+    ("memory", "buffer_mib"), [("128Mi", 24), ("191Mi", 24), ("192Mi", 32), ("511Mi", 32), ("512Mi", 64), ("8Gi", 64)]
 )
 def test_the_buffer_for_translated_code_is_bounded(memory: str, buffer_mib: int) -> None:
     source = DomainSource(vmi(memory={"guest": memory}), TCG, DISKS)

@@ -105,6 +105,9 @@ def decide(seen: Observed) -> Decision[Action]:
     elif wanted is Want.STOP and seen.vmi is not None and _may_stop(seen.vmi, vm, wait_s):
         actions.append(_delete_instance(seen.vmi))
         events.append(_stopped(seen.vmi))
+        if seen.vmi.status.phase not in FINAL_PHASES:
+            # Stopping, and no longer ready, is one write of the next pass, which sees what this one does.
+            return Decision(actions=tuple(actions), events=tuple(events))
     status = _status(seen, failure)
     requeue_after = timedelta(seconds=wait_s) if wait_s > 0 and wanted is not Want.NOTHING else None
     return Decision(
