@@ -51,7 +51,7 @@ def test_the_launcher_image_has_the_users_settings_and_code(tmp_path: Path) -> N
     assert monitor.mode & 0o111
     site = "usr/local/lib/python3.11/dist-packages"
     assert read_image_file(archive, f"{site}/kobune/virt/launcher/run.py")[1]
-    assert read_image_file(archive, f"{site}/kobune/virt/launcher/__pycache__/run.cpython-311.pyc")[1]
+    assert read_image_file(archive, f"{site}/kobune/virt/launcher/__pycache__/run.cpython-311.opt-2.pyc")[1]
     assert read_image_file(archive, f"{site}/msgspec/_core.cpython-311-x86_64-linux-gnu.so")[1]
     assert b"qemu-system-x86 " in read_image_file(archive, "usr/share/kobune/packages.txt")[1]
     assert read_image_file(images[PAUSE].archive, "pause")[0].mode == 0o755
