@@ -121,6 +121,7 @@ def test_guests_and_a_restored_state(instance: Instance, tmp_path: Path) -> None
     instance.eventually("nothing is left of the guest made since", lambda: not processes_of(late))
     instance.eventually("nor its volume's device", lambda: not loop_devices(instance))
     assert Path(volume).exists(), "a restore deletes no data"
+    Path(volume).unlink()
     instance.eventually(
         "the guest deleted since runs again",
         lambda: instance.get("vmi", "deleted")["status"]["phase"] == "Running" and bool(boot_id(instance, "deleted")),
