@@ -83,11 +83,6 @@ class Settings:
         return self.data_dir / "logs"
 
     @property
-    def node_address(self) -> str:
-        """The address that the pods' bridge has on this machine: the first of the pod subnet."""
-        return str(next(ipaddress.ip_network(self.pod_subnet).hosts()))
-
-    @property
     def node(self) -> str:
         """The Node's name: as given, else this machine's host name in lower case."""
         return self.node_name or socket.gethostname().split(".")[0].lower()

@@ -21,10 +21,6 @@ def test_anything_else_names_the_option_and_the_fix(text: str) -> None:
         parse_listen(text)
 
 
-def test_the_node_has_the_first_address_of_the_pod_subnet(tmp_path: Path) -> None:
-    assert Settings(tmp_path, pod_subnet="10.99.0.0/24").node_address == "10.99.0.1"
-
-
 def test_directories_of_secrets_are_private(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "data")
     settings.prepare()

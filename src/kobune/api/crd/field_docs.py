@@ -15,15 +15,18 @@ __all__ = ["field_docs"]
 
 
 def field_docs(kind: type[Struct]) -> dict[str, str]:
-    """The texts of the fields of `kind`, by Python name; fields without a text are left out."""
-    return _of_module(kind.__module__).get(kind.__qualname__, {})
+    """The texts of the fields of `kind`, its own before its bases', by Python name; fields without one are left out."""
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        texts |= _of_module(base.__module__).get(base.__qualname__, {})
+    return texts
 
 
 @cache
 def _of_module(name: str) -> dict[str, dict[str, str]]:
     try:
         tree = ast.parse(inspect.getsource(sys.modules[name]))
-    except OSError:
+    except (OSError, TypeError):  # no source, or a module of the interpreter's own
         return {}
     return {node.name: _of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 

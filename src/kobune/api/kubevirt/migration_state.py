@@ -121,8 +121,8 @@ class ExperimentalMigrationOptions(Object, frozen=True, kw_only=True):
     stall_detector: StallDetectorOptions | None = None
 
 
-class VMIMConfigurationOptions(Object, frozen=True, kw_only=True):
-    """The migration settings that one migration runs with."""
+class MigrationConfiguration(Object, frozen=True, kw_only=True):
+    """Limits and policy of live migrations."""
 
     allow_auto_converge: bool | None = None
     """Whether a guest is slowed down that writes faster than it can be copied."""
@@ -136,7 +136,6 @@ class VMIMConfigurationOptions(Object, frozen=True, kw_only=True):
     """Seconds per GiB of memory until a migration is given up."""
     disable_tls: bool | None = field(name="disableTLS", default=None)
     """Sends memory unencrypted."""
-    experimental: ExperimentalMigrationOptions | None = None
     match_selinux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
     """Whether the target gets the source's SELinux level."""
     max_downtime_ms: Int64 | None = None
@@ -155,6 +154,12 @@ class VMIMConfigurationOptions(Object, frozen=True, kw_only=True):
     """Migrates even what the hypervisor calls unsafe."""
     utility_volumes_timeout: Int64 | None = None
     """Seconds that utility volumes may take to be taken off."""
+
+
+class VMIMConfigurationOptions(MigrationConfiguration, frozen=True, kw_only=True):
+    """The migration settings that one migration runs with."""
+
+    experimental: ExperimentalMigrationOptions | None = None
 
 
 class VirtualMachineInstanceMigrationState(Object, frozen=True, kw_only=True):
@@ -213,38 +218,3 @@ class VirtualMachineInstanceMigrationState(Object, frozen=True, kw_only=True):
     target_pod: str | None = None
     """The launcher pod that it goes to."""
     target_state: VirtualMachineInstanceMigrationTargetState | None = None
-
-
-class MigrationConfiguration(Object, frozen=True, kw_only=True):
-    """Limits and policy of live migrations."""
-
-    allow_auto_converge: bool | None = None
-    """Whether a guest is slowed down that writes faster than it can be copied."""
-    allow_post_copy: bool | None = None
-    """Whether a guest may go over before all its memory has."""
-    allow_workload_disruption: bool | None = None
-    """Whether a guest may be paused to finish."""
-    bandwidth_per_migration: QuantityValue | None = None
-    """The most bytes a second; 0 means no limit."""
-    completion_timeout_per_gib: Int64 | None = field(name="completionTimeoutPerGiB", default=None)
-    """Seconds per GiB of memory until a migration is given up."""
-    disable_tls: bool | None = field(name="disableTLS", default=None)
-    """Sends memory unencrypted."""
-    match_selinux_level_on_migration: bool | None = field(name="matchSELinuxLevelOnMigration", default=None)
-    """Whether the target gets the source's SELinux level."""
-    max_downtime_ms: Int64 | None = None
-    """The longest pause at the end, in milliseconds."""
-    network: str | None = None
-    """The NetworkAttachmentDefinition that migrations go over."""
-    node_drain_taint_key: str | None = None
-    """The taint that means that a node is being emptied."""
-    parallel_migrations_per_cluster: Int64 | None = None
-    """How many at once in the cluster; 5 if left out."""
-    parallel_outbound_migrations_per_node: Int64 | None = None
-    """How many at once from one node; 2 if left out."""
-    progress_timeout: Int64 | None = None
-    """Seconds without progress until a migration is given up."""
-    unsafe_migration_override: bool | None = None
-    """Migrates even what the hypervisor calls unsafe."""
-    utility_volumes_timeout: Int64 | None = None
-    """Seconds that utility volumes may take to be taken off."""

@@ -46,16 +46,11 @@ class Completed:
 
 
 class CommandError(KobuneError):
-    """A program could not do its work. `args_line` is the command as a shell would quote it."""
+    """A program could not do its work; `argv` is the command."""
 
     def __init__(self, args: Sequence[str], message: str) -> None:
         super().__init__(message)
         self.argv = tuple(args)
-
-    @property
-    def args_line(self) -> str:
-        """The command, quoted for reading."""
-        return shlex.join(self.argv)
 
 
 class CommandFailed(CommandError, RetryableError):

@@ -1,14 +1,11 @@
 """How a kind of object is addressed and decoded."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-__all__ = ["Key", "Resource", "Unstructured"]
+__all__ = ["Key", "Resource"]
 
 T = TypeVar("T")
-
-Unstructured = dict[str, Any]
-"""An object as decoded JSON, for code that works on any kind."""
 
 
 class Key(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from kobune.api.meta import LabelSelector
 
-__all__ = ["SelectorError", "field_value", "format_labels", "parse_fields", "parse_labels", "render_selector"]
+__all__ = ["SelectorError", "field_value", "parse_fields", "parse_labels", "render_selector"]
 
 LabelMatch: TypeAlias = Callable[[Mapping[str, str]], bool]
 FieldMatch: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -23,11 +23,6 @@ _EXISTS = re.compile(r"^(!?)\s*([A-Za-z0-9][A-Za-z0-9_./-]*)$")
 
 class SelectorError(ValueError):
     """The text is no selector."""
-
-
-def format_labels(labels: Mapping[str, str]) -> str:
-    """The selector that asks for all of `labels`."""
-    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def render_selector(selector: LabelSelector) -> str:

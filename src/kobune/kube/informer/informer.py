@@ -70,12 +70,7 @@ class Informer(Generic[T]):
         # Woken on every change of `_revision`; who waits for a write looks again.
         self._progress = asyncio.Event()
 
-    # Lookups. Without I/O; before `has_synced` they show less than there is.
-
-    @property
-    def has_synced(self) -> bool:
-        """The first list is in the cache."""
-        return self._synced.is_set()
+    # Lookups. Without I/O; before `wait_synced` returns they show less than there is.
 
     def __len__(self) -> int:
         return len(self._cache)

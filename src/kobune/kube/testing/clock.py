@@ -22,11 +22,6 @@ class FakeClock:
         """Seconds since the clock was made."""
         return self._elapsed_s
 
-    @property
-    def sleeping(self) -> int:
-        """How many tasks wait for this clock."""
-        return sum(not future.done() for _, future in self._sleepers)
-
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock was advanced that far."""
         if seconds <= 0:

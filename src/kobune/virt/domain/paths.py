@@ -5,8 +5,6 @@ Owns: the paths of docs/flows/launcher.md. Volume names are DNS labels, so that 
 
 __all__ = [
     "ACCESS_CREDENTIALS",
-    "CLOUD_INIT_SECRETS",
-    "CONFIG_VOLUMES",
     "CONTAINER_DISKS",
     "EPHEMERAL_DISKS",
     "FILESYSTEM_SOCKETS",
@@ -18,20 +16,20 @@ __all__ = [
     "SERIAL_LOG",
     "SERIAL_SOCKET",
     "SOCKETS",
-    "VMI_DISKS",
     "VM_STATE",
     "VNC_SOCKET",
 ]
 
 PRIVATE = "/var/run/kubevirt-private"
+"""Below it, besides what is named here: config-map, secret, downward-api, sysprep and service-account, each with one
+folder per volume."""
+
 SOCKETS = "/var/run/kubevirt/sockets"
 CONTAINER_DISKS = "/var/run/kubevirt/container-disks"
 EPHEMERAL_DISKS = "/var/run/kubevirt-ephemeral-disks"
-VMI_DISKS = f"{PRIVATE}/vmi-disks"
 VM_STATE = f"{PRIVATE}/vm-state"
 """What must outlive the pod, on a claim of the machine: `nvram/` (EFI variables) and `swtpm/` (the TPM)."""
 
-CLOUD_INIT_SECRETS = f"{PRIVATE}/cloud-init"
 ACCESS_CREDENTIALS = f"{PRIVATE}/access-credentials"
 """Below it: one folder per entry of `spec.accessCredentials`, by its index: the secret's keys."""
 
@@ -46,8 +44,6 @@ FILESYSTEM_SOCKETS = "/var/run/kubevirt/virtiofs-containers"
 """Below it: `VOLUME.sock`, on which the container that shares the volume waits for QEMU."""
 
 KERNEL_BOOT = "/var/run/kubevirt/kernel-boot"
-CONFIG_VOLUMES = PRIVATE
-"""Below it: config-map, secret, downward-api, sysprep, service-account, each with one folder per volume."""
 
 SERIAL_SOCKET = f"{PRIVATE}/virt-serial0"
 SERIAL_LOG = f"{PRIVATE}/virt-serial0-log"

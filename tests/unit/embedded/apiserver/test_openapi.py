@@ -4,6 +4,9 @@ import json
 import re
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from kobune.embedded.apiserver.crd import resources as custom_resources
 from kobune.embedded.apiserver.openapi import encode_v2, v2_document, v3_document, v3_index
 from kobune.embedded.apiserver.schema.builtin import resources
@@ -82,29 +85,12 @@ def test_the_index_changes_with_a_schema() -> None:
 
 
 def _messages(data: bytes) -> dict[int, list[bytes]]:
-    """The length-delimited fields of a protobuf message; other wire types are skipped."""
+    """The length-delimited fields of a protobuf message, as Protobuf's own library reads them."""
     fields: dict[int, list[bytes]] = {}
-    position = 0
-
-    def varint() -> int:
-        nonlocal position
-        result = shift = 0
-        while True:
-            byte = data[position]
-            position += 1
-            result |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return result
-
-    while position < len(data):
-        key = varint()
-        if key & 7 == 0:
-            varint()
-            continue
-        length = varint()
-        fields.setdefault(key >> 3, []).append(data[position : position + length])
-        position += length
+    unknown = UnknownFieldSet(Empty.FromString(data))
+    for field in (unknown[index] for index in range(len(unknown))):
+        if field.wire_type == 2:
+            fields.setdefault(field.field_number, []).append(field.data)
     return fields
 
 

@@ -5,7 +5,6 @@ Owns: the part that OpenAPI v2 and v3 share. Source: the shape of the documents 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ResourceInfo, SubresourceInfo
 
@@ -240,8 +239,3 @@ def result_kind(operation: Operation) -> str:
     if operation.action == "connect" or (operation.sub is not None and operation.sub.name == "log"):
         return "text"
     return "kind"
-
-
-def schema_extensions(value: dict[str, Any]) -> dict[str, Any]:
-    """Only the x- keys of a schema."""
-    return {k: v for k, v in value.items() if k.startswith("x-")}

@@ -131,8 +131,3 @@ class ResourceInfo:
     def qualified(self) -> str:
         """`plural` or `plural.group`, as error messages name the resource."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def qualified_kind(self) -> str:
-        """`Kind` or `Kind.group`, as validation errors name the kind."""
-        return f"{self.kind}.{self.group}" if self.group else self.kind

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 WORKERS: Final = 8
 REFRESH_S: Final = 30.0
 SETTLE_S: Final = 0.5
-SYNC_TIMEOUT_S: Final = 30.0
 
 _IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")})
 """Nobody owns them or is owned by them in earnest, and they change all the time."""
