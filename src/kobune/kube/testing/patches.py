@@ -42,7 +42,10 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
         case "remove":
             _remove(document, path)
         case "test":
-            if _read(document, path) != operation["value"]:
+            # As the API server's library has it: a missing member equals null.
+            parent = _read(document, path[:-1]) if path else None
+            absent = isinstance(parent, dict) and path[-1] not in parent
+            if (None if absent else _read(document, path)) != operation["value"]:
                 raise Invalid(422, "Invalid", f"the server rejected our request: testing {operation['path']} failed")
         case "copy" | "move":
             source = _parts(operation["from"])

@@ -16,7 +16,7 @@ from kobune.api.kubevirt import (
 )
 from kobune.base.quantity import to_bytes
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS
-from kobune.kube.client.errors import Conflict, NotFound
+from kobune.kube.client.errors import Conflict, Invalid, NotFound
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
@@ -33,6 +33,7 @@ from kobune.virt.admission.subresources.power import (
     plan_restart,
     plan_start,
     plan_stop,
+    status_patch,
 )
 from kobune.virt.admission.subresources.volumes import (
     add_volume,
@@ -90,11 +91,11 @@ class MachineVerbs:
         return await self._power(vm, lambda vm, vmi: plan_restart(vm, vmi, options), options.dry_run)
 
     async def _power(self, vm: VirtualMachine, plan: MakePlan, dry_run: list[str]) -> web.StreamResponse:
-        """Plan and carry out; planned anew on a fresh machine when the controller has written in between."""
+        """Plan and carry out; planned anew on a fresh machine when its requests changed in between."""
         for _ in range(POWER_ATTEMPTS - 1):
             try:
                 return await self._carry_out(vm, plan(vm, await self.instance(vm)), dry_run)
-            except Conflict:
+            except (Conflict, Invalid):
                 vm = await self._client.get(VIRTUAL_MACHINES, vm.metadata.name, vm.metadata.namespace)
         return await self._carry_out(vm, plan(vm, await self.instance(vm)), dry_run)
 
@@ -109,9 +110,8 @@ class MachineVerbs:
             except NotFound:
                 pass
         if plan.status is not None:
-            # On the state that the plan was made from: a request that came between must not be lost.
-            body = {"metadata": {"resourceVersion": vm.metadata.resource_version}, "status": plan.status}
-            await self._client.patch(VIRTUAL_MACHINES, name, Patch.merge(body), namespace, subresource="status")
+            patch = status_patch(vm, plan.status)
+            await self._client.patch(VIRTUAL_MACHINES, name, patch, namespace, subresource="status")
         if plan.spec is not None:
             await self._client.patch(VIRTUAL_MACHINES, name, Patch.merge({"spec": plan.spec}), namespace)
         return web.Response(status=202)

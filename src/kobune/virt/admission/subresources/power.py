@@ -8,10 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
-from kobune.api.kubevirt import RestartOptions, StartOptions, StopOptions, VirtualMachine, VirtualMachineInstance
+from kobune.api.kubevirt import (
+    RestartOptions,
+    StartOptions,
+    StopOptions,
+    VirtualMachine,
+    VirtualMachineInstance,
+    VirtualMachineStatus,
+)
+from kobune.kube.client.types import Patch
 from kobune.virt.admission.subresources.failure import Failure, bad_request, conflict
 
-__all__ = ["PowerPlan", "plan_restart", "plan_start", "plan_stop"]
+__all__ = ["PowerPlan", "decode_options", "plan_restart", "plan_start", "plan_stop", "status_patch"]
 
 Document = dict[str, Any]
 _FINAL_PHASES: Final = ("Succeeded", "Failed")
@@ -20,12 +28,31 @@ _KIND: Final = "virtualmachine"
 
 @dataclass(frozen=True, slots=True)
 class PowerPlan:
-    """Merge patches, None where nothing is to be written; carried out in the order of the fields."""
+    """What to write, None where nothing is; carried out in the order of the fields."""
 
     grace_period_s: int | None = None
     """A shorter time to shut down for the instance that is to end."""
     status: Document | None = None
+    """The requests that replace those which the machine has; see `status_patch`."""
     spec: Document | None = None
+    """A merge patch of the specification."""
+
+
+def status_patch(vm: VirtualMachine, status: Document) -> Patch:
+    """A patch of the status subresource that fits while the requests are those of `vm`, whatever else was written.
+
+    The API server refuses it with Invalid (or Conflict, for a machine that had no status) when they are not: a request
+    that came between must not be lost.
+    """
+    if vm.status == VirtualMachineStatus():
+        # There is no document yet in which a path could be tested.
+        return Patch.merge({"metadata": {"resourceVersion": vm.metadata.resource_version}, "status": status})
+    path = "/status/stateChangeRequests"
+    present = msgspec.to_builtins(vm.status.state_change_requests) or None
+    return Patch.json(
+        {"op": "test", "path": path, "value": present},
+        {"op": "add", "path": path, "value": status["stateChangeRequests"]},
+    )
 
 
 def _strategy(vm: VirtualMachine) -> str:
@@ -39,7 +66,8 @@ def _is_alive(vmi: VirtualMachineInstance | None) -> bool:
 def plan_start(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: StartOptions) -> PowerPlan:
     """Raises Failure when the machine runs already or its strategy takes no requests."""
     name, strategy = vm.metadata.name, _strategy(vm)
-    if _is_alive(vmi):
+    # An instance that was made this moment has no phase yet: that it was asked for again does no harm.
+    if vmi is not None and vmi.status.phase not in (*_FINAL_PHASES, None, "", "Unknown"):
         raise conflict(_KIND, name, "VM is already running")
     request: Document = {"action": "Start"}
     if options.paused:
