@@ -13,6 +13,7 @@ import pytest
 from kobune.host.containerfs.devicefilter import DeviceRule
 from kobune.host.containerfs.files import HostContainerFiles, NotThere
 from kobune.host.containerfs.inside import replace_filter
+from kobune.host.procroot import HeldProcess, ProcessGone
 from kobune.host.run import CommandFailed, HostRunner
 
 UNIFIED = next(
@@ -40,37 +41,53 @@ def namespaces(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], subpro
 def test_a_mount_of_one_container_is_shown_in_another_and_nowhere_else(
     namespaces: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    source, target = namespaces
+    source, target = (HeldProcess(process.pid) for process in namespaces)
     files = HostContainerFiles(HostRunner())
     place = tmp_path / "plugged" / "vol"
-    asyncio.run(files.mount(source.pid, f"{tmp_path}/data", target.pid, str(place)))
-    asyncio.run(files.mount(source.pid, f"{tmp_path}/data", target.pid, str(place)))
+    asyncio.run(files.mount(source, f"{tmp_path}/data", target, str(place)))
+    asyncio.run(files.mount(source, f"{tmp_path}/data", target, str(place)))
     inside = Path(f"/proc/{target.pid}/root{place}/disk.img")
     assert inside.read_text() == "from the claim\n"
     inside.write_text("written")
     assert Path(f"/proc/{source.pid}/root{tmp_path}/data/disk.img").read_text() == "written"
-    assert files.mounts(target.pid, str(place.parent)) == {"vol"}
+    assert files.mounts(target, str(place.parent)) == {"vol"}
     assert list(place.iterdir()) == []
     options = next(
         line for line in Path(f"/proc/{target.pid}/mountinfo").read_text().splitlines() if str(place) in line
     )
     assert "nosuid,nodev,noexec" in options
-    asyncio.run(files.unmount(target.pid, str(place)))
-    asyncio.run(files.unmount(target.pid, str(place)))
-    assert files.mounts(target.pid, str(place.parent)) == set()
+    asyncio.run(files.unmount(target, str(place)))
+    asyncio.run(files.unmount(target, str(place)))
+    assert files.mounts(target, str(place.parent)) == set()
     assert not place.exists()
 
 
 def test_a_link_in_place_of_the_mount_is_not_followed(
     namespaces: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    source, target = namespaces
+    source, target = (HeldProcess(process.pid) for process in namespaces)
     link = tmp_path / "link"
     link.symlink_to("/etc")
     files = HostContainerFiles(HostRunner())
     with pytest.raises(CommandFailed):
-        asyncio.run(files.mount(source.pid, str(link), target.pid, f"{tmp_path}/plugged/vol"))
-    assert files.mounts(target.pid, f"{tmp_path}/plugged") == set()
+        asyncio.run(files.mount(source, str(link), target, f"{tmp_path}/plugged/vol"))
+    assert files.mounts(target, f"{tmp_path}/plugged") == set()
+
+
+def test_nothing_is_done_in_the_place_of_a_process_that_has_ended(
+    namespaces: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """Its number may be another one's by then: what was held is not looked up by number again."""
+    source, target = (HeldProcess(process.pid) for process in namespaces)
+    namespaces[1].kill()
+    namespaces[1].wait()
+    files = HostContainerFiles(HostRunner())
+    with pytest.raises(CommandFailed, match=r"No such (process|file)"):
+        asyncio.run(files.mount(source, f"{tmp_path}/data", target, f"{tmp_path}/plugged/vol"))
+    with pytest.raises(ProcessGone):
+        files.mounts(target, f"{tmp_path}/plugged")
+    with pytest.raises(ProcessGone):
+        files.block_devices(target, "/dev/hotplug")
 
 
 def test_processes_of_an_unknown_pod_are_not_found() -> None:
@@ -101,6 +118,7 @@ def test_a_device_is_made_and_allowed_and_taken_back(device_group: tuple[str, Pa
     numbers = os.major(os.stat(loop).st_rdev), os.minor(os.stat(loop).st_rdev)
     group = device_group[1]
     process = subprocess.Popen(["unshare", "--mount", "sleep", "60"])
+    held = HeldProcess(process.pid)
     node = f"{tmp_path}/dev/hotplug/vol"
     files = HostContainerFiles(HostRunner())
 
@@ -116,14 +134,14 @@ def test_a_device_is_made_and_allowed_and_taken_back(device_group: tuple[str, Pa
         os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(*numbers))
         assert not opens()
         for _ in range(2):
-            asyncio.run(files.make_device(process.pid, node, numbers, 107))
+            asyncio.run(files.make_device(held, node, numbers, 107))
         assert opens()
         status = os.stat(f"/proc/{process.pid}/root{node}")
         assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (107, 107, 0o660)
-        assert files.block_devices(process.pid, os.path.dirname(node)) == {"vol": numbers}
+        assert files.block_devices(held, os.path.dirname(node)) == {"vol": numbers}
         for _ in range(2):
-            asyncio.run(files.remove_device(process.pid, node, numbers))
-        assert files.block_devices(process.pid, os.path.dirname(node)) == {}
+            asyncio.run(files.remove_device(held, node, numbers))
+        assert files.block_devices(held, os.path.dirname(node)) == {}
         os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(*numbers))
         assert not opens()
     finally:

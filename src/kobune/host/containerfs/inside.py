@@ -4,10 +4,12 @@ Owns the system calls that move a mount between mount namespaces, make device no
 control group open a device. It runs as root, does one thing, and ends; everything is done in the namespace of the
 container, so that a link that its owner put there leads to nothing of the host's. Imports the standard library alone.
 
-    mount SOURCE_PID SOURCE_PATH PID PATH      a directory that is a mount of one container, shown in another
-    unmount PID PATH                           repeatable
-    device PID PATH MAJOR MINOR OWNER          a block device that the container may open; repeatable
-    no-device PID PATH MAJOR MINOR             repeatable
+    mount SOURCE_PROCESS SOURCE_PATH PROCESS PATH  a directory that is a mount of one container, shown in another
+    unmount PROCESS PATH                           repeatable
+    device PROCESS PATH MAJOR MINOR OWNER          a block device that the container may open; repeatable
+    no-device PROCESS PATH MAJOR MINOR             repeatable
+
+A process is named by its directory in /proc, of which the caller holds a descriptor: `HeldProcess.path`.
 """
 
 import ctypes
@@ -39,22 +41,22 @@ def main(arguments: list[str]) -> None:
     """Do what the arguments say; raises OSError."""
     verb, rest = arguments[0], arguments[1:]
     if verb == "mount":
-        _mount(int(rest[0]), rest[1], int(rest[2]), rest[3])
+        _mount(rest[0], rest[1], rest[2], rest[3])
     elif verb == "unmount":
-        _unmount(int(rest[0]), rest[1])
+        _unmount(rest[0], rest[1])
     elif verb == "device":
-        _device(int(rest[0]), rest[1], (int(rest[2]), int(rest[3])), int(rest[4]))
+        _device(rest[0], rest[1], (int(rest[2]), int(rest[3])), int(rest[4]))
     elif verb == "no-device":
-        _no_device(int(rest[0]), rest[1], (int(rest[2]), int(rest[3])))
+        _no_device(rest[0], rest[1], (int(rest[2]), int(rest[3])))
     else:
         raise ValueError(f"no such verb: {verb}")
 
 
-def _mount(source_pid: int, source: str, pid: int, path: str) -> None:
-    there = _namespace(pid, "mnt")
-    if _mounts_at(pid, path):
+def _mount(source_process: str, source: str, process: str, path: str) -> None:
+    there = _namespace(process, "mnt")
+    if _mounts_at(process, path):
         return
-    _enter(_namespace(source_pid, "mnt"), _NEW_MOUNTS)
+    _enter(_namespace(source_process, "mnt"), _NEW_MOUNTS)
     tree = _check(
         _libc.syscall(_OPEN_TREE, _AT_FDCWD, source.encode(), _CLONE_MOUNT | _CLOSE_ON_EXEC | _AT_SYMLINK_NOFOLLOW),
         f"open_tree {source}",
@@ -67,9 +69,9 @@ def _mount(source_pid: int, source: str, pid: int, path: str) -> None:
     _check(_libc.syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, path.encode(), _MOVE_FROM_EMPTY_PATH), f"move_mount {path}")
 
 
-def _unmount(pid: int, path: str) -> None:
-    mounts = _mounts_at(pid, path)
-    _enter(_namespace(pid, "mnt"), _NEW_MOUNTS)
+def _unmount(process: str, path: str) -> None:
+    mounts = _mounts_at(process, path)
+    _enter(_namespace(process, "mnt"), _NEW_MOUNTS)
     for _ in range(mounts):
         _check(_libc.umount2(path.encode(), _DETACH | _NO_FOLLOW), f"umount {path}")
     try:
@@ -78,22 +80,22 @@ def _unmount(pid: int, path: str) -> None:
         pass
 
 
-def _mounts_at(pid: int, path: str) -> int:
+def _mounts_at(process: str, path: str) -> int:
     """Asked before the namespace is entered: the container's own /proc does not know this process."""
-    lines = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    lines = Path(f"{process}/mountinfo").read_text().splitlines()
     return sum(1 for line in lines if line.split()[4] == path)
 
 
-def _device(pid: int, path: str, numbers: tuple[int, int], owner: int) -> None:
-    there = _namespace(pid, "mnt")
+def _device(process: str, path: str, numbers: tuple[int, int], owner: int) -> None:
+    there = _namespace(process, "mnt")
     _enter(there, _NEW_MOUNTS, fork=True, work=lambda: _make_node(path, numbers, owner))
-    _Devices(pid).allow(numbers)
+    _Devices(process).allow(numbers)
 
 
-def _no_device(pid: int, path: str, numbers: tuple[int, int]) -> None:
-    there = _namespace(pid, "mnt")
+def _no_device(process: str, path: str, numbers: tuple[int, int]) -> None:
+    there = _namespace(process, "mnt")
     _enter(there, _NEW_MOUNTS, fork=True, work=lambda: Path(path).unlink(missing_ok=True))
-    _Devices(pid).forbid(numbers)
+    _Devices(process).forbid(numbers)
 
 
 def _make_node(path: str, numbers: tuple[int, int], owner: int) -> None:
@@ -109,17 +111,17 @@ def _make_node(path: str, numbers: tuple[int, int], owner: int) -> None:
 class _Devices:
     """The device rules of a container's control group, as the host sees it."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, process: str) -> None:
+        self._process = process
         self._root = Path("/sys/fs/cgroup")
         try:
             # In a container of our own, paths would be relative to it.
-            _enter(_namespace(1, "cgroup"), _NEW_CGROUP)
+            _enter(_namespace("/proc/1", "cgroup"), _NEW_CGROUP)
             self._root = Path("/proc/1/root/sys/fs/cgroup")
         except PermissionError:
             pass  # the first process is not ours to look at: a machine where nobody but it is in such a container
         self._paths = {}
-        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        for line in Path(f"{process}/cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
             for name in controllers.split(",") if number != "0" else ("unified",):
                 self._paths[name] = path.lstrip("/")
@@ -142,13 +144,13 @@ class _Devices:
 
     def _version_2(self) -> None:
         group = self._root / self._paths["unified"]
-        replace_filter(group, [*DEFAULT_RULES, *_nodes_of(self._pid)])
+        replace_filter(group, [*DEFAULT_RULES, *_nodes_of(self._process)])
 
 
-def _nodes_of(pid: int) -> list[DeviceRule]:
+def _nodes_of(process: str) -> list[DeviceRule]:
     """The devices that a container has nodes of: those, and no others, were given to it, for it can't make any."""
     rules = []
-    for folder, _, names in os.walk(f"/proc/{pid}/root/dev"):
+    for folder, _, names in os.walk(f"{process}/root/dev"):
         for name in names:
             status = os.lstat(os.path.join(folder, name))
             if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
@@ -196,8 +198,8 @@ def _bpf(command: int, attributes: bytes) -> int:
     return _check(_libc.syscall(number, command, buffer, len(attributes)), f"bpf {command}")
 
 
-def _namespace(pid: int, kind: str) -> int:
-    return os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+def _namespace(process: str, kind: str) -> int:
+    return os.open(f"{process}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _enter(namespace: int, kind: int, *, fork: bool = False, work: object = None) -> None:

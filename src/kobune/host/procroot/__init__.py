@@ -19,6 +19,7 @@ __all__ = [
     "UnsafePath",
     "grant_block_device",
     "grant_device",
+    "open_inside",
     "read_text",
 ]
 
@@ -72,6 +73,12 @@ class HeldProcess:
         except (FileNotFoundError, ProcessLookupError) as error:
             raise ProcessGone(f"process {self.pid} has ended") from error
 
+    @property
+    def path(self) -> str:
+        """Its directory in /proc under a name that other programs of this user can open, as long as this object is
+        referred to: no number of a process is looked up by it again."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -82,7 +89,7 @@ def read_text(process: HeldProcess, path: str, *, limit_bytes: int = 65536) -> s
 
     Raises FileNotFoundError, ProcessGone and UnsafePath. Undecodable bytes become replacement characters.
     """
-    descriptor = _open(process, path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = open_inside(process, path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UnsafePath(f"{path} in the container of process {process.pid} is no regular file")
@@ -97,7 +104,7 @@ def grant_device(process: HeldProcess, path: str, numbers: tuple[int, int], gid:
     The node is the container's own; the host's device keeps its mode. Raises FileNotFoundError when the container
     was not given the device, ProcessGone, and UnsafePath when the path is anything else.
     """
-    descriptor = _open(process, path, os.O_PATH)
+    descriptor = open_inside(process, path, os.O_PATH)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISCHR(status.st_mode) or (os.major(status.st_rdev), os.minor(status.st_rdev)) != numbers:
@@ -114,7 +121,7 @@ def grant_block_device(process: HeldProcess, path: str, gid: int) -> None:
 
     Which block devices a container has is decided by who made it; raises as `grant_device`.
     """
-    descriptor = _open(process, path, os.O_PATH)
+    descriptor = open_inside(process, path, os.O_PATH)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISBLK(status.st_mode):
@@ -132,7 +139,11 @@ def _grant(descriptor: int, status: os.stat_result, gid: int) -> None:
         os.chmod(name, 0o660)
 
 
-def _open(process: HeldProcess, path: str, flags: int) -> int:
+def open_inside(process: HeldProcess, path: str, flags: int) -> int:
+    """A descriptor of a file or directory in the root of `process`, reached without following a link.
+
+    Raises FileNotFoundError, ProcessGone and UnsafePath.
+    """
     parts = [part for part in path.split("/") if part]
     if not parts or ".." in parts:
         raise ValueError(f"{path!r} is no absolute path of a file")

@@ -13,6 +13,7 @@ from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.errors import KobuneError, RetryableError
 from kobune.host.containerfs.files import ContainerFiles
+from kobune.host.procroot import HeldProcess
 from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
 from kobune.virt.domain.hotplug_pod import VOLUME_LABEL, device_in_attachment, folder_in_attachment
 from kobune.virt.domain.paths import HOTPLUG_DEVICES, HOTPLUG_DISKS
@@ -35,49 +36,49 @@ class Delivery:
         self._hold = hold
 
     def view(self, pid: int, pod_uid: str, attachments: Mapping[str, Attachment]) -> PlugView:
-        """What there is. Raises NotThere or ProcessGone when the launcher's process has ended, and ForeignProcess."""
-        self._hold(pid, pod_uid)
+        """What there is. Raises ProcessGone when the launcher's process has ended, and ForeignProcess."""
+        launcher = self._hold(pid, pod_uid)
         return PlugView(
             attachments,
-            frozenset(self._files.mounts(pid, HOTPLUG_DISKS)),
-            self._files.block_devices(pid, HOTPLUG_DEVICES),
+            frozenset(self._files.mounts(launcher, HOTPLUG_DISKS)),
+            self._files.block_devices(launcher, HOTPLUG_DEVICES),
         )
 
     async def carry_out(self, pid: int, pod_uid: str, plan: VolumePlan) -> None:
         """Bring and take what the plan says; a failure with one volume holds up no other, and is raised at the end."""
-        self._hold(pid, pod_uid)
+        launcher = self._hold(pid, pod_uid)
         failures: list[str] = []
         for bring in plan.bring:
             try:
-                await self._bring(pid, bring)
+                await self._bring(launcher, bring)
                 log.info("volume %s is in the container of process %d", bring.volume, pid)
             except (KobuneError, OSError) as error:
                 failures.append(f"volume {bring.volume}: {error}")
         for name in plan.take:
             try:
-                await self._take(pid, name)
+                await self._take(launcher, name)
                 log.info("volume %s has left the container of process %d", name, pid)
             except (KobuneError, OSError) as error:
                 failures.append(f"volume {name}: {error}")
         if failures:
             raise RetryableError("; ".join(failures))
 
-    async def _bring(self, pid: int, bring: Bring) -> None:
+    async def _bring(self, launcher: HeldProcess, bring: Bring) -> None:
         if bring.block:
             path = device_in_attachment(bring.volume)
             _, numbers = await asyncio.to_thread(self._files.process_with_device, bring.pod_uid, path)
-            await self._files.make_device(pid, f"{HOTPLUG_DEVICES}/{bring.volume}", numbers, QEMU_ID)
+            await self._files.make_device(launcher, f"{HOTPLUG_DEVICES}/{bring.volume}", numbers, QEMU_ID)
         else:
             path = folder_in_attachment(bring.volume)
             source = await asyncio.to_thread(self._files.process_with_mount, bring.pod_uid, path)
-            await self._files.mount(source, path, pid, f"{HOTPLUG_DISKS}/{bring.volume}")
+            await self._files.mount(source, path, launcher, f"{HOTPLUG_DISKS}/{bring.volume}")
 
-    async def _take(self, pid: int, name: str) -> None:
-        numbers = self._files.block_devices(pid, HOTPLUG_DEVICES).get(name)
+    async def _take(self, launcher: HeldProcess, name: str) -> None:
+        numbers = self._files.block_devices(launcher, HOTPLUG_DEVICES).get(name)
         if numbers is not None:
-            await self._files.remove_device(pid, f"{HOTPLUG_DEVICES}/{name}", numbers)
-        if name in self._files.mounts(pid, HOTPLUG_DISKS):
-            await self._files.unmount(pid, f"{HOTPLUG_DISKS}/{name}")
+            await self._files.remove_device(launcher, f"{HOTPLUG_DEVICES}/{name}", numbers)
+        if name in self._files.mounts(launcher, HOTPLUG_DISKS):
+            await self._files.unmount(launcher, f"{HOTPLUG_DISKS}/{name}")
 
 
 def attachments_of(vmi: VirtualMachineInstance, pods: Iterable[Pod]) -> dict[str, Attachment]:
