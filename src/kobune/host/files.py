@@ -27,6 +27,7 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+    sync_directory(path.parent)
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -40,7 +41,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make what was created, renamed or deleted in a directory survive a power failure."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

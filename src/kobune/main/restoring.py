@@ -182,4 +182,3 @@ def _copy_files(source: Path, target: Path) -> None:
     for path in source.iterdir():
         if path.is_file():
             write_file(target / path.name, path.read_bytes(), mode=path.stat().st_mode & 0o777)
-    sync_directory(target)

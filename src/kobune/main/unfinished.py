@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from kobune.base.errors import TerminalError
-from kobune.host.files import sync_directory, write_file
+from kobune.host.files import write_file
 
 __all__ = ["MARKER", "RestoreInterrupted", "Unfinished", "check_restored", "mark", "read_unfinished"]
 
@@ -41,7 +41,6 @@ class RestoreInterrupted(TerminalError):
 def mark(data_dir: Path, unfinished: Unfinished) -> None:
     """Write the mark, durably."""
     write_file(data_dir / MARKER, msgspec.json.encode(unfinished))
-    sync_directory(data_dir)
 
 
 def read_unfinished(data_dir: Path) -> Unfinished | None:

@@ -109,6 +109,7 @@ def _is_there(path: Path) -> bool:
 
 
 async def _create(runner: Runner, path: Path, options: list[str], size: list[str]) -> None:
+    """Complete or not at all. Not synced: these images end with their pod, as a machine's loss of power ends it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)

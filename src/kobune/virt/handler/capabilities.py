@@ -15,11 +15,14 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from kobune.host.files import write_file
 from kobune.virt.handler.launchers import pod_volume
 
 __all__ = ["CapabilityCache"]
@@ -96,12 +99,15 @@ class CapabilityCache:
 
     def _keep(self, image: str, files: dict[str, bytes]) -> None:
         path = self._path(image)
-        temporary = path.with_suffix(".new")
-        temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data in files.items():
-            (temporary / name).write_bytes(data)
-        with contextlib.suppress(OSError):  # another instance of the same image was faster
-            temporary.rename(path)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=self._folder, prefix=f".{path.name}."))
+        try:
+            for name, data in files.items():
+                write_file(temporary / name, data)
+            with contextlib.suppress(OSError):  # another instance of the same image was faster
+                temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
     def _write(self, volume: Path, image: str) -> bool:
         with _descend(volume, create=True) as folder:

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from kobune.host.disk.image import MAX_VIRTUAL_BYTES, InvalidImage
+from kobune.host.files import sync_directory
 from kobune.virt.domain.document import DiskSource
 
 __all__ = ["claim_disk", "host_disk"]
@@ -87,6 +88,8 @@ def _make(path: Path, size_bytes: int) -> None:
         finally:
             os.close(descriptor)
         temporary.rename(path)
+        # A guest may be told that its writes are durable: so must the name of what it writes to be.
+        sync_directory(path.parent)
     except OSError as error:
         raise InvalidImage(f"{path}: cannot make the disk: {error.strerror}") from error
 
