@@ -23,6 +23,7 @@ __all__ = ["CLOUD", "Flavour", "build", "build_flavour"]
 
 PACKAGES = (
     "busybox-static",
+    "dhcpcd-base",
     "sysvinit-core",
     "sysvinit-utils",
     "dropbear-bin",
@@ -43,6 +44,7 @@ PROGRAM_FILES = (
     "bin/nc.traditional",
     "sbin/init",
     "sbin/shutdown",
+    "usr/sbin/dhcpcd",
     "sbin/halt",
     "sbin/killall5",
     "usr/sbin/dropbear",

@@ -65,7 +65,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
     network = NetworkConfig(
         kubeconfig=settings.component_kubeconfig("network"),
         table=instance.service_table,
-        dns=DnsConfig(settings.dns_dir, instance.network.bridge, instance.network.gateway_address),
+        dns=DnsConfig(settings.dns_dir, instance.network.bridge, instance.network.gateway_addresses),
         api_gateway=instance.network.gateway,
         guard=Guard(instance.network.bridge, (settings.kubelet_port,)),
     )
@@ -85,7 +85,7 @@ async def _kubelet(settings: Settings, stop: asyncio.Event) -> None:
         client_ca=settings.data_dir / "pki/ca.crt",
         preloaded_images=frozenset(read_imported(settings)),
         instance=instance,
-        cluster_dns=(instance.network.gateway,) if has_network else (),
+        cluster_dns=instance.network.gateways if has_network else (),
     )
     networks = settings.component_kubeconfig("networks")
     if networks.exists():

@@ -9,12 +9,13 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from kobune.base.errors import TerminalError
 from kobune.host.files import write_file
 from kobune.main.settings import Settings, default_data_dir
 
-__all__ = ["PreflightError", "check_node", "check_port", "check_subnet", "choose_ports"]
+__all__ = ["PreflightError", "check_node", "check_port", "check_subnets", "choose_ports"]
 
 PACKAGES = {
     "containerd": "containerd",
@@ -27,7 +28,11 @@ PACKAGES = {
     "mount": "mount",
 }
 ROUTES = Path("/proc/net/route")
+ROUTES6 = Path("/proc/net/ipv6_route")
 CNI_BIN_DIR = Path("/usr/lib/cni")
+
+
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PreflightError(TerminalError):
@@ -90,21 +95,60 @@ def choose_ports(settings: Settings) -> Settings:
     )
 
 
-def check_subnet(subnet: str, bridge: str) -> None:
-    """Raise PreflightError when `subnet` is none, or when another interface than our bridge routes a part of it."""
+def check_subnets(subnets: str, bridge: str) -> None:
+    """`subnets`: IPv4, or IPv4 and IPv6 after a comma.
+
+    Raises PreflightError when they are something else, or when another interface than our bridge routes a part of one.
+    """
+    first, comma, second = subnets.partition(",")
     try:
-        wanted = ipaddress.IPv4Network(subnet)
+        wanted: list[_Network] = [ipaddress.IPv4Network(first)]
+        wanted += [_ipv6_network(second)] if comma else []
     except ValueError as error:
-        raise PreflightError(f"--pod-subnet {subnet}: {error}; give a network such as 10.42.0.0/24") from None
+        raise PreflightError(
+            f"--pod-subnet {subnets}: {error}; give a network such as 10.42.0.0/24, or two: 10.42.0.0/24,fd42::/64"
+        ) from None
+    for interface, network in [*_routes(), *(_routes6() if comma else ())]:
+        for subnet in wanted:
+            if network.prefixlen and interface != bridge and network.version == subnet.version:
+                _refuse_overlap(subnet, network, interface)
+
+
+def _refuse_overlap(subnet: _Network, network: _Network, interface: str) -> None:
+    if int(network[0]) <= int(subnet[-1]) and int(subnet[0]) <= int(network[-1]):
+        example = "10.143.0.0/24" if subnet.version == 4 else "10.42.0.0/24,fd43::/64"
+        raise PreflightError(
+            f"--pod-subnet {subnet} overlaps {network} of interface {interface}: choose another, "
+            f"for example --pod-subnet {example}"
+        )
+
+
+def _ipv6_network(text: str) -> ipaddress.IPv6Network:
+    network = ipaddress.IPv6Network(text)
+    if not 48 <= network.prefixlen <= 120:
+        raise ValueError(f"{network} must have a prefix of 48 to 120 bits")
+    if not ROUTES6.exists():
+        raise ValueError("this machine has no IPv6")
+    return network
+
+
+def _routes() -> list[tuple[str, _Network]]:
+    """(interface, network) of each."""
+    found: list[tuple[str, _Network]] = []
     for line in ROUTES.read_text().splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask, *_ = line.split()
         # The kernel prints the addresses' bytes as a number of this machine's byte order.
-        network = ipaddress.IPv4Network((_address(destination), str(_address(mask))))
-        if network.prefixlen and interface != bridge and network.overlaps(wanted):
-            raise PreflightError(
-                f"--pod-subnet {subnet} overlaps {network} of interface {interface}: choose another, "
-                "for example --pod-subnet 10.143.0.0/24"
-            )
+        found.append((interface, ipaddress.IPv4Network((_address(destination), str(_address(mask))))))
+    return found
+
+
+def _routes6() -> list[tuple[str, _Network]]:
+    found: list[tuple[str, _Network]] = []
+    for line in ROUTES6.read_text().splitlines():
+        destination, length, *_, interface = line.split()
+        if interface != "lo":
+            found.append((interface, ipaddress.IPv6Network((int(destination, 16), int(length, 16)), strict=False)))
+    return found
 
 
 def _address(text: str) -> ipaddress.IPv4Address:

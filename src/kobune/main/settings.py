@@ -53,6 +53,7 @@ class Settings:
     listen_port: int = 6443
     node_name: str = ""
     pod_subnet: str = "10.42.0.0/24"
+    """An IPv4 network; with an IPv6 network after a comma, pods have addresses of both."""
     virt_api_port: int = 8443
     virt_handler_port: int = 8186
     kubelet_port: int = 10250

@@ -15,7 +15,7 @@ from kobune.embedded.store import check_format
 from kobune.main.archive import STORE
 from kobune.main.images import OPTIONAL_IMAGES, launcher_image
 from kobune.main.instance import InstanceRunning, hold_instance, running_pid
-from kobune.main.preflight import check_node, check_port, check_subnet, choose_ports
+from kobune.main.preflight import check_node, check_port, check_subnets, choose_ports
 from kobune.main.progress import Progress
 from kobune.main.run import run_instance
 from kobune.main.settings import Settings, default_data_dir, parse_listen
@@ -33,7 +33,7 @@ __all__ = ["up"]
 @click.option("--listen", default="127.0.0.1:6443", show_default=True, help="ADDRESS:PORT of the Kubernetes API.")
 @click.option("--control-plane-only", is_flag=True, help="The API and its controllers; no node, no root needed.")
 @click.option("--node-name", default="", help="Name of this machine's Node; default: its host name.")
-@click.option("--pod-subnet", default="10.42.0.0/24", show_default=True, help="Addresses of the pods.")
+@click.option("--pod-subnet", default="10.42.0.0/24", show_default=True, help="Addresses of the pods: IPv4[,IPv6].")
 @click.option(
     "--image-cache",
     type=click.Path(path_type=Path, file_okay=False),
@@ -100,7 +100,7 @@ def _check(settings: Settings) -> None:
     check_format(settings.data_dir / STORE)
     if not settings.control_plane_only:
         check_node()
-        check_subnet(settings.pod_subnet, NodeInstance.of(settings.data_dir, settings.pod_subnet).network.bridge)
+        check_subnets(settings.pod_subnet, NodeInstance.of(settings.data_dir, settings.pod_subnet).network.bridge)
     check_port(settings.listen_host, settings.listen_port)
 
 

@@ -149,7 +149,7 @@ async def cluster(node: TestNode) -> AsyncIterator[Cluster]:
             cluster_dns=(node.instance.network.gateway,),
         )
         network = node.instance.network
-        dns = DnsConfig(node.data_dir / "dns", network.bridge, network.gateway_address)
+        dns = DnsConfig(node.data_dir / "dns", network.bridge, network.gateway_addresses)
         # dnsmasq reads its file as an unprivileged user.
         node.data_dir.chmod(0o755)
         client = HttpClient(load_config(server.kubeconfig))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kobune.main.preflight import PreflightError, check_port, check_subnet, choose_ports
+from kobune.main.preflight import PreflightError, check_port, check_subnets, choose_ports
 from kobune.main.settings import Settings
 
 
@@ -39,10 +39,16 @@ def test_an_unreadable_record_of_ports_is_made_anew(tmp_path: Path) -> None:
     assert choose_ports(Settings(tmp_path)).virt_api_port > 0
 
 
-@pytest.mark.parametrize("subnet", ["10.42.0.1/24", "10.42.0.0/33", "fd00::/64", "pods"])
+@pytest.mark.parametrize(
+    "subnet",
+    [
+        *("10.42.0.1/24", "10.42.0.0/33", "fd00::/64", "pods", "10.42.0.0/24,", "fd42::/64,10.42.0.0/24"),
+        *("10.42.0.0/24,fd42::1/64", "10.42.0.0/24,fd42::/32", "10.42.0.0/24,fd42::/126", "10.42.0.0/24,10.43.0.0/24"),
+    ],
+)
 def test_what_is_no_network_is_refused(subnet: str) -> None:
     with pytest.raises(PreflightError, match="--pod-subnet"):
-        check_subnet(subnet, "kobune0")
+        check_subnets(subnet, "kobune0")
 
 
 def test_a_subnet_of_another_interface_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -50,7 +56,27 @@ def test_a_subnet_of_another_interface_is_refused(monkeypatch: pytest.MonkeyPatc
     header = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
     routes.write_text(header + "br0\t00002A0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
     monkeypatch.setattr("kobune.main.preflight.ROUTES", routes)
-    check_subnet("10.42.0.0/24", "br0")
-    check_subnet("10.43.0.0/24", "kobune0")
+    check_subnets("10.42.0.0/24", "br0")
+    check_subnets("10.43.0.0/24", "kobune0")
     with pytest.raises(PreflightError, match=r"overlaps 10\.42\.0\.0/24 of interface br0"):
-        check_subnet("10.42.0.0/16", "kobune0")
+        check_subnets("10.42.0.0/16", "kobune0")
+
+
+def test_an_ipv6_subnet_of_another_interface_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    routes = tmp_path / "route6"
+    zero = "0" * 32
+    lines = [("fd42" + "0" * 28, "40", "br0"), (zero, "00", "eth0"), ("fd43" + "0" * 28, "40", "lo")]
+    routes.write_text(
+        "".join(
+            f"{net} {length} {zero} 00 {zero} 00000100 00000001 00000000 00000001 {dev:>8}\n"
+            for net, length, dev in lines
+        )
+    )
+    monkeypatch.setattr("kobune.main.preflight.ROUTES6", routes)
+    no_routes = tmp_path / "route"
+    no_routes.write_text("Iface\n")
+    monkeypatch.setattr("kobune.main.preflight.ROUTES", no_routes)
+    check_subnets("10.142.0.0/24,fd42::/64", "br0")
+    check_subnets("10.142.0.0/24,fd43::/64", "kobune0")
+    with pytest.raises(PreflightError, match=r"fd42::/80 overlaps fd42::/64 of interface br0"):
+        check_subnets("10.142.0.0/24,fd42::/80", "kobune0")

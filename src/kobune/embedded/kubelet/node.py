@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,11 +32,13 @@ MAX_IMAGES = 50
 class NodeIdentity:
     """How the node is known."""
 
-    def __init__(self, name: str, address: str, kubelet_port: int, pod_subnet: str, labels: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, address: str, kubelet_port: int, pod_subnets: Sequence[str], labels: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.address = address
         self.kubelet_port = kubelet_port
-        self.pod_subnet = pod_subnet
+        self.pod_subnets = tuple(pod_subnets)
         self.labels = dict(labels)
 
 
@@ -208,7 +210,7 @@ class NodeRegistration:
         except NotFound:
             body = {
                 "metadata": {"name": identity.name, "labels": labels},
-                "spec": {"podCIDR": identity.pod_subnet, "podCIDRs": [identity.pod_subnet]},
+                "spec": {"podCIDR": identity.pod_subnets[0], "podCIDRs": list(identity.pod_subnets)},
             }
             self._written = None
             try:

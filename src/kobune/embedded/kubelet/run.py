@@ -63,6 +63,7 @@ class KubeletConfig:
     pod_logs: Path
     run_dir: Path
     pod_subnet: str = "10.42.0.0/24"
+    """As `NodeInstance.of` takes it."""
     node_ip: str = ""
     listen_host: str = "0.0.0.0"  # noqa: S104 - clients need a certificate
     listen_port: int = 10250
@@ -176,7 +177,7 @@ async def run_with_client(
             containerd,
         )
         port = await server.start()
-        identity = NodeIdentity(config.node_name, address, port, config.pod_subnet, config.labels)
+        identity = NodeIdentity(config.node_name, address, port, instance.network.subnets, config.labels)
         registration = NodeRegistration(
             client, cri, devices, identity, machine, clock, lambda: read_pressure(config.root)
         )

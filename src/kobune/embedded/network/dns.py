@@ -23,15 +23,21 @@ COMMAND_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
-    """`interface` is the pods' bridge with `address` (ADDRESS/PREFIX), made when it is missing, so that names are
+    """`interface` is the pods' bridge with `addresses` (ADDRESS/PREFIX), made when it is missing, so that names are
     served before the first pod comes. `upstream` is a resolv.conf, empty for none."""
 
     directory: Path
     interface: str
-    address: str = ""
+    addresses: tuple[str, ...] = ()
     domain: str = "cluster.local"
     upstream: str = "/etc/resolv.conf"
     port: int = 53
+
+
+def _add_address(address: str, interface: str) -> list[str]:
+    # There is nobody else to ask whether an IPv6 address is taken, and a tentative one can't be listened on.
+    words = ["nodad"] if ":" in address else ["brd", "+"]
+    return ["address", "add", address, *words, "dev", interface]
 
 
 class ClusterDns:
@@ -79,11 +85,11 @@ class ClusterDns:
     async def _ensure_bridge(self) -> None:
         """As the CNI plugin makes it; the plugin takes one that is there."""
         config = self._config
-        if not config.address or (Path("/sys/class/net") / config.interface).exists():
+        if not config.addresses or (Path("/sys/class/net") / config.interface).exists():
             return
         for words in (
             ["link", "add", config.interface, "type", "bridge"],
-            ["address", "add", config.address, "brd", "+", "dev", config.interface],
+            *(_add_address(address, config.interface) for address in config.addresses),
             ["link", "set", config.interface, "up"],
         ):
             await self._runner.run(["ip", *words], timeout_s=COMMAND_S)

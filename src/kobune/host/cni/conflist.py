@@ -13,23 +13,38 @@ __all__ = ["BridgeNetwork", "conflist", "write_conflist"]
 
 @dataclass(frozen=True, slots=True)
 class BridgeNetwork:
-    """One node's pod network: pods hang on `bridge`, which has the subnet's first address and is their gateway."""
+    """One node's pod network: pods hang on `bridge`, which has the first address of each subnet and is their gateway.
+
+    `subnet` is IPv4; with `subnet6` every pod has an IPv6 address as well.
+    """
 
     name: str = "kobune"
     bridge: str = "kobune0"
     subnet: str = "10.42.0.0/24"
+    subnet6: str = ""
     state_dir: Path = Path("/var/lib/kobune/cni/networks")
     mtu: int = 0
 
     @property
-    def gateway(self) -> str:
-        """The node's address in the pod network."""
-        return str(next(ipaddress.ip_network(self.subnet).hosts()))
+    def subnets(self) -> tuple[str, ...]:
+        """The subnets that there are, IPv4 first."""
+        return (self.subnet, self.subnet6) if self.subnet6 else (self.subnet,)
 
     @property
-    def gateway_address(self) -> str:
-        """The same with the prefix length, as an interface has it."""
-        return f"{self.gateway}/{ipaddress.ip_network(self.subnet).prefixlen}"
+    def gateway(self) -> str:
+        """The node's IPv4 address in the pod network."""
+        return self.gateways[0]
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """The node's address in each subnet."""
+        return tuple(str(next(ipaddress.ip_network(subnet).hosts())) for subnet in self.subnets)
+
+    @property
+    def gateway_addresses(self) -> tuple[str, ...]:
+        """The same with the prefix length, as an interface has them."""
+        lengths = [ipaddress.ip_network(subnet).prefixlen for subnet in self.subnets]
+        return tuple(f"{address}/{length}" for address, length in zip(self.gateways, lengths, strict=True))
 
 
 def conflist(network: BridgeNetwork) -> dict[str, Any]:
@@ -43,8 +58,11 @@ def conflist(network: BridgeNetwork) -> dict[str, Any]:
         "ipam": {
             "type": "host-local",
             "dataDir": str(network.state_dir),
-            "ranges": [[{"subnet": network.subnet, "gateway": network.gateway}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
+            "ranges": [
+                [{"subnet": subnet, "gateway": gateway}]
+                for subnet, gateway in zip(network.subnets, network.gateways, strict=True)
+            ],
+            "routes": [{"dst": "::/0" if ":" in subnet else "0.0.0.0/0"} for subnet in network.subnets],
         },
     }
     if network.mtu:

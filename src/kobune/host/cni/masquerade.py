@@ -9,7 +9,8 @@ from kobune.host.run import CommandNotFound, Runner
 
 __all__ = ["left_rules", "remove_left_rules"]
 
-_TABLE = ("iptables", "-w", "5", "-t", "nat")
+_PROGRAMS = ("iptables", "ip6tables")
+_TABLE = ("-w", "5", "-t", "nat")
 # Chains that the plugins of all networks share.
 _SHARED = "CNI-HOSTPORT-"
 
@@ -31,10 +32,11 @@ def _is_own_chain(name: str) -> bool:
 
 async def remove_left_rules(runner: Runner, network: str) -> None:
     """Remove what `network` has in the nat table; nothing to do is no error. Raises CommandError."""
-    try:
-        listing = await runner.run([*_TABLE, "-S"], timeout_s=15)
-    except CommandNotFound:
-        # Then the plugins could not have written any.
-        return
-    for call in left_rules(listing.text, network):
-        await runner.run([*_TABLE, *call], timeout_s=15)
+    for program in _PROGRAMS:
+        try:
+            listing = await runner.run([program, *_TABLE, "-S"], timeout_s=15)
+        except CommandNotFound:
+            # Then the plugins could not have written any.
+            continue
+        for call in left_rules(listing.text, network):
+            await runner.run([program, *_TABLE, *call], timeout_s=15)
