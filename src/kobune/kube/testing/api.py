@@ -1,6 +1,6 @@
 """An API server in memory that keeps the client protocol; see tests/support/client_contract.py for what it promises.
 
-Owns: the verbs, the status subresource, selectors, watches and injected faults. Must not: validate kinds or run
+Owns: the verbs, the status subresource and the record of what was asked. Must not: validate kinds or run
 controllers; `collect_garbage` is the only help.
 """
 
@@ -10,28 +10,20 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
-
-import msgspec
+from typing import Any, TypeAlias, TypeVar
 
 from kobune.base.clock import Clock
 from kobune.kube.client.clock import SystemClock
-from kobune.kube.client.errors import Invalid, NotFound, Unavailable
+from kobune.kube.client.errors import Invalid, NotFound
 from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key, Resource
-from kobune.kube.client.selectors import SelectorError, parse_fields, parse_labels
-from kobune.kube.client.types import (
-    ListResult,
-    Patch,
-    Preconditions,
-    Propagation,
-    WatchEvent,
-    WatchEventType,
-)
+from kobune.kube.client.types import ListResult, Patch, Preconditions, Propagation, WatchEvent
 from kobune.kube.testing.faults import Faults
 from kobune.kube.testing.garbage import collect_once
 from kobune.kube.testing.patches import apply_patch, server_side_apply
-from kobune.kube.testing.store import Change, Collection, Store
+from kobune.kube.testing.selection import collection_of, decode, selector
+from kobune.kube.testing.store import Collection, Store
+from kobune.kube.testing.watches import Watches
 
 __all__ = ["FakeApi", "RawHandler", "Request"]
 
@@ -63,20 +55,18 @@ class FakeApi:
         self.clock = clock or SystemClock()
         self.store = Store(self.clock)
         self.faults = Faults()
+        self._watches = Watches(self.store)
         self.requests: list[Request] = []
         self._no_status = no_status
         self._applied: dict[tuple[Collection, Key, str], dict[str, Any]] = {}
         self._routes: list[tuple[str, re.Pattern[str], RawHandler]] = []
-        self._news = asyncio.Event()
-        self._held: set[str] = set()
-        self._epoch = 0
 
     # Verbs
 
     async def get(self, resource: Resource[T], name: str, namespace: str = "") -> T:
         """One object; `NotFound` when there is none."""
         await self._enter("get", resource.plural, Key(namespace, name))
-        return self._decode(resource, self.store.get(resource, self._key(resource, namespace, name)))
+        return decode(resource, self.store.get(resource, self._key(resource, namespace, name)))
 
     async def list(
         self,
@@ -91,14 +81,14 @@ class FakeApi:
     ) -> ListResult[T]:
         """One page, or everything when `limit` is 0; ordered by namespace and name."""
         await self._enter("list", resource.plural, Key(namespace, ""))
-        selects = _selector(namespace, label_selector, field_selector)
+        selects = selector(namespace, label_selector, field_selector)
         documents = [
-            document for _, document in sorted(self.store.objects(_collection(resource)).items()) if selects(document)
+            document for _, document in sorted(self.store.objects(collection_of(resource)).items()) if selects(document)
         ]
         start = int(continue_token) if continue_token else 0
         end = start + limit if limit else len(documents)
         token = str(end) if end < len(documents) else ""
-        items = [self._decode(resource, document) for document in documents[start:end]]
+        items = [decode(resource, document) for document in documents[start:end]]
         return ListResult(items, str(self.store.revision), token)
 
     async def watch(
@@ -113,37 +103,9 @@ class FakeApi:
     ) -> AsyncIterator[WatchEvent[T]]:
         """Changes after `resource_version`, then a bookmark; an empty one or "0" begins with what there is."""
         await self._enter("watch", resource.plural, Key(namespace, ""))
-        selects = _selector(namespace, label_selector, field_selector)
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
-        position, epoch = 0, self._epoch
-        if resource_version in ("", "0"):
-            after = self.store.revision
-            for document in list(self.store.objects(_collection(resource)).values()):
-                if selects(document):
-                    version = document["metadata"]["resourceVersion"]
-                    yield WatchEvent(WatchEventType.ADDED, self._decode(resource, document), version)
-        else:
-            after = int(resource_version)
-            self.store.changes(_collection(resource), after, 0)  # refuses what is too old
-        while True:
-            # Taken before the history is read: what happens while the caller holds an event must not be missed.
-            news = self._news
-            if epoch != self._epoch:
-                raise Unavailable(0, "ConnectionFailed", "the watch was disconnected")
-            if resource.plural not in self._held:
-                changes, position = self.store.changes(_collection(resource), max(after, self.store.oldest), position)
-                for change in changes:
-                    event = self._event(resource, change, selects)
-                    if event is not None:
-                        yield event
-                if changes:
-                    after = max(after, changes[-1].revision)
-            remaining_s = deadline_s - asyncio.get_running_loop().time()
-            if remaining_s <= 0:
-                if resource.plural not in self._held:
-                    yield WatchEvent(WatchEventType.BOOKMARK, None, str(self.store.revision))
-                return
-            await _wait(news, remaining_s)
+        selects = selector(namespace, label_selector, field_selector)
+        async for event in self._watches.follow(resource, selects, resource_version, timeout_s):
+            yield event
 
     async def create(self, resource: Resource[T], obj: T | dict[str, Any], namespace: str = "") -> T:
         """Create; `AlreadyExists` when the name is taken. The status is dropped, as with a status subresource."""
@@ -186,7 +148,7 @@ class FakeApi:
         """Server-side apply; creates what is missing."""
         key = self._key(resource, namespace or key_of(obj).namespace, key_of(obj).name)
         await self._enter("apply", resource.plural, key, subresource)
-        owned = (_collection(resource), key, f"{field_manager}/{subresource}")
+        owned = (collection_of(resource), key, f"{field_manager}/{subresource}")
         before = self._applied.get(owned)
         self._applied[owned] = copy.deepcopy(obj)
         try:
@@ -224,7 +186,7 @@ class FakeApi:
                 # Its own write must not trip over the caller's precondition.
                 preconditions = Preconditions(uid=preconditions.uid) if preconditions else None
         self.store.delete(resource, key, preconditions, grace_period_s)
-        self._announce()
+        self._watches.announce()
         await self.faults.strike("delete", resource.plural, after=True)
 
     async def raw(
@@ -243,7 +205,7 @@ class FakeApi:
             found = pattern.fullmatch(path)
             if wanted == method and found is not None:
                 answer = await handler(found, json.loads(body) if body else {})
-                self._announce()
+                self._watches.announce()
                 return json.dumps(answer).encode()
         raise NotFound(404, "NotFound", "the server could not find the requested resource")
 
@@ -259,26 +221,26 @@ class FakeApi:
     def seed(self, resource: Resource[T], obj: T | dict[str, Any], namespace: str = "") -> T:
         """Store an object as it is, status included, without a request."""
         stored = self.store.create(resource, namespace, copy.deepcopy(to_builtins(obj)))
-        self._announce()
-        return self._decode(resource, stored)
+        self._watches.announce()
+        return decode(resource, stored)
 
     def edit(self, resource: Resource[T], key: Key, change: Callable[[dict[str, Any]], None]) -> T:
         """Change a stored object in place, status included, without a request."""
         document = copy.deepcopy(self.store.get(resource, key))
         change(document)
         stored = self.store.update(resource, key, document)
-        self._announce()
-        return self._decode(resource, stored)
+        self._watches.announce()
+        return decode(resource, stored)
 
     def peek(self, resource: Resource[T], key: Key) -> T | None:
         """The stored object without a request."""
-        document = self.store.objects(_collection(resource)).get(key)
-        return None if document is None else self._decode(resource, document)
+        document = self.store.objects(collection_of(resource)).get(key)
+        return None if document is None else decode(resource, document)
 
     def peek_all(self, resource: Resource[T]) -> Sequence[T]:
         """All stored objects of a resource without a request, ordered by key."""
-        documents = sorted(self.store.objects(_collection(resource)).items())
-        return [self._decode(resource, document) for _, document in documents]
+        documents = sorted(self.store.objects(collection_of(resource)).items())
+        return [decode(resource, document) for _, document in documents]
 
     @property
     def writes(self) -> int:
@@ -287,17 +249,15 @@ class FakeApi:
 
     def disconnect_watches(self) -> None:
         """Break every watch that is open now."""
-        self._epoch += 1
-        self._announce()
+        self._watches.disconnect()
 
     def hold_watches(self, plural: str) -> None:
         """Keep watches of a resource open but silent: caches go stale."""
-        self._held.add(plural)
+        self._watches.hold(plural)
 
     def release_watches(self, plural: str) -> None:
         """Deliver what was held back."""
-        self._held.discard(plural)
-        self._announce()
+        self._watches.release(plural)
 
     def compact(self) -> None:
         """Break every watch and refuse to resume it: informers must list again."""
@@ -308,7 +268,7 @@ class FakeApi:
         """Delete, until nothing changes, every object whose owners are all gone."""
         while collect_once(self.store):
             pass
-        self._announce()
+        self._watches.announce()
 
     # Inside
 
@@ -325,9 +285,9 @@ class FakeApi:
         await self.faults.strike(verb, plural, after=False)
 
     async def _leave(self, verb: str, resource: Resource[T], document: dict[str, Any]) -> T:
-        self._announce()
+        self._watches.announce()
         await self.faults.strike(verb, resource.plural, after=True)
-        return self._decode(resource, document)
+        return decode(resource, document)
 
     def _write(self, resource: Resource[Any], key: Key, document: dict[str, Any], subresource: str) -> dict[str, Any]:
         """Store what the main resource or the status subresource may change, and nothing else."""
@@ -349,55 +309,3 @@ class FakeApi:
             if "status" in old:
                 document["status"] = copy.deepcopy(old["status"])
         return self.store.update(resource, key, document)
-
-    def _event(
-        self, resource: Resource[T], change: Change, selects: Callable[[dict[str, Any]], bool]
-    ) -> WatchEvent[T] | None:
-        """The event of a change as one watcher sees it: objects enter and leave a selection."""
-        was = change.old is not None and selects(change.old)
-        now = change.new is not None and selects(change.new)
-        version = str(change.revision)
-        if now and change.new is not None:
-            kind = WatchEventType.MODIFIED if was else WatchEventType.ADDED
-            return WatchEvent(kind, self._decode(resource, change.new), version)
-        if was and change.old is not None:
-            last = copy.deepcopy(change.last or change.old)
-            last["metadata"]["resourceVersion"] = version
-            return WatchEvent(WatchEventType.DELETED, self._decode(resource, last), version)
-        return None
-
-    def _decode(self, resource: Resource[T], document: dict[str, Any]) -> T:
-        if cast(Any, resource.type) is dict:
-            return cast(T, copy.deepcopy(document))
-        return msgspec.convert(document, resource.type)
-
-    def _announce(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-
-async def _wait(news: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await news.wait()
-    except TimeoutError:
-        return
-
-
-def _collection(resource: Resource[Any]) -> Collection:
-    return (resource.group, resource.plural)
-
-
-def _selector(namespace: str, labels: str, fields: str) -> Callable[[dict[str, Any]], bool]:
-    try:
-        label_match, field_match = parse_labels(labels), parse_fields(fields)
-    except SelectorError as error:
-        raise Invalid(400, "BadRequest", str(error)) from error
-
-    def selects(document: dict[str, Any]) -> bool:
-        metadata = document["metadata"]
-        if namespace and metadata.get("namespace") != namespace:
-            return False
-        return label_match(metadata.get("labels") or {}) and field_match(document)
-
-    return selects
