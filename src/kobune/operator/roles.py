@@ -34,6 +34,8 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         rule("", ("nodes", "persistentvolumeclaims"), ("get",)),
         rule("", ("pods",), ("list",)),
         rule("cdi.kubevirt.io", ("datavolumes", "datasources"), ("get",)),
+        rule("snapshot.kubevirt.io", ("virtualmachinesnapshots",), ("get",)),
+        rule("snapshot.kubevirt.io", ("virtualmachinerestores",), ("list",)),
         rule("apps", ("controllerrevisions",), ("get",)),
         rule("authorization.k8s.io", ("subjectaccessreviews",), ("create",)),
     ),

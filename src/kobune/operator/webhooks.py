@@ -43,6 +43,7 @@ _WRITE: Final = ("CREATE", "UPDATE")
 _INSTANCETYPES: Final = "instancetype.kubevirt.io"
 
 _VALIDATING_OTHERS: Final = (
+    Webhook("virtualmachinepreset-validator.kubevirt.io", "kubevirt.io", ("virtualmachineinstancepresets",), _WRITE),
     Webhook(
         "virtualmachinesnapshot-validator.snapshot.kubevirt.io",
         "snapshot.kubevirt.io",

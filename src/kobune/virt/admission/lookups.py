@@ -17,8 +17,10 @@ from kobune.api.kubevirt import (
     VirtualMachineSpec,
     VirtualMachineStatus,
 )
+from kobune.api.snapshot import VirtualMachineRestore
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_RESTORES
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.informer import Informer
@@ -30,9 +32,12 @@ __all__ = ["ClusterLookups"]
 _REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
     "apps", "v1", "controllerrevisions", "ControllerRevision", True, dict
 )
-_VOLUMES: Final[dict[str, Resource[dict[str, Any]]]] = {
+_FOUND: Final[dict[str, Resource[dict[str, Any]]]] = {
     "persistentvolumeclaims": Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, dict),
     "datavolumes": Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, dict),
+    "virtualmachinesnapshots": Resource(
+        "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshots", "VirtualMachineSnapshot", True, dict
+    ),
     "datasources": Resource("cdi.kubevirt.io", "v1beta1", "datasources", "DataSource", True, dict),
 }
 
@@ -130,7 +135,7 @@ class ClusterLookups:
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
         """See webhooks.Lookups. A kind that the cluster does not have has no objects."""
         try:
-            return await self._client.get(_VOLUMES[plural], name, namespace)
+            return await self._client.get(_FOUND[plural], name, namespace)
         except NotFound:
             return None
 
@@ -138,3 +143,7 @@ class ClusterLookups:
         """All migrations of one instance."""
         found = await self._client.list(VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, namespace)
         return [migration for migration in found.items if migration.spec.vmi_name == vmi_name]
+
+    async def restores(self, namespace: str) -> Sequence[VirtualMachineRestore]:
+        """All restores of a namespace."""
+        return (await self._client.list(VIRTUAL_MACHINE_RESTORES, namespace)).items

@@ -5,22 +5,13 @@ Owns: which defaults and checks apply to which kind and operation. I/O is limite
 """
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from kobune.api.clone import VirtualMachineClone
-from kobune.api.export import VirtualMachineExport
-from kobune.api.instancetype import (
-    VirtualMachineClusterInstancetype,
-    VirtualMachineClusterPreference,
-    VirtualMachineInstancetype,
-    VirtualMachinePreference,
-    VirtualMachinePreferenceSpec,
-)
+from kobune.api.instancetype import VirtualMachinePreferenceSpec
 from kobune.api.kubevirt import (
-    KubeVirt,
     PreferenceMatcher,
     VirtualMachine,
     VirtualMachineInstance,
@@ -30,37 +21,25 @@ from kobune.api.kubevirt import (
     VirtualMachineInstanceTemplateSpec,
     VirtualMachineSpec,
 )
-from kobune.api.migrations import MigrationPolicy
 from kobune.api.pool import VirtualMachinePool
-from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
+from kobune.api.snapshot import VirtualMachineRestore
 from kobune.virt.admission.defaults.infer import CannotInfer, infer
 from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matcher_update, check_matchers, default_machine
 from kobune.virt.admission.defaults.presets import PresetConflict, apply_presets
-from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict
+from kobune.virt.admission.plain import PLAIN_WEBHOOKS, Webhook, frozen_spec
+from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
 from kobune.virt.admission.sizes import Sizes
-from kobune.virt.admission.validation.groups import (
-    check_clone,
-    check_export,
-    check_installation,
-    check_instancetype,
-    check_migration_policy,
-    check_pool,
-    check_preference,
-    check_restore,
-    check_snapshot,
-    preference_warnings,
-)
+from kobune.virt.admission.validation.copies import check_restore, check_restore_patches, in_progress
+from kobune.virt.admission.validation.groups import check_pool
 from kobune.virt.admission.validation.instance import check_instance, check_instance_update
-from kobune.virt.admission.validation.machine import check_machine, machine_warnings
+from kobune.virt.admission.validation.machine import check_busy, check_machine, machine_warnings
 from kobune.virt.admission.validation.others import check_migration, check_migration_update, check_replica_set
 
 __all__ = ["Lookups", "Webhook", "Webhooks"]
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-Webhook = Callable[[AdmissionRequest], Awaitable[Verdict]]
 
 _FINAL_PHASES: Final = ("Succeeded", "Failed")
 _MIGRATION_FINALIZER: Final = "kubevirt.io/migrationJobFinalize"
@@ -103,7 +82,11 @@ class Lookups(Protocol):
         ...
 
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """A claim, DataVolume or DataSource."""
+        """A claim, DataVolume, DataSource or VirtualMachineSnapshot."""
+        ...
+
+    async def restores(self, namespace: str) -> Sequence[VirtualMachineRestore]:
+        """All restores of a namespace."""
         ...
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
@@ -129,8 +112,9 @@ class Webhooks:
             "/migration-update-validator": self._validate_migration_update,
             "/virtualmachinepool-validator": self._validate_pool,
             "/vm-clone-mutator": self._mutate_clone,
+            "/virtualmachinerestore-validator": self._validate_restore,
             "/kubevirt-create-validator": self._validate_installation,
-            **{path: _plain(kind, check) for path, (kind, check) in _PLAIN.items()},
+            **PLAIN_WEBHOOKS,
         }
 
     async def answer(self, path: str, request: AdmissionRequest) -> Verdict:
@@ -216,6 +200,8 @@ class Webhooks:
             return Verdict((short,))
         checked = _convert(expanded, VirtualMachine)
         problems, found = check_machine(checked, old, version=request.version, gates=self._lookups.gates())
+        if not problems and old is not None:
+            problems = check_busy(vm, old)
         return Verdict(tuple(problems), (*warnings, *found))
 
     async def _validate_instance(self, request: AdmissionRequest) -> Verdict:
@@ -245,6 +231,9 @@ class Webhooks:
             return Verdict(message=f'the VMI "{request.namespace}/{name}" does not exist')
         if vmi.status.phase in _FINAL_PHASES:
             return Verdict(message="Cannot migrate VMI in finalized state.")
+        for item in vmi.status.conditions:
+            if item.type == "LiveMigratable" and item.status == "False":
+                return Verdict(message=f"Cannot migrate VMI, Reason: {item.reason}, Message: {item.message}")
         for other in await self._lookups.migrations(request.namespace, name):
             if other.status.phase not in _FINAL_PHASES and other.metadata.uid != migration.metadata.uid:
                 uid = other.metadata.uid
@@ -256,6 +245,16 @@ class Webhooks:
         old, new = (_convert(item, VirtualMachineInstanceMigration) for item in (request.old or {}, request.obj))
         found: list[Problem] = check_migration_update(old, new)
         return Verdict(tuple(found))
+
+    async def _validate_restore(self, request: AdmissionRequest) -> Verdict:
+        if request.old is not None:
+            return frozen_spec(request)
+        restore = _convert(request.obj, VirtualMachineRestore)
+        problems = check_restore(restore)
+        name = restore.spec.virtual_machine_snapshot_name
+        if restore.spec.patches and await self._lookups.find("virtualmachinesnapshots", request.namespace, name):
+            problems += check_restore_patches(restore)
+        return Verdict(tuple(problems + in_progress(restore, await self._lookups.restores(request.namespace))))
 
     async def _validate_pool(self, request: AdmissionRequest) -> Verdict:
         old = _convert(request.old, VirtualMachinePool) if request.old else None
@@ -276,42 +275,6 @@ class Webhooks:
         name = f"clone-{spec['source'].get('name', '')}-{uuid.uuid4().hex[:5]}"
         spec["target"] = {"apiGroup": "kubevirt.io", "kind": "VirtualMachine", "name": name}
         return Verdict(patched={"spec": spec})
-
-
-def _plain(kind: type[Any], check: Callable[[Any], list[Problem]]) -> Webhook:
-    """A webhook whose check needs the object alone."""
-
-    async def answer(request: AdmissionRequest) -> Verdict:
-        if kind in _FIXED and request.old and request.old.get("spec") != request.obj.get("spec"):
-            return Verdict((Problem("spec", Reason.INVALID, "spec is immutable after creation"),))
-        obj = msgspec.convert(request.obj, kind)
-        warnings = preference_warnings(obj.spec) if "Preference" in kind.__name__ else []
-        return Verdict(tuple(check(obj)), tuple(warnings))
-
-    return answer
-
-
-_FIXED: Final = (VirtualMachineSnapshot, VirtualMachineRestore, VirtualMachineExport)
-"""What these ask for is carried out once."""
-
-_PLAIN: Final[dict[str, tuple[type[Any], Callable[[Any], list[Problem]]]]] = {
-    "/virtualmachinesnapshot-validator": (VirtualMachineSnapshot, check_snapshot),
-    "/virtualmachinerestore-validator": (VirtualMachineRestore, check_restore),
-    "/vm-clone-validator": (VirtualMachineClone, check_clone),
-    "/virtualmachineexport-validator": (VirtualMachineExport, check_export),
-    "/virtualmachineinstancetype-validator": (VirtualMachineInstancetype, lambda obj: check_instancetype(obj.spec)),
-    "/virtualmachineclusterinstancetype-validator": (
-        VirtualMachineClusterInstancetype,
-        lambda obj: check_instancetype(obj.spec),
-    ),
-    "/virtualmachinepreference-validator": (VirtualMachinePreference, lambda obj: check_preference(obj.spec)),
-    "/virtualmachineclusterpreference-validator": (
-        VirtualMachineClusterPreference,
-        lambda obj: check_preference(obj.spec),
-    ),
-    "/migration-policy-validator": (MigrationPolicy, check_migration_policy),
-    "/kubevirt-update-validator": (KubeVirt, check_installation),
-}
 
 
 def _convert(obj: dict[str, Any], kind: type[T]) -> T:

@@ -34,6 +34,27 @@ def test_an_instance_gets_everything_that_it_needs_to_run() -> None:
     assert obj["spec"]["evictionStrategy"] == "None"
 
 
+@pytest.mark.parametrize(
+    ("cpu", "most"),
+    [
+        ({"sockets": 2}, 8),
+        ({"sockets": 2, "maxSockets": 3}, 3),
+        ({"cores": 2}, None),
+        ({"sockets": 64, "cores": 4, "threads": 1}, 128),
+        ({"sockets": 300, "cores": 2, "threads": 1}, 300),
+    ],
+)
+def test_sockets_may_grow_fourfold_within_what_machines_have(cpu: dict[str, int], most: int | None) -> None:
+    domain = {"cpu": cpu, "devices": {}, "memory": {"guest": "64Mi"}}
+    assert defaulted(domain=domain)["spec"]["domain"]["cpu"].get("maxSockets") == most
+
+
+def test_an_enlightenment_that_was_turned_off_stays_off() -> None:
+    hyperv = {"synictimer": {}, "vpindex": {"enabled": False}}
+    found = defaulted(domain={"devices": {}, "features": {"hyperv": hyperv}})["spec"]["domain"]["features"]["hyperv"]
+    assert (found["synic"], found["vpindex"]) == ({"enabled": True}, {"enabled": False})
+
+
 def test_without_networks_the_pod_s_is_bridged_unless_it_is_not_wanted() -> None:
     bare = {"domain": {"devices": {}}, "networks": [], "volumes": []}
     obj = defaulted(**bare)

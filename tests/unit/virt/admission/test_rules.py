@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.api.pool import VirtualMachinePool
 from kobune.virt.admission.review import Reason
 from kobune.virt.admission.validation.groups import check_pool
 from kobune.virt.admission.validation.instance import check_instance
+from kobune.virt.admission.validation.machine import check_busy, check_machine
 from support.vms import machine_dict, spec
 
 I, R, D = Reason.INVALID, Reason.REQUIRED, Reason.DUPLICATE  # noqa: E741
@@ -64,7 +65,29 @@ LABEL_TERM = {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "I
             [(f"{DISK}[0].blockSize.custom.logical", I)],
         ),
         (disk(disk={"bus": "ide"}, cdrom={}), [(f"{DISK}[0]", I), (f"{DISK}[0].disk.bus", I)]),
+        (disk(disk={"bus": "virtio"}, io="default"), [(f"{DISK}.domain.devices.disks[0].io", NS)]),
+        (disk(disk={"pciAddress": "0000:03:01.0"}), [(f"{DISK}.domain.devices.disks.disk[0].pciAddress", I)]),
+        (
+            disk(disk={"bus": "sata"}, blockSize={"custom": {"logical": 4096, "physical": 4096}}),
+            [(f"{DISK}[0].blockSize.custom.logical", I)],
+        ),
+        (
+            disk(
+                disk={"bus": "virtio"},
+                blockSize={"custom": {"logical": 512, "physical": 512, "discardGranularity": 700}},
+            ),
+            [(f"{DISK}[0].blockSize.custom.discardGranularity", I)],
+        ),
+        (
+            disk(
+                disk={"bus": "virtio"},
+                blockSize={"custom": {"logical": 512, "physical": 512, "discardGranularity": 1024}},
+            ),
+            [],
+        ),
         # volumes
+        (volume(cloudInitNoCloud={"secretRef": {}}), [("spec.volumes[0].cloudInitNoCloud", I)]),
+        (volume(cloudInitNoCloud={"secretRef": {"name": "s"}}), []),
         (
             volume(hostDisk={"path": "", "type": "Disk"}),
             [("spec.volumes[0]", I), ("spec.volumes[0].hostDisk.path", NF)],
@@ -136,6 +159,8 @@ LABEL_TERM = {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "I
         ({"dnsConfig": {"nameservers": ["one"]}}, [("nameservers", I)]),
         ({"dnsConfig": {"searches": list("abcdefg")}}, [("searchDomains", I)]),
         ({"dnsConfig": {"searches": ["a" * 63] * 5}}, [("searchDomains", I)]),
+        ({"dnsConfig": {"searches": ["example.com."]}}, [("searchDomains", I)]),
+        ({"dnsPolicy": "None", "dnsConfig": {"searches": ["-"]}}, [("nameservers", R)]),
         ({"dnsConfig": {"options": [{"value": "x"}]}}, [("options", I)]),
         (
             {
@@ -214,7 +239,16 @@ LABEL_TERM = {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "I
                 ("spec.topologySpreadConstraints[0].topologyKey", I),
             ],
         ),
+        # enlightenments, and devices that have a gate
+        (
+            {"domain.features": {"hyperv": {"synic": {}, "vpindex": {"enabled": False}}}},
+            [("spec.domain.features.hyperv.synic", I)],
+        ),
+        ({"domain.features": {"hyperv": {"synic": {"enabled": False}, "vpindex": {"enabled": False}}}}, []),
+        ({"domain.devices.downwardMetrics": {}}, [("spec.domain.devices.downwardMetrics", I)]),
         # memory
+        ({"domain.memory": {"guest": "64Mi", "maxGuest": "256Mi"}}, []),
+        ({"domain.memory": {"guest": "64Mi", "maxGuest": "32Mi"}}, [("spec.domain.memory.guest", I)]),
         ({"domain.memory": {}}, [("", R)]),
         ({"domain.memory": {}, "domain.resources": {"requests": {"memory": "64Mi"}}}, []),
     ],
@@ -260,3 +294,67 @@ def test_a_pool_selects_the_same_machines_for_ever() -> None:
     before = _pool(selector={"matchExpressions": [{"key": "app", "operator": "Exists"}]})
     (problem,) = check_pool(_pool(), frozenset(), before)[0]
     assert (problem.field, problem.message) == ("spec.selector", "selector is immutable after creation.")
+
+
+LIVE = {"memory": {"guest": "1Gi", "maxGuest": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        ({}, ""),
+        ({"memory": {"guest": "1Gi", "maxGuest": "512Mi"}}, "greater than the configured maxGuest"),
+        ({"memory": {"maxGuest": "2Gi"}}, "Guest memory must be configured"),
+        ({"memory": {"guest": "1025Mi", "maxGuest": "2Gi"}}, "Guest memory must be 2Mi aligned"),
+        ({"memory": {"guest": "1Gi", "maxGuest": "2049Mi"}}, "MaxGuest must be 2Mi aligned"),
+        ({"memory": {"guest": "512Mi", "maxGuest": "2Gi"}}, "at least 1Gi"),
+        (
+            {"memory": {"guest": "1Gi", "maxGuest": "3Gi", "hugepages": {"pageSize": "1Gi"}}},
+            "",
+        ),
+        (
+            {"memory": {"guest": "1Gi", "maxGuest": "2050Mi", "hugepages": {"pageSize": "1Gi"}}},
+            "MaxGuest must be 1Gi aligned",
+        ),
+    ],
+)
+def test_memory_of_a_machine_that_shall_grow_has_its_rules(domain: dict[str, Any], words: str) -> None:
+    vm = machine_dict()
+    vm["spec"]["template"]["spec"]["domain"] |= LIVE | domain
+    problems, _ = check_machine(msgspec.convert(vm, VirtualMachine), None, version="v1", gates=frozenset())
+    assert [(problem.field, words in problem.message) for problem in problems] == (
+        [("spec.template.spec.domain.memory.guest", True)] if words else []
+    )
+
+
+def test_run_strategies_are_told_all_at_once() -> None:
+    vm = machine_dict(strategy="Never")
+    vm["spec"]["running"] = True
+    problems, _ = check_machine(msgspec.convert(vm, VirtualMachine), None, version="v1", gates=frozenset())
+    assert [problem.field for problem in problems] == ["spec.running", "spec.runStrategy"]
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "words"),
+    [
+        ({}, {"runStrategy": "Always"}, ""),
+        ({"restoreInProgress": "r"}, {"runStrategy": "Always"}, 'until restore "r" completes'),
+        ({"restoreInProgress": "r"}, {"updateVolumesStrategy": "Replacement"}, ""),
+        ({"snapshotInProgress": "s"}, {"runStrategy": "Always"}, 'running state until snapshot "s" completes'),
+        ({"snapshotInProgress": "s"}, {"running": False, "runStrategy": None}, "running state"),
+        ({"snapshotInProgress": "s"}, {"volumes": []}, 'disks or volumes until snapshot "s" completes'),
+        ({"snapshotInProgress": "s"}, {"updateVolumesStrategy": "Replacement"}, ""),
+    ],
+)
+def test_a_machine_that_is_copied_or_brought_back_stays_as_it_is(
+    status: dict[str, Any], changes: dict[str, Any], words: str
+) -> None:
+    old, new = machine_dict(strategy="Halted", status=status), machine_dict(strategy="Halted", status=status)
+    if "volumes" in changes:
+        new["spec"]["template"]["spec"] |= changes
+    else:
+        new["spec"] |= changes
+    problems = check_busy(*(msgspec.convert(item, VirtualMachine) for item in (new, old)))
+    assert [(item.field, item.reason, words in item.message) for item in problems] == (
+        [("spec", NS, True)] if words else []
+    )

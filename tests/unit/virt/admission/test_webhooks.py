@@ -14,6 +14,7 @@ from kobune.api.kubevirt import (
     VirtualMachineInstancePreset,
     VirtualMachineSpec,
 )
+from kobune.api.snapshot import VirtualMachineRestore
 from kobune.virt.admission.review import AdmissionRequest, Problem, Reason, Verdict, decode_review, encode_verdict
 from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.validation.networks import NO_BRIDGE_ON_POD_NETWORK
@@ -25,6 +26,8 @@ FEW: dict[str, Any] = {"cpu": {"cores": 3}, "devices": {}, "ioThreadsPolicy": "a
 
 class Cluster:
     binding = "bridge"
+    going: Sequence[VirtualMachineRestore] = ()
+    snapshot: dict[str, Any] | None = None
 
     def __init__(self, *gates: str, vmi: VirtualMachineInstance | None = None, active: int = 0) -> None:
         self._gates, self._vmi, self._active = frozenset(gates), vmi, active
@@ -49,7 +52,10 @@ class Cluster:
         return True
 
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
-        return None
+        return self.snapshot if plural == "virtualmachinesnapshots" else None
+
+    async def restores(self, namespace: str) -> Sequence[VirtualMachineRestore]:
+        return self.going
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         raw = {"metadata": {"name": "m", "uid": "other"}, "spec": {"vmiName": vmi_name}}
@@ -188,6 +194,27 @@ async def test_migrations_need_an_instance_that_is_not_migrating() -> None:
     assert "finalized" in ended.message
     busy = await ask(path, obj, cluster=Cluster(vmi=instance(phase="Running"), active=1))
     assert "in-flight migration detected" in busy.message
+    reasons = [{"type": "LiveMigratable", "status": "False", "reason": "DisksNotLiveMigratable", "message": "local"}]
+    stuck = await ask(path, obj, cluster=Cluster(vmi=instance(phase="Running", status={"conditions": reasons})))
+    assert stuck.message == "Cannot migrate VMI, Reason: DisksNotLiveMigratable, Message: local"
+
+
+async def test_restores_come_one_by_one_and_stay_as_they_are() -> None:
+    path = "/virtualmachinerestore-validator"
+    target = {"apiGroup": "kubevirt.io", "kind": "VirtualMachine", "name": "vm"}
+    spec: dict[str, Any] = {"target": target, "virtualMachineSnapshotName": "s", "patches": ["{}"]}
+    obj = {"metadata": {"name": "r"}, "spec": spec}
+    # A snapshot that is not there says nothing about what may be patched.
+    assert (await ask(path, obj)).allowed
+    known = Cluster()
+    known.snapshot = {"metadata": {"name": "s"}}
+    assert fields(await ask(path, obj, cluster=known)) == [("spec.patches", Reason.INVALID)]
+    busy = Cluster()
+    busy.going = [msgspec.convert({"metadata": {"name": "other"}, "spec": spec}, VirtualMachineRestore)]
+    assert fields(await ask(path, obj, cluster=busy)) == [("spec.target", Reason.INVALID)]
+    assert (await ask(path, obj, old=obj, cluster=busy)).allowed
+    changed = {**obj, "spec": {**spec, "virtualMachineSnapshotName": "t"}}
+    assert fields(await ask(path, changed, old=obj)) == [("spec", Reason.INVALID)]
 
 
 async def test_what_cannot_be_decoded_is_a_bad_request() -> None:

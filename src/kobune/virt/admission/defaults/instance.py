@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING
 from typing import Any, Final
 
 from kobune.base.quantity import QuantityError, parse_quantity
-from kobune.virt.admission.schema import Unreadable
+from kobune.virt.admission.validation.hyperv import HYPERV_NEEDS
 
 __all__ = ["PCI_TOPOLOGY_ANNOTATION", "PREBUILT_IMAGES", "default_instance", "default_platform"]
 
@@ -15,22 +15,14 @@ VMI_FINALIZER: Final = "kubevirt.io/foregroundDeleteVirtualMachine"
 PCI_TOPOLOGY_ANNOTATION: Final = "kubevirt.io/pci-topology-version"
 PCI_TOPOLOGY_VERSION: Final = "v3"
 MAX_SOCKETS_RATIO: Final = 4
+MOST_VCPUS: Final = 512
+"""KubeVirt's bound for sockets that nobody asked for."""
 PREBUILT_IMAGES: Final = frozenset({"kobune/demo", "docker.io/kobune/demo"})
 """Container disks that come with Kobune's nodes and in no registry: nothing would be won by pulling them."""
 
-# An enlightenment needs those that it is built on.
-_HYPERV_NEEDS: Final = {
-    "synictimer": ("synic",),
-    "synic": ("vpindex",),
-    "tlbflush": ("vpindex",),
-    "ipi": ("vpindex",),
-    "evmcs": ("vapic",),
-}
-
 
 def default_instance(obj: Document, *, new_uuid: uuid.UUID, binding: str = "bridge") -> None:
-    """Fill in a VirtualMachineInstance that is being created. Raises `Unreadable` for features that exclude each
-    other."""
+    """Fill in a VirtualMachineInstance that is being created."""
     metadata = obj.setdefault("metadata", {})
     _annotate(metadata)
     finalizers = metadata.setdefault("finalizers", [])
@@ -97,8 +89,17 @@ def _cpu(domain: Document) -> None:
     if not any(cpu.get(part) for part in ("cores", "sockets", "threads")):
         sockets = _whole(limits.get("cpu", requests.get("cpu")))
         cpu.update(cores=1, sockets=sockets, threads=1)
-        cpu.setdefault("maxSockets", sockets * MAX_SOCKETS_RATIO)
+    if not cpu.get("maxSockets") and cpu.get("sockets"):
+        cpu["maxSockets"] = most_sockets(cpu["sockets"], cpu.get("cores") or 0, cpu.get("threads") or 0)
     cpu.setdefault("model", "host-model")
+
+
+def most_sockets(sockets: int, cores: int, threads: int) -> int:
+    """How far sockets may grow while the guest runs: four times, within what any machine type has for vCPUs."""
+    most = sockets * MAX_SOCKETS_RATIO
+    if most * cores * threads > MOST_VCPUS:
+        return max(MOST_VCPUS // (cores * threads), sockets)
+    return most
 
 
 def _whole(amount: Any) -> int:
@@ -135,13 +136,11 @@ def _features(domain: Document) -> None:
     wanted = [name for name, feature in hyperv.items() if isinstance(feature, dict) and feature.get("enabled")]
     while wanted:
         name = wanted.pop()
-        for needed in _HYPERV_NEEDS.get(name, ()):
+        for needed in HYPERV_NEEDS.get(name, ()):
+            # One that was turned off stays so; the validation has words for it.
             if hyperv.get(needed) is None:
                 hyperv[needed] = {"enabled": True}
                 wanted.append(needed)
-            elif hyperv[needed].get("enabled") is False:
-                path = "spec.domain.features.hyperv"
-                raise Unreadable(f"'{path}.{name}' requires '{path}.{needed}', which was disabled.")
     if (hyperv.get("evmcs") or {}).get("enabled"):
         _require_vmx(domain)
 

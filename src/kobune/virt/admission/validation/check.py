@@ -3,19 +3,30 @@
 import posixpath
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from kobune.api.meta import QuantityValue
 from kobune.base.quantity import QuantityError, parse_quantity
 from kobune.virt.admission.review import Problem, Reason
 
-__all__ = ["DNS_LABEL", "DNS_SUBDOMAIN", "LONGEST_SERIAL", "PCI_ADDRESS", "SERIAL", "Findings", "amount", "check_path"]
+__all__ = [
+    "DNS_LABEL",
+    "DNS_SUBDOMAIN",
+    "LONGEST_SERIAL",
+    "PCI_ADDRESS",
+    "SERIAL",
+    "Findings",
+    "amount",
+    "check_path",
+    "is_mac_address",
+    "number_of",
+]
 
 DNS_LABEL: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 DNS_SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 PCI_ADDRESS: Final = re.compile(r"^[\da-fA-F]{4}:[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]$")
-
-
+_MAC: Final = re.compile(r"^[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}$")
 SERIAL: Final = re.compile(r"^[A-Za-z0-9_.+-]+$")
 LONGEST_SERIAL: Final = 256
 
@@ -44,6 +55,21 @@ def amount(value: QuantityValue) -> float | None:
         return float(parse_quantity(value))
     except QuantityError:
         return None
+
+
+def number_of(value: QuantityValue | None) -> Decimal | None:
+    """A quantity as an exact number, None when it is none."""
+    if value is None:
+        return None
+    try:
+        return parse_quantity(value)
+    except QuantityError:
+        return None
+
+
+def is_mac_address(text: str) -> bool:
+    """Six bytes, separated by colons or dashes: what libvirt reads."""
+    return _MAC.match(text) is not None
 
 
 def check_path(findings: Findings, where: str, path: str) -> None:

@@ -4,17 +4,16 @@ import math
 from decimal import Decimal
 from typing import Final
 
-from kobune.api.kubevirt import CPU, DomainSpec, Memory, ResourceRequirements, VirtualMachineInstanceSpec
-from kobune.base.quantity import QuantityError, parse_quantity
+from kobune.api.kubevirt import CPU, DomainSpec, ResourceRequirements, VirtualMachineInstanceSpec
+from kobune.api.kubevirt.firmware import Firmware
 from kobune.virt.admission.review import Reason
-from kobune.virt.admission.validation.check import LONGEST_SERIAL, SERIAL, Findings, check_path
+from kobune.virt.admission.validation.check import LONGEST_SERIAL, SERIAL, Findings, check_path, number_of
 
-__all__ = ["check_compute", "check_live_update"]
+__all__ = ["check_boot", "check_compute"]
 
 _POLICIES: Final = ("force", "require", "optional", "disable", "forbid")
 _ARCHITECTURES: Final = ("amd64", "arm64", "s390x")
 _SMALLEST_MEMORY: Final = 10**6
-_LIVE_MEMORY_STEP: Final = 2 * 1024 * 1024
 _IO_POLICIES: Final = ("shared", "auto", "supplementalPool")
 
 
@@ -30,40 +29,16 @@ def check_compute(findings: Findings, path: str, spec: VirtualMachineInstanceSpe
     _platform(findings, path, spec)
 
 
-def check_live_update(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> None:
-    """Upper bounds for changes at run time."""
-    cpu, memory = spec.domain.cpu or CPU(), spec.domain.memory or Memory()
-    if cpu.sockets and cpu.max_sockets and cpu.sockets > cpu.max_sockets:
-        message = "Number of sockets in CPU topology is greater than the maximum sockets allowed"
-        findings.add(f"{path}.domain.cpu.sockets", message)
-    if memory.guest is not None and memory.max_guest is not None:
-        guest, most = _number(memory.guest), _number(memory.max_guest)
-        if guest is not None and most is not None and guest > most:
-            message = "Guest memory is greater than the configured maxGuest memory"
-            findings.add(f"{path}.domain.memory.guest", message)
-        elif most is not None and most % _LIVE_MEMORY_STEP:
-            findings.add(f"{path}.domain.memory.guest", "MaxGuest must be 2Mi aligned")
-
-
-def _number(value: str | int | float | None) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return parse_quantity(value)
-    except QuantityError:
-        return None
-
-
 def _amounts(findings: Findings, here: str, resources: ResourceRequirements) -> None:
     for name in ("memory", "cpu"):
         request, limit = resources.requests.get(name), resources.limits.get(name)
         for kind, value in (("requests", request), ("limits", limit)):
-            number = _number(value)
+            number = number_of(value)
             if number is not None and number < 0:
                 findings.add(
                     f"{here}.{kind}.{name}", f"{here}.{kind}.{name} '{value}': must be greater than or equal to 0."
                 )
-        asked, most = _number(request), _number(limit)
+        asked, most = number_of(request), number_of(limit)
         if name == "memory" and asked is not None and 0 < asked < _SMALLEST_MEMORY:
             where = f"{here}.requests.memory"
             findings.add(where, f"{where} '{request}': must be greater than or equal to 1M.")
@@ -77,12 +52,12 @@ def _hugepages(findings: Findings, here: str, domain: DomainSpec, resources: Res
     if hugepages is None or hugepages.page_size is None:
         return
     where = f"{here}.memory.hugepages.pageSize"
-    page = _number(hugepages.page_size)
+    page = number_of(hugepages.page_size)
     if page is None or page <= 0:
         message = f"{where} '{hugepages.page_size}' is not a quantity: use a size such as 2Mi or 1Gi"
         findings.add(where, message)
         return
-    request = _number(resources.requests.get("memory"))
+    request = number_of(resources.requests.get("memory"))
     if request is not None and request % page:
         amount = resources.requests["memory"]
         message = (
@@ -90,7 +65,7 @@ def _hugepages(findings: Findings, here: str, domain: DomainSpec, resources: Res
             f"'{hugepages.page_size}'"
         )
         findings.add(f"{here}.resources.requests.memory", message)
-    guest = _number(domain.memory.guest) if domain.memory is not None else None
+    guest = number_of(domain.memory.guest) if domain.memory is not None else None
     if guest is not None and guest % page:
         message = f"{here}.memory.guest is not a multiple of the page size {where} '{hugepages.page_size}'"
         findings.add(f"{here}.memory.guest", message)
@@ -103,7 +78,7 @@ def _dedicated(findings: Findings, here: str, domain: DomainSpec, resources: Res
     if dedicated:
         amounts: dict[str, Decimal | None] = {}
         for kind, values in (("requests", resources.requests), ("limits", resources.limits)):
-            amounts[kind] = _number(values.get("cpu"))
+            amounts[kind] = number_of(values.get("cpu"))
             if (number := amounts[kind]) is not None and number % 1:
                 message = f"provided resources CPU {kind} must be an integer"
                 findings.add(f"{here}.resources.{kind}.cpu", message)
@@ -113,8 +88,8 @@ def _dedicated(findings: Findings, here: str, domain: DomainSpec, resources: Res
                 "DedicatedCPUPlacement is true"
             )
             findings.add(where, message)
-        memory = _number(resources.requests.get("memory"))
-        if memory is not None and _number(resources.limits.get("memory")) not in (None, memory):
+        memory = number_of(resources.requests.get("memory"))
+        if memory is not None and number_of(resources.limits.get("memory")) not in (None, memory):
             message = f"{here}.resources.requests.memory must be equal to {here}.resources.limits.memory"
             findings.add(f"{here}.resources.requests.memory", message)
         count = math.prod(part for part in (cpu.cores, cpu.sockets, cpu.threads) if part)
@@ -162,6 +137,10 @@ def _numa(findings: Findings, here: str, domain: DomainSpec, *, dedicated: bool)
 
 
 def _cpu(findings: Findings, here: str, domain: DomainSpec) -> None:
+    cpu = domain.cpu or CPU()
+    if cpu.sockets and cpu.max_sockets and cpu.sockets > cpu.max_sockets:
+        message = "Number of sockets in CPU topology is greater than the maximum sockets allowed"
+        findings.add(f"{here}.cpu.sockets", message)
     for index, feature in enumerate((domain.cpu or CPU()).features):
         if feature.policy and feature.policy not in _POLICIES:
             message = f"CPU feature {feature.name} uses policy {feature.policy} that is not supported."
@@ -187,9 +166,7 @@ def _platform(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -
     boot = firmware.bootloader if firmware is not None else None
     efi = boot.efi if boot is not None else None
     where = f"{path}.domain.firmware"
-    if boot is not None and efi is not None and boot.bios is not None:
-        message = f"{where}.bootloader has both EFI and BIOS configured, but they are mutually exclusive."
-        findings.add(f"{where}.bootloader", message)
+    check_boot(findings, where, firmware)
     secure_boot = efi is not None and efi.secure_boot is not False
     smm = domain.features.smm if domain.features is not None else None
     if secure_boot and (smm is None or smm.enabled is False):
@@ -199,6 +176,14 @@ def _platform(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -
     if firmware is not None:
         _serial(findings, f"{where}.serial", firmware.serial or "")
         _acpi(findings, f"{path}.acpi", spec)
+
+
+def check_boot(findings: Findings, where: str, firmware: Firmware | None) -> None:
+    """What boots the guest, of the firmware at `where`."""
+    boot = firmware.bootloader if firmware is not None else None
+    if boot is not None and boot.efi is not None and boot.bios is not None:
+        message = f"{where}.bootloader has both EFI and BIOS configured, but they are mutually exclusive."
+        findings.add(f"{where}.bootloader", message)
     kernel = firmware.kernel_boot if firmware is not None else None
     if kernel is None:
         return

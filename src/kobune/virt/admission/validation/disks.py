@@ -7,7 +7,7 @@ from kobune.api.kubevirt import Disk, DomainSpec, VirtualMachineInstanceSpec, Vo
 from kobune.virt.admission.review import Reason
 from kobune.virt.admission.validation.check import DNS_LABEL, LONGEST_SERIAL, PCI_ADDRESS, SERIAL, Findings
 
-__all__ = ["check_disks"]
+__all__ = ["check_disk_fields", "check_disks"]
 
 _BUSES: Final = ("virtio", "sata", "scsi", "usb")
 _SMALLEST_BLOCK: Final = 512
@@ -19,26 +19,37 @@ def check_disks(findings: Findings, path: str, spec: VirtualMachineInstanceSpec)
     disks = spec.domain.devices.disks
     base = f"{path}.domain.devices.disks"
     volumes = {volume.name: volume for volume in spec.volumes}
+    for index, disk in enumerate(disks):
+        here = f"{base}[{index}]"
+        volume = volumes.get(disk.name)
+        if volume is None:
+            findings.add(f"{here}.name", f"{here}.Name '{disk.name}' not found.")
+        if disk.lun is not None and volume is not None and _is_no_claim(volume):
+            message = f"{here}.lun can only be mapped to a DataVolume or PersistentVolumeClaim volume."
+            findings.add(f"{here}.lun", message)
+        _downward_metrics(findings, here, disk, volume)
+    check_disk_fields(findings, base, disks)
+    _boot_order(findings, path, spec.domain)
+    _filesystems(findings, path, spec)
+
+
+def check_disk_fields(findings: Findings, base: str, disks: Sequence[Disk]) -> None:
+    """What disks say of themselves; `base` is the path of their list."""
     seen: dict[str, int] = {}
     for index, disk in enumerate(disks):
         here = f"{base}[{index}]"
         if disk.name in seen:
             findings.add(f"{here}.name", f"{here} and {base}[{seen[disk.name]}] must not have the same Name.")
         seen.setdefault(disk.name, index)
-        if disk.name not in volumes:
-            findings.add(f"{here}.name", f"{here}.Name '{disk.name}' not found.")
         if not DNS_LABEL.match(disk.name) or len(disk.name) > 63:
             findings.add(
                 f"{base}.domain.devices.disks[{index}].name", f"{here}.name must be a DNS label: {disk.name!r}"
             )
-        _target(findings, here, base, index, disk, volumes.get(disk.name))
+        _target(findings, here, base, index, disk)
         _options(findings, here, base, index, disk)
-        _downward_metrics(findings, here, disk, volumes.get(disk.name))
-    _boot_order(findings, path, spec.domain)
-    _filesystems(findings, path, spec)
 
 
-def _target(findings: Findings, here: str, base: str, index: int, disk: Disk, volume: Volume | None) -> None:
+def _target(findings: Findings, here: str, base: str, index: int, disk: Disk) -> None:
     targets = [target for target in (disk.disk, disk.lun, disk.cdrom) if target is not None]
     if len(targets) > 1:
         findings.add(here, f"{here} can only have a single target type defined")
@@ -57,12 +68,10 @@ def _target(findings: Findings, here: str, base: str, index: int, disk: Disk, vo
     address = disk.disk.pci_address if disk.disk is not None else None
     if address is not None:
         where = f"{base}.domain.devices.disks.disk[{index}].pciAddress"
-        if disk.disk is not None and disk.disk.bus not in (None, "", "virtio"):
-            findings.add(where, f"disk {here}.name has a PCI address but is not a virtio disk")
+        if disk.disk is not None and disk.disk.bus != "virtio":
+            findings.add(where, f"disk {here}.name has a PCI address but is not a virtio disk: set its bus to virtio")
         if not PCI_ADDRESS.match(address):
             findings.add(where, f"disk {here}.name has malformed PCI address ({address}).")
-    if disk.lun is not None and volume is not None and _is_no_claim(volume):
-        findings.add(f"{here}.lun", f"{here}.lun can only be mapped to a DataVolume or PersistentVolumeClaim volume.")
 
 
 def _is_no_claim(volume: Volume) -> bool:
@@ -97,7 +106,7 @@ def _options(findings: Findings, here: str, base: str, index: int, disk: Disk) -
             findings.add(f"{here}.serial", message)
     if disk.cache not in (None, "", "none", "writethrough", "writeback"):
         findings.add(f"{here}.cache", f"{here}.cache has invalid value {disk.cache}")
-    if disk.io not in (None, "", "native", "threads", "default"):
+    if disk.io not in (None, "", "native", "threads"):
         message = f"Disk IO mode for {base} is not supported. Supported modes are: native, threads."
         findings.add(f"{base}.domain.devices.disks[{index}].io", message, Reason.NOT_SUPPORTED)
     if disk.error_policy not in (None, "", "stop", "ignore", "report", "enospace"):
@@ -112,6 +121,16 @@ def _options(findings: Findings, here: str, base: str, index: int, disk: Disk) -
         if logical > physical:
             message = f"Logical size {logical} must be the same or less than the physical size of {physical}"
             findings.add(f"{here}.blockSize.custom.logical", message)
+            return
+        if bus == "sata" and logical != _SMALLEST_BLOCK:
+            # QEMU's SATA controllers know no other size; such a guest would not start.
+            message = f"Logical size {logical} must be {_SMALLEST_BLOCK} for SATA devices"
+            findings.add(f"{here}.blockSize.custom.logical", message)
+            return
+        granularity = size.custom.discard_granularity
+        if granularity is not None and logical and granularity % logical:
+            message = f"Discard granularity {granularity} must be multiples of logical size {logical}"
+            findings.add(f"{here}.blockSize.custom.discardGranularity", message)
             return
         for name, value in (("logical", logical), ("physical", physical)):
             _block(findings, f"{here}.blockSize.custom.{name}", value)

@@ -1,109 +1,36 @@
-"""Kinds of the groups beside kubevirt.io: snapshots, restores, clones, exports, pools, instancetypes, policies."""
+"""Pools, instancetypes, preferences, migration policies and presets."""
 
-import json
 import re
 from typing import Final
 
-from kobune.api.clone import VirtualMachineClone
-from kobune.api.export import VirtualMachineExport
 from kobune.api.instancetype import VirtualMachineInstancetypeSpec, VirtualMachinePreferenceSpec
 from kobune.api.instancetype.topology import DEPRECATED_TOPOLOGIES, preferred_topology, spread_options
-from kobune.api.kubevirt import KubeVirt, VirtualMachine
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstancePreset
 from kobune.api.migrations import MigrationPolicy
 from kobune.api.pool import VirtualMachinePool
-from kobune.api.snapshot import VirtualMachineRestore, VirtualMachineSnapshot
 from kobune.base.quantity import parse_quantity
 from kobune.virt.admission.review import Problem, Reason
+from kobune.virt.admission.validation.check import Findings
+from kobune.virt.admission.validation.compute import check_boot
+from kobune.virt.admission.validation.disks import check_disk_fields
 from kobune.virt.admission.validation.machine import check_machine
 from kobune.virt.admission.validation.others import selects
 
 __all__ = [
-    "check_clone",
-    "check_export",
-    "check_installation",
     "check_instancetype",
     "check_migration_policy",
     "check_pool",
     "check_preference",
-    "check_restore",
-    "check_snapshot",
+    "check_preset",
     "preference_warnings",
 ]
 
-KUBEVIRT: Final = "kubevirt.io"
 _TOPOLOGIES: Final = (
     *("sockets", "cores", "threads", "spread", "any"),
     *("preferSockets", "preferCores", "preferThreads", "preferSpread", "preferAny"),
 )
 _ACROSS: Final = ("SocketsCores", "CoresThreads", "SocketsCoresThreads")
 _TEMPLATE: Final = "spec.virtualMachineTemplate.spec"
-
-
-def check_snapshot(snapshot: VirtualMachineSnapshot) -> list[Problem]:
-    """Only machines can be kept."""
-    return _machine_reference("spec.source", snapshot.spec.source.api_group, snapshot.spec.source.kind)
-
-
-def check_restore(restore: VirtualMachineRestore) -> list[Problem]:
-    """Only machines can be brought back."""
-    return _machine_reference("spec.target", restore.spec.target.api_group, restore.spec.target.kind)
-
-
-def _machine_reference(path: str, group: str | None, kind: str) -> list[Problem]:
-    if group != KUBEVIRT:
-        return [Problem(f"{path}.apiGroup", Reason.INVALID, "invalid apiGroup: use kubevirt.io")]
-    if kind != "VirtualMachine":
-        return [Problem(f"{path}.kind", Reason.INVALID, "invalid kind: use VirtualMachine")]
-    return []
-
-
-def check_clone(clone: VirtualMachineClone) -> list[Problem]:
-    """Source, target and filters."""
-    spec = clone.spec
-    problems = []
-    if spec.source.kind not in ("VirtualMachine", "VirtualMachineSnapshot"):
-        problems.append(Problem("spec.Source.Kind", Reason.INVALID, "Source kind is not supported"))
-    if not spec.source.name:
-        problems.append(Problem("spec.Source.Name", Reason.INVALID, "Source's name cannot be empty"))
-    target = spec.target
-    if target is not None:
-        if target.kind != "VirtualMachine":
-            problems.append(Problem("spec.Target.Kind", Reason.INVALID, "Target kind is not supported"))
-        if spec.source.kind == "VirtualMachine" and target.name and target.name == spec.source.name:
-            message = "Target name cannot be equal to source name when both are VirtualMachines"
-            problems.append(Problem("spec.target.name", Reason.INVALID, message))
-    for path, filters in (
-        ("spec.labels", spec.label_filters),
-        ("spec.annotations", spec.annotation_filters),
-        ("spec.template.labels", spec.template.label_filters if spec.template is not None else []),
-        ("spec.template.annotations", spec.template.annotation_filters if spec.template is not None else []),
-    ):
-        problems += [Problem(path, Reason.INVALID, message) for message in map(_filter, filters) if message]
-    return problems
-
-
-def _filter(text: str) -> str:
-    """What is wrong with a filter of labels; empty when nothing is."""
-    if text == "!":
-        return "a negation character is not a valid filter"
-    if "!" in text[1:]:
-        return "a negation character is allowed at the beginning of a filter only"
-    return "a wildcard is allowed at the end of a filter only" if "*" in text[:-1] else ""
-
-
-def check_export(export: VirtualMachineExport) -> list[Problem]:
-    """A claim, a machine or a snapshot, by its name."""
-    source = export.spec.source
-    names = {
-        "PersistentVolumeClaim": "PVC",
-        "VirtualMachine": "Virtual Machine",
-        "VirtualMachineSnapshot": "VMSnapshot",
-    }
-    if source.kind not in names:
-        return [Problem("spec.source.kind", Reason.INVALID, "invalid kind")]
-    if not source.name:
-        return [Problem("spec.source.name", Reason.INVALID, f"{names[source.kind]} name must not be empty")]
-    return []
 
 
 def check_pool(
@@ -205,21 +132,12 @@ def check_migration_policy(policy: MigrationPolicy) -> list[Problem]:
     return problems
 
 
-def check_installation(installation: KubeVirt) -> list[Problem]:
-    """A KubeVirt resource that is being changed."""
-    problems = []
-    spec = installation.spec
-    customize = spec.customize_components
-    for patch in customize.patches if customize is not None else ():
-        try:
-            json.loads(patch.patch)
-        except ValueError:
-            problems.append(Problem("", Reason.NOT_SUPPORTED, f'patch "{patch.patch}" is not valid JSON'))
-    tls = spec.configuration.tls_configuration if spec.configuration is not None else None
-    if tls is not None and tls.ciphers and tls.min_tls_version in (None, "", "VersionTLS13"):
-        path = "spec.configuration.tlsConfiguration"
-        message = f"You cannot specify ciphers when {path}.minTLSVersion is empty or VersionTLS13"
-        problems.append(Problem(f"{path}.ciphers", Reason.NOT_SUPPORTED, message))
-    if spec.infra is not None and spec.infra.replicas == 0:
-        problems.append(Problem("", Reason.INVALID, "infra replica count can't be 0"))
-    return problems
+def check_preset(preset: VirtualMachineInstancePreset) -> list[Problem]:
+    """A preset sets something, and its disks and firmware are right in themselves."""
+    domain = preset.spec.domain if preset.spec is not None else None
+    if domain is None:
+        return [Problem("spec.domain", Reason.REQUIRED, "missing domain.")]
+    findings = Findings()
+    check_disk_fields(findings, "spec.domain.devices.disks", domain.devices.disks)
+    check_boot(findings, "spec.domain.firmware", domain.firmware)
+    return findings.problems

@@ -58,6 +58,7 @@ def _dns(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> Non
         else:
             message = "must provide at least one DNS nameserver when `dnsPolicy` is None"
             findings.required("nameservers", message)
+        return
     if config is None:
         return
     if len(config.nameservers) > _NAMESERVERS:
@@ -74,7 +75,7 @@ def _dns(findings: Findings, path: str, spec: VirtualMachineInstanceSpec) -> Non
     if any(not option.name for option in config.options):
         findings.add("options", "Option.Name must not be empty")
     for search in config.searches:
-        if not DNS_SUBDOMAIN.match(search.removesuffix(".")):
+        if not DNS_SUBDOMAIN.match(search):
             findings.add("searchDomains", f"{search!r} is not {_SUBDOMAIN_RULE}")
 
 
@@ -121,6 +122,9 @@ def _devices(findings: Findings, path: str, devices: Devices) -> None:
     for index, panic in enumerate(devices.panic_devices):
         if panic.model is not None and panic.model not in _PANIC_MODELS:
             findings.add(f"{here}.panicDevices[{index}].model", f"invalid PanicDeviceModel({panic.model})")
+    if devices.downward_metrics is not None and "DownwardMetrics" not in findings.gates:
+        message = "downwardMetrics virtio serial is not allowed: DownwardMetrics feature gate is not enabled"
+        findings.add(f"{here}.downwardMetrics", message)
     if devices.autoattach_vsock and "VSOCK" not in findings.gates:
         findings.add(f"{here}.autoattachVSOCK", "VSOCK feature gate is not enabled in kubevirt-config")
     if devices.video is not None and devices.autoattach_graphics_device is False:

@@ -8,11 +8,13 @@ import msgspec
 from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.virt.admission.review import Problem, Reason
 from kobune.virt.admission.validation.check import Findings
-from kobune.virt.admission.validation.compute import check_compute, check_live_update
+from kobune.virt.admission.validation.compute import check_compute
 from kobune.virt.admission.validation.credentials import check_credentials
 from kobune.virt.admission.validation.disks import check_disks
 from kobune.virt.admission.validation.guest import check_devices_of_instance, check_guest
 from kobune.virt.admission.validation.hotplug import check_plugging
+from kobune.virt.admission.validation.hyperv import check_hyperv
+from kobune.virt.admission.validation.live_memory import check_live_update
 from kobune.virt.admission.validation.networks import check_networks, check_plugged_networks
 from kobune.virt.admission.validation.placement import check_placement
 from kobune.virt.admission.validation.volumes import check_volumes
@@ -36,9 +38,9 @@ SIDECAR_ANNOTATION: Final = "hooks.kubevirt.io/hookSidecars"
 
 
 def check_spec(
-    path: str, spec: VirtualMachineInstanceSpec, gates: frozenset[str], *, live_update: bool = False
+    path: str, spec: VirtualMachineInstanceSpec, gates: frozenset[str], *, machine: bool = False
 ) -> tuple[list[Problem], list[str]]:
-    """Problems and warnings of a specification at `path`.
+    """Problems and warnings of a specification at `path`; a `machine`'s can grow while its guest runs.
 
     What Kobune cannot do yet is looked at last: a manifest that is wrong anyway is told so first.
     """
@@ -50,8 +52,7 @@ def check_spec(
     check_guest(findings, path, spec)
     check_placement(findings, path, spec)
     check_credentials(findings, path, spec)
-    if live_update:
-        check_live_update(findings, path, spec)
+    check_live_update(findings, path, spec, machine=machine)
     if findings.problems:
         return findings.problems, []
     warnings: list[str] = []
@@ -90,9 +91,10 @@ def check_instance(
     vmi: VirtualMachineInstance, gates: frozenset[str], *, by_component: bool
 ) -> tuple[list[Problem], list[str]]:
     """A VirtualMachineInstance that is being created."""
-    problems, warnings = check_spec("spec", vmi.spec, gates, live_update=True)
+    problems, warnings = check_spec("spec", vmi.spec, gates)
     own = Findings(gates)
     check_devices_of_instance(own, "spec", vmi.spec.domain.devices)
+    check_hyperv(own, "spec", vmi.spec)
     if not _has_memory(vmi.spec):
         message = (
             "no memory requested, at least one of 'spec.domain.memory.guest', 'spec.domain.memory.hugepages.size' or "

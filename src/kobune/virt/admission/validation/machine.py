@@ -10,7 +10,7 @@ from kobune.api.kubevirt import DataVolumeTemplateSpec, VirtualMachine, VirtualM
 from kobune.virt.admission.review import Problem, Reason
 from kobune.virt.admission.validation.instance import check_annotations, check_labels, check_spec
 
-__all__ = ["check_machine", "machine_warnings"]
+__all__ = ["check_busy", "check_machine", "machine_warnings"]
 
 _STRATEGIES: Final = ("Halted", "Manual", "Always", "RerunOnFailure", "Once", "WaitAsReceiver")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -34,7 +34,7 @@ def check_machine(
     if template.spec is None:
         problems.append(Problem("spec.template.spec", Reason.REQUIRED, "spec.template.spec is required"))
         return problems, []
-    found, warned = check_spec("spec.template.spec", template.spec, gates, live_update=True)
+    found, warned = check_spec("spec.template.spec", template.spec, gates, machine=True)
     problems += found
     warnings += warned
     problems += check_labels("spec.template.metadata.labels", template.metadata.labels)
@@ -43,6 +43,25 @@ def check_machine(
     problems += found
     warnings += warned
     return problems, warnings
+
+
+def check_busy(vm: VirtualMachine, old: VirtualMachine) -> list[Problem]:
+    """What of the specification has to stay while a snapshot is taken or a restore goes on."""
+    restore, snapshot = vm.status.restore_in_progress, vm.status.snapshot_in_progress
+    was, now = old.spec, vm.spec
+    runs_otherwise = (was.running, was.run_strategy) != (now.running, now.run_strategy)
+    message = ""
+    if snapshot is not None and _volumes(was) != _volumes(now):
+        message = f'Cannot update vm disks or volumes until snapshot "{snapshot}" completes'
+    elif snapshot is not None and runs_otherwise:
+        message = f'Cannot update vm running state until snapshot "{snapshot}" completes'
+    elif restore is not None and runs_otherwise:
+        message = f'Cannot update VM runStrategy until restore "{restore}" completes'
+    return [Problem("spec", Reason.NOT_SUPPORTED, message)] if message else []
+
+
+def _volumes(spec: VirtualMachineSpec) -> Any:
+    return msgspec.to_builtins(spec.template.spec.volumes) if spec.template.spec is not None else []
 
 
 def machine_warnings(obj: dict[str, Any], vm: VirtualMachine) -> list[str]:
@@ -68,17 +87,18 @@ def _metadata_slips(obj: dict[str, Any]) -> list[str]:
 
 
 def _strategy(spec: VirtualMachineSpec) -> list[Problem]:
+    problems = []
     if spec.running is not None and spec.run_strategy is not None:
         message = (
             "Running and RunStrategy are mutually exclusive. "
             "Note that Running is deprecated, please use RunStrategy instead"
         )
-        return [Problem("spec.running", Reason.INVALID, message)]
+        problems.append(Problem("spec.running", Reason.INVALID, message))
     if spec.running is None and spec.run_strategy is None:
-        return [Problem("spec.running", Reason.INVALID, "RunStrategy must be specified")]
+        problems.append(Problem("spec.running", Reason.INVALID, "RunStrategy must be specified"))
     if spec.run_strategy is not None and spec.run_strategy not in _STRATEGIES:
-        return [Problem("spec.runStrategy", Reason.INVALID, f"Invalid RunStrategy ({spec.run_strategy})")]
-    return []
+        problems.append(Problem("spec.runStrategy", Reason.INVALID, f"Invalid RunStrategy ({spec.run_strategy})"))
+    return problems
 
 
 def _data_volume_templates(

@@ -8,7 +8,7 @@ import msgspec
 
 from kobune.api.kubevirt import Interface, Network, VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.virt.admission.review import Problem, Reason
-from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings
+from kobune.virt.admission.validation.check import PCI_ADDRESS, Findings, is_mac_address
 from kobune.virt.domain.networks import pluggable
 
 __all__ = ["NO_BRIDGE_ON_POD_NETWORK", "check_networks", "check_plugged_networks", "has_pod_network"]
@@ -16,7 +16,6 @@ __all__ = ["NO_BRIDGE_ON_POD_NETWORK", "check_networks", "check_plugged_networks
 _NAME: Final = re.compile(r"^[A-Za-z0-9_-]+$")
 _PORT_NAME: Final = re.compile(r"^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 _MODELS: Final = ("e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "virtio")
-_MAC: Final = re.compile(r"^[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}$")
 _BRIDGE_MAC: Final = "02:00:00:00:00:00"
 NO_BRIDGE_ON_POD_NETWORK: Final = "kobune.io/no-bridge-on-pod-network"
 """Stands among the gates where the installation's network.permitBridgeInterfaceOnPodNetwork is false."""
@@ -149,7 +148,7 @@ def _identity(findings: Findings, here: str, interface: Interface) -> None:
     if interface.model and interface.model not in _MODELS:
         message = f"interface {here}.name uses model {interface.model} that is not supported."
         findings.add(f"{here}.model", message, Reason.NOT_SUPPORTED)
-    if interface.mac_address and not _MAC.match(interface.mac_address):
+    if interface.mac_address and not is_mac_address(interface.mac_address):
         message = f"interface {here}.name has malformed MAC address ({interface.mac_address})."
         findings.add(f"{here}.macAddress", message)
     if interface.pci_address and not PCI_ADDRESS.match(interface.pci_address):

@@ -5,7 +5,7 @@ import msgspec
 from kobune.api.kubevirt import VirtualMachineInstanceMigration, VirtualMachineInstanceReplicaSet
 from kobune.api.meta import LabelSelector
 from kobune.virt.admission.review import Problem, Reason
-from kobune.virt.admission.validation.instance import check_labels, check_spec
+from kobune.virt.admission.validation.instance import check_annotations, check_labels, check_spec
 
 __all__ = ["check_migration", "check_migration_update", "check_replica_set", "selects"]
 
@@ -19,6 +19,7 @@ def check_replica_set(
         return [Problem("spec.template.spec", Reason.REQUIRED, "spec.template.spec is required")], []
     problems, warnings = check_spec("spec.template.spec", template.spec, gates)
     problems = problems + check_labels("spec.template.metadata.labels", template.metadata.labels)
+    problems += check_annotations("spec.template.metadata.annotations", template.metadata.annotations, gates)
     if not selects(replica_set.spec.selector, template.metadata.labels):
         problems.append(Problem("spec.selector", Reason.INVALID, "selector does not match labels."))
     return problems, warnings

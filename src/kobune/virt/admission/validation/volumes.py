@@ -89,10 +89,12 @@ def _host_disk(findings: Findings, here: str, disk: HostDisk) -> None:
 
 
 def _cloud_init(findings: Findings, here: str, source: CloudInitNoCloudSource | CloudInitConfigDriveSource) -> None:
-    user = [value for value in (source.user_data, source.user_data_base64, source.secret_ref) if value]
-    network = [
-        value for value in (source.network_data, source.network_data_base64, source.network_data_secret_ref) if value
-    ]
+    user_secret, network_secret = source.secret_ref, source.network_data_secret_ref
+    # A reference without a name refers to nothing.
+    user_name = user_secret.name if user_secret is not None else None
+    network_name = network_secret.name if network_secret is not None else None
+    user = [value for value in (source.user_data, source.user_data_base64, user_name) if value]
+    network = [value for value in (source.network_data, source.network_data_base64, network_name) if value]
     if len(user) > 1:
         findings.add(here, f"{here} must have only one userdatasource set.")
     if len(network) > 1:
