@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +35,7 @@ from support.fault_guests import (
     pod_processes,
 )
 from support.instance import Instance
-from support.traces import settled, traces
+from support.traces import more_than, settled, traces
 
 COMPONENTS = ("apiserver", "controllers", "kubelet", "virt-api", "virt-controller", "virt-handler")
 QEMU = "qemu-system"
@@ -355,18 +354,11 @@ def lose_power(instance: Instance) -> None:
 
 def test_nothing_is_left_behind(world: World) -> None:
     world.instance.kubectl("delete", "vm,vmi", "--all", "--timeout=150s")
+
+    def more() -> dict[str, Any]:
+        return more_than(world.clean, traces(world.instance))
+
     try:
-        world.instance.eventually("nothing is left", lambda: not left_behind(world), WAIT_S)
+        world.instance.eventually("nothing is left", lambda: not more(), WAIT_S)
     except AssertionError:
-        assert left_behind(world) == {}
-
-
-def left_behind(world: World) -> dict[str, Any]:
-    """What there is more of than at the beginning; what earlier tests had left may have gone meanwhile."""
-    more: dict[str, Any] = {}
-    for what, now in traces(world.instance).items():
-        before = world.clean[what]
-        extra: Any = max(0, now - before) if isinstance(now, int) else Counter(now) - Counter(before)
-        if extra:
-            more[what] = extra
-    return more
+        assert more() == {}

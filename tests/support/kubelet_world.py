@@ -10,6 +10,7 @@ from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.networks.attach import PodAttachments
+from kobune.embedded.kubelet.networks.cluster import ClusterNetwork
 from kobune.embedded.kubelet.networks.state import Records
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.render import DnsConfig
@@ -17,7 +18,7 @@ from kobune.embedded.kubelet.volumes.claims import NodeClaims
 from kobune.embedded.kubelet.volumes.provision import ImageVolumes, PodVolumes
 from kobune.embedded.kubelet.worker import PodWorker
 from kobune.host.cgroup import Cgroups
-from kobune.host.cni import InvalidNetwork
+from kobune.host.cni import BridgeNetwork, InvalidNetwork
 from kobune.host.cni.fake import FakePlugins
 from kobune.host.containerd import SnapshotMount
 from kobune.host.cri.fake import FakeCri
@@ -56,6 +57,7 @@ class World:
         self.snapshots = FakeSnapshots()
         self.mounter = FakeMounter()
         self.plugins = FakePlugins()
+        self.runner = FakeRunner()
         self.networks: dict[str, str] = {}
         """`spec.config` of NetworkAttachmentDefinitions by NAMESPACE/NAME."""
         self.events = EventRecorder(self.api, component="kubelet", instance="node1", clock=self.clock)
@@ -81,6 +83,14 @@ class World:
             ),
             networks=PodAttachments(
                 self.plugins, FakeNetlink(), Records(self.paths.networks), self.definition, "kobune"
+            ),
+            cluster_network=ClusterNetwork(
+                BridgeNetwork(state_dir=root / "cni"),
+                self.plugins,
+                self.runner,
+                self.mounter,
+                root / "netns",
+                root / "results",
             ),
             objects=PodObjects(self.api, None, facts),
             devices=DevicePlugins(root / "plugins", lambda: None),

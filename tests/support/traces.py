@@ -12,7 +12,7 @@ from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.host.cgroup import Cgroups
 from support.instance import Instance
 
-__all__ = ["SETTLE_S", "entries", "network", "output", "settled", "traces"]
+__all__ = ["SETTLE_S", "entries", "more_than", "network", "output", "settled", "traces"]
 
 # Records of what happened end by their age.
 RECORDS = ("events", "events.events.k8s.io")
@@ -104,6 +104,17 @@ def traces(instance: Instance) -> dict[str, Any]:
         "networks' state": sum(entries(data / "components/virt-handler/state" / name) for name in ("pods", "dhcp")),
         "loop devices": sum(own in line for line in output("losetup", "--list", "--noheadings").splitlines()),
     }
+
+
+def more_than(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What there is more of now; what earlier tests had left may have gone meanwhile."""
+    more: dict[str, Any] = {}
+    for what, found in now.items():
+        known = before[what]
+        extra: Any = max(0, found - known) if isinstance(found, int) else Counter(found) - Counter(known)
+        if extra:
+            more[what] = extra
+    return more
 
 
 def settled(instance: Instance) -> dict[str, Any]:

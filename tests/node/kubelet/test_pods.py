@@ -16,6 +16,8 @@ import pytest_asyncio
 from kobune.api.core import Pod
 from kobune.embedded.apiserver.pki import issue_server_certificate
 from kobune.embedded.builtin.run import run as run_builtin
+from kobune.embedded.kubelet.names import POD_UID
+from kobune.embedded.kubelet.networks.cluster import ClusterNetwork
 from kobune.embedded.kubelet.run import KubeletConfig
 from kobune.embedded.kubelet.run import run as run_kubelet
 from kobune.embedded.network.cleanup import cleanup as cleanup_network
@@ -26,7 +28,10 @@ from kobune.embedded.scheduler.run import run as run_scheduler
 from kobune.embedded.storage.run import StorageConfig
 from kobune.embedded.storage.run import install as install_storage
 from kobune.embedded.storage.run import run as run_storage
+from kobune.host.cni import CNI_BIN_DIR, CniPlugins
+from kobune.host.cri import CriClient
 from kobune.host.mount import HostMounter
+from kobune.host.run import HostRunner
 from kobune.host.run import run as run_command
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import (
@@ -318,6 +323,62 @@ async def test_a_killed_containerd_comes_back_and_pods_live_on(cluster: Cluster,
     assert after.status.container_statuses[0].container_id == before.status.container_statuses[0].container_id
     assert after.status.container_statuses[0].restart_count == 0
     await cluster.delete("survivor")
+
+
+def cluster_network(node: TestNode) -> ClusterNetwork:
+    network, runner = node.instance.network, HostRunner()
+    plugins = CniPlugins(runner, CNI_BIN_DIR, network.state_dir)
+    return ClusterNetwork(network, plugins, runner, HostMounter(), node.containerd.network_namespaces)
+
+
+async def sandbox_of(node: TestNode, pod: Pod) -> str:
+    cri = CriClient(node.containerd.socket)
+    try:
+        [sandbox] = await cri.list_sandboxes({POD_UID: pod.metadata.uid})
+        return sandbox.id
+    finally:
+        await cri.close()
+
+
+async def until_detached(node: TestNode, sandbox_id: str) -> None:
+    async def detached() -> bool:
+        return sandbox_id not in await cluster_network(node).owners()
+
+    await eventually_true(detached, "the sandbox has nothing in the network", timeout_s=60)
+
+
+async def test_a_pod_whose_interface_has_no_address_any_more_leaves_no_rules(cluster: Cluster, node: TestNode) -> None:
+    """A bridge binding gives the address to a guest: the bridge plugin does not find the rules then."""
+    await cluster.create("moved", {"command": ["sleep", "1000"]})
+    sandbox_id = await sandbox_of(node, await cluster.until_ready("moved"))
+    cri = CriClient(node.containerd.socket)
+    namespace = await cri.sandbox_network_namespace(sandbox_id)
+    await cri.close()
+    await run_command(["nsenter", f"--net={namespace}", "ip", "address", "flush", "dev", "eth0"], timeout_s=10)
+    await cluster.delete("moved")
+    await until_detached(node, sandbox_id)
+
+
+async def test_a_pod_whose_shim_was_killed_gives_back_its_network(cluster: Cluster, node: TestNode) -> None:
+    await cluster.create("shimless", {"command": ["sleep", "1000"]}, restartPolicy="Never")
+    sandbox_id = await sandbox_of(node, await cluster.until_ready("shimless"))
+    shims = await run_command(["pgrep", "-f", f"containerd-shim-runc-v2 .*-id {sandbox_id}"], timeout_s=10)
+    os.kill(int(shims.text), signal.SIGKILL)
+    await cluster.until_phase("shimless", "Failed")
+    await until_detached(node, sandbox_id)
+    await cluster.delete("shimless")
+
+
+async def test_a_sandbox_that_the_runtime_has_lost_is_detached(cluster: Cluster, node: TestNode) -> None:
+    await cluster.create("lost", {"command": ["sleep", "1000"]}, restartPolicy="Never")
+    sandbox_id = await sandbox_of(node, await cluster.until_ready("lost"))
+    attached = cluster_network(node)
+    assert sandbox_id in await attached.owners()
+    # As the kubelet does with one that the runtime does not list for long.
+    await attached.release(sandbox_id)
+    assert sandbox_id not in await attached.owners()
+    # And what the runtime still does about it, repeats it.
+    await cluster.delete("lost")
 
 
 async def test_a_finished_pod_tells_exit_codes_and_messages(cluster: Cluster) -> None:

@@ -1,6 +1,7 @@
 """What is removed from the nat table, and what of others stays."""
 
-from kobune.host.cni import left_rules
+from kobune.host.cni import left_rules, remove_left_rules, rule_owners
+from kobune.host.run.fake import FakeRunner
 
 LISTING = r"""
 -P POSTROUTING ACCEPT
@@ -41,6 +42,24 @@ def test_a_network_s_rules_and_chains_are_removed_and_no_others() -> None:
         ["-X", "CNI-aaaa"],
         ["-X", "CNI-DN-cccc"],
     ]
+
+
+def test_of_one_sandbox_alone() -> None:
+    assert left_rules(LISTING, "mine", "one") == left_rules(LISTING, "mine")
+    assert left_rules(LISTING, "mine", "on") == []
+
+
+async def test_the_sandboxes_that_have_rules_are_named() -> None:
+    runner = FakeRunner()
+    runner.on("iptables", stdout=LISTING.encode())
+    assert await rule_owners(runner, "mine") == {"one"}
+    assert await rule_owners(runner, "mine-too") == {"two"}
+    assert await rule_owners(runner, "min.") == frozenset()
+
+
+async def test_a_machine_without_iptables_has_none() -> None:
+    assert await rule_owners(FakeRunner(), "mine") == frozenset()
+    await remove_left_rules(FakeRunner(), "mine")
 
 
 def test_a_table_without_them_is_left_alone() -> None:

@@ -103,6 +103,19 @@ async def test_a_list_is_added_forwards_and_deleted_backwards(tmp_path: Path) ->
     assert machine.asked[3][2]["prevResult"] == RESULT
 
 
+async def test_rules_that_a_bridge_plugin_cannot_find_any_more_are_removed(tmp_path: Path) -> None:
+    # It looks for them by the addresses of the interface, which may have moved into a guest.
+    machine = Machine(tmp_path, "bridge")
+    comment = f'"name: \\"lan\\" id: \\"{WHERE.container_id}\\""'
+    left = f"-A POSTROUTING -s 10.9.0.2/32 -m comment --comment {comment} -j CNI-1"
+    machine.runner.on("iptables", stdout=left.encode())
+    for masquerades in (False, True):
+        network = parse_network(json.dumps({"type": "bridge", "ipMasq": masquerades}), "lan")
+        await machine.plugins.delete(network, WHERE, {})
+        removed = [call.args[5] for call in machine.runner.calls if call.args[0] == "iptables"]
+        assert removed == (["-S", "-D", "-F", "-X"] if masquerades else [])
+
+
 async def test_what_a_failed_plugin_left_is_removed_and_its_words_are_told(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "bridge", "tuning")
     machine.failing = "ADD tuning"

@@ -8,6 +8,7 @@ from kobune.embedded.kubelet.devices import DevicePlugins
 from kobune.embedded.kubelet.images import Images
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.networks.attach import PodAttachments
+from kobune.embedded.kubelet.networks.cluster import ClusterNetwork
 from kobune.embedded.kubelet.objects import NodeFacts, PodObjects
 from kobune.embedded.kubelet.render import DnsConfig
 from kobune.embedded.kubelet.volumes.provision import PodVolumes
@@ -30,6 +31,7 @@ class NodeContext:
     images: Images
     volumes: PodVolumes
     networks: PodAttachments
+    cluster_network: ClusterNetwork
     objects: PodObjects
     devices: DevicePlugins
     cgroups: Cgroups

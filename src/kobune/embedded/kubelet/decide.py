@@ -150,7 +150,8 @@ def _end(seen: PodObserved, draft: _Draft, grace_s: int, *, forget: bool) -> Non
     if _kill_all(seen, draft, grace_s):
         return
     for sandbox in seen.sandboxes:
-        if sandbox.ready:
+        # One that has died by itself still has its network.
+        if sandbox.ready or sandbox.id not in seen.memory.stopped_sandboxes:
             draft.actions.append(StopSandbox(sandbox.id))
     if draft.actions:
         return

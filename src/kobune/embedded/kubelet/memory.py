@@ -27,6 +27,7 @@ class Memory:
     volumes: dict[str, MountedVolume] = field(default_factory=dict)
     images: dict[str, ImageView] = field(default_factory=dict)
     stopping: dict[str, int] = field(default_factory=dict)
+    stopped_sandboxes: set[str] = field(default_factory=set)
     problems: dict[str, Problem] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     probes: dict[str, ContainerProbes] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Memory:
             images=dict(self.images),
             probes={name: probes.view for name, probes in self.probes.items()},
             stopping=dict(self.stopping),
+            stopped_sandboxes=frozenset(self.stopped_sandboxes),
             problems=dict(self.problems),
             termination_messages=dict(self.messages),
             rejected=self.rejected,

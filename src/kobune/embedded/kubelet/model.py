@@ -97,6 +97,8 @@ class PodMemory:
     probes: Mapping[str, ProbeView] = field(default_factory=dict)
     stopping: Mapping[str, int] = field(default_factory=dict)
     """Containers being stopped, by id, with the grace that they were given."""
+    stopped_sandboxes: frozenset[str] = frozenset()
+    """Sandboxes that have been stopped to the end: their network is given back."""
     problems: Mapping[str, Problem] = field(default_factory=dict)
     """By container name; `""` is the pod itself (volumes, sandbox)."""
     termination_messages: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.logs import rotate_log
 from kobune.embedded.kubelet.model import ContainerState
 from kobune.embedded.kubelet.names import POD_UID
+from kobune.embedded.kubelet.networks.lost import LostSandboxes
 from kobune.embedded.kubelet.worker import PodWorker
 from kobune.host.containerd import ContainerdClient, ContainerdError
 from kobune.host.cri.types import CriError
@@ -23,6 +24,7 @@ __all__ = ["NodePods"]
 
 _LOG = logging.getLogger(__name__)
 RELIST_S = 30.0
+LOST_LOOK_S = 60.0
 """A safety net only: containerd's events say what happens to containers."""
 REFRESH_S = 60.0
 LATE_LOOKS_S = (0.03, 0.15, 1.0, 5.0)
@@ -31,10 +33,17 @@ LATE_LOOKS_S = (0.03, 0.15, 1.0, 5.0)
 class NodePods:
     """The pods of this node and their workers."""
 
-    def __init__(self, context: NodeContext, informer: Informer[Pod], containerd: ContainerdClient) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        informer: Informer[Pod],
+        containerd: ContainerdClient,
+        lost: LostSandboxes | None = None,
+    ) -> None:
         self._context = context
         self._informer = informer
         self._containerd = containerd
+        self._lost = lost or LostSandboxes()
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._owners: dict[str, str] = {}
@@ -50,6 +59,7 @@ class NodePods:
                 group.create_task(self._follow_runtime(), name="containerd events")
                 group.create_task(self._relist_always(), name="relist")
                 group.create_task(self._refresh_always(), name="volume refresh")
+                group.create_task(self._release_lost_always(), name="lost sandboxes")
         finally:
             self._running = False
             for task in self._tasks.values():
@@ -165,6 +175,26 @@ class NodePods:
         task = asyncio.create_task(reopen())
         self._tasks[f"reopen {container_id}"] = task
         task.add_done_callback(lambda _: self._tasks.pop(f"reopen {container_id}", None))
+
+    async def _release_lost_always(self) -> None:
+        while True:
+            await asyncio.sleep(LOST_LOOK_S)
+            try:
+                await self.release_lost()
+            except (KobuneError, OSError) as error:
+                _LOG.warning("lost sandboxes cannot be looked for, trying again: %s", error)
+
+    async def release_lost(self) -> None:
+        """Give back the network of sandboxes that the runtime has lost. Raises CriError, CommandError, OSError."""
+        network = self._context.cluster_network
+        now_s = self._context.clock.monotonic_s()
+        owners = await network.owners()
+        listed = [sandbox.id for sandbox in await self._context.cri.list_sandboxes()]
+        for sandbox_id in self._lost.look(owners, listed, now_s):
+            try:
+                await network.release(sandbox_id)
+            except (KobuneError, OSError) as error:
+                _LOG.warning("network of lost sandbox %s stays, trying again: %s", sandbox_id[:12], error)
 
     async def _refresh_always(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from kobune.embedded.kubelet.instance import NodeInstance
 from kobune.embedded.kubelet.machine import own_address, read_machine, read_pressure
 from kobune.embedded.kubelet.names import KubeletPaths
 from kobune.embedded.kubelet.networks.attach import PodAttachments
+from kobune.embedded.kubelet.networks.cluster import ClusterNetwork
 from kobune.embedded.kubelet.networks.definitions import definitions, no_definitions
 from kobune.embedded.kubelet.networks.state import Records
 from kobune.embedded.kubelet.node import NodeIdentity, NodeRegistration
@@ -128,6 +129,8 @@ async def run_with_client(
         async def ensure_image(reference: str, policy: str, pod: Pod) -> None:
             await images.ensure(reference, policy, await objects.pull_secrets(pod))
 
+        runner = HostRunner()
+        plugins = CniPlugins(runner, CNI_BIN_DIR, instance.network.state_dir)
         devices = DevicePlugins(paths.device_plugins, lambda: registration.wake())
         events = EventRecorder(client, component="kubelet", instance=config.node_name)
         context = NodeContext(
@@ -143,11 +146,14 @@ async def run_with_client(
                 NodeClaims(client, LoopDevices(HostRunner())),
             ),
             networks=PodAttachments(
-                CniPlugins(HostRunner(), CNI_BIN_DIR, instance.network.state_dir),
-                IpCommand(HostRunner()),
+                plugins,
+                IpCommand(runner),
                 Records(paths.networks),
                 definitions(networks) if networks is not None else no_definitions,
                 instance.network.name,
+            ),
+            cluster_network=ClusterNetwork(
+                instance.network, plugins, runner, mounter, _containerd(config).network_namespaces
             ),
             objects=objects,
             devices=devices,
@@ -204,9 +210,13 @@ async def run_with_client(
         await containerd.close()
 
 
+def _containerd(config: KubeletConfig) -> ContainerdConfig:
+    return config.containerd or ContainerdConfig.for_data_dir(config.root.parent)
+
+
 async def _keep_containerd(config: KubeletConfig) -> None:
     """Pods survive containerd; what they need of it they must not miss for long."""
-    own = config.containerd or ContainerdConfig.for_data_dir(config.root.parent)
+    own = _containerd(config)
     if own.socket != config.containerd_socket:
         return
     daemon = ContainerdDaemon(own)

@@ -107,10 +107,7 @@ class PodSteps:
             case RemoveContainer():
                 return await self._guard("remove container", self._context.cri.remove_container(action.container_id))
             case StopSandbox():
-                # While the namespace is there, and before the runtime gives back what it has made itself.
-                if not await self._networks.release():
-                    return False
-                return await self._guard("stop sandbox", self._context.cri.stop_sandbox(action.sandbox_id))
+                return await self._networks.stop_sandbox(action.sandbox_id)
             case RemoveSandbox():
                 return await self._guard("remove sandbox", self._context.cri.remove_sandbox(action.sandbox_id))
             case TearDownVolumes():

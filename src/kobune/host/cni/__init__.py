@@ -1,7 +1,7 @@
 """CNI: the pod network's configuration for the runtime, and further networks of a pod run by ourselves."""
 
 from kobune.host.cni.conflist import BridgeNetwork, conflist, write_conflist
-from kobune.host.cni.masquerade import left_rules, remove_left_rules
+from kobune.host.cni.masquerade import left_rules, remove_left_rules, rule_owners
 from kobune.host.cni.plugins import (
     CNI_BIN_DIR,
     Attachment,
@@ -28,5 +28,6 @@ __all__ = [
     "left_rules",
     "parse_network",
     "remove_left_rules",
+    "rule_owners",
     "write_conflist",
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from kobune.base.errors import RetryableError, TerminalError
+from kobune.host.cni.masquerade import remove_left_rules
 from kobune.host.run import CommandError, CommandNotFound, Completed, Runner
 
 __all__ = [
@@ -176,6 +177,8 @@ class CniPlugins:
                 failure = failure or error
         if failure is not None:
             raise failure
+        if any(plugin.get("ipMasq") for plugin in network.plugins):
+            await remove_left_rules(self._runner, network.name, attachment.container_id)
 
     def _program(self, plugin: Mapping[str, Any]) -> Path:
         program = self._bin_dir / str(plugin["type"])

@@ -49,6 +49,11 @@ class ContainerdConfig:
             pause_image=pause_image,
         )
 
+    @property
+    def network_namespaces(self) -> Path:
+        """Where the network namespaces of its sandboxes are."""
+        return self.state / "io.containerd.grpc.v1.cri" / "netns"
+
 
 def render_config(config: ContainerdConfig) -> str:
     """The configuration file, in containerd's version 2 format.

@@ -33,6 +33,7 @@ from support.pods import NOW, UID, container, pod, sandbox
 EXITED, RUNNING, CREATED = ContainerState.EXITED, ContainerState.RUNNING, ContainerState.CREATED
 PRESENT = ImageView(ImageViewState.PRESENT)
 READY = PodMemory(volumes_ready=True)
+STOPPED = PodMemory(volumes_ready=True, stopped_sandboxes=frozenset({"sb0"}))
 DELETED: dict[str, Any] = {"metadata": {"deletionTimestamp": "2026-05-04T12:00:00Z", "deletionGracePeriodSeconds": 7}}
 INIT: dict[str, Any] = {"initContainers": [{"name": "setup", "image": "img:1"}]}
 SIDECAR: dict[str, Any] = {"initContainers": [{"name": "proxy", "image": "img:1", "restartPolicy": "Always"}]}
@@ -208,8 +209,13 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     ),
     (
         "and then its volumes; its containers stay for their logs",
-        look(pod("c", restartPolicy="Never"), [sandbox(ready=False)], [container("c", EXITED)]),
+        look(pod("c", restartPolicy="Never"), [sandbox(ready=False)], [container("c", EXITED)], STOPPED),
         ["TearDownVolumes"],
+    ),
+    (
+        "a sandbox that has died by itself still has its network",
+        look(pod("c", restartPolicy="Never"), [sandbox(ready=False)], [container("c", EXITED)]),
+        ["stop sb0"],
     ),
     (
         "and then rests",
@@ -217,7 +223,7 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
             pod("c", restartPolicy="Never"),
             [sandbox(ready=False)],
             [container("c", EXITED)],
-            PodMemory(torn_down=True),
+            PodMemory(torn_down=True, stopped_sandboxes=frozenset({"sb0"})),
         ),
         [],
     ),
@@ -272,7 +278,7 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     ),
     (
         "a pod that never restarts gets no second sandbox",
-        look(pod("c", restartPolicy="Never"), [sandbox(ready=False)], [container("c", EXITED, exit_code=137)]),
+        look(pod("c", restartPolicy="Never"), [sandbox(ready=False)], [container("c", EXITED, exit_code=137)], STOPPED),
         ["TearDownVolumes"],
     ),
     (
@@ -341,7 +347,7 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
     ),
     (
         "its volumes and its object go last",
-        look(pod("c", **DELETED), [sandbox(ready=False)], [container("c", EXITED)]),
+        look(pod("c", **DELETED), [sandbox(ready=False)], [container("c", EXITED)], STOPPED),
         ["TearDownVolumes", "FinishDeletion"],
     ),
     (
@@ -355,8 +361,13 @@ CASES: list[tuple[str, PodPlan, list[str]]] = [
         ["kill c-0 4"],
     ),
     (
+        "the sandbox of an orphan is stopped whatever it says of itself",
+        look(None, [sandbox(1, ready=False), sandbox(ready=False)], [container("c", EXITED)], STOPPED),
+        ["stop sb1"],
+    ),
+    (
         "an orphan leaves nothing",
-        look(None, [sandbox(ready=False)], [container("c", EXITED)], PodMemory()),
+        look(None, [sandbox(ready=False)], [container("c", EXITED)], STOPPED),
         ["TearDownVolumes", "remove sb0", "ForgetPod"],
     ),
     (

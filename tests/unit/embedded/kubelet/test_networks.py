@@ -162,7 +162,11 @@ async def test_a_changed_annotation_is_followed_while_the_pod_runs(world: World)
         body = {"metadata": {"annotations": {NETWORKS: text}}}
         worker.update(await world.api.patch(PODS, "web", Patch.merge(body), "default"))
         await eventually(lambda expected=expected: there(world) == expected, f"{expected}")  # type: ignore[misc]
-    assert NETWORK_STATUS not in (await world.pod()).metadata.annotations
+
+    async def untold() -> bool:
+        return NETWORK_STATUS not in (await world.pod()).metadata.annotations
+
+    await eventually_true(untold, "nothing is told any more")
     assert world.cri.running() == ["c"]
 
 

@@ -1,5 +1,6 @@
-"""One pod's steps with its further networks: attach, tell, release. Decides nothing."""
+"""One pod's steps with its networks: attach further ones, tell, release, end the sandbox. Decides nothing."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.memory import Memory
 from kobune.embedded.kubelet.model import NETWORKS_PROBLEM, PodObserved
 from kobune.embedded.kubelet.networks.selection import NETWORK_STATUS, asked_networks
+from kobune.host.cri.types import ContainerNotFound
 from kobune.kube.client.core import PODS
 from kobune.kube.client.errors import Conflict, NotFound
 from kobune.kube.client.types import Patch
@@ -65,6 +67,22 @@ class NetworkSteps:
         # Another sandbox starts without them.
         self._memory.networks = ""
         self._memory.primary_ips = ()
+        return True
+
+    async def stop_sandbox(self, sandbox_id: str) -> bool:
+        """Stop a sandbox and give back all of its networks; False when it has to be tried again."""
+        # While the namespace is there, and before the runtime gives back what it has made itself.
+        if not await self.release():
+            return False
+        try:
+            with contextlib.suppress(ContainerNotFound):
+                await self._context.cri.stop_sandbox(sandbox_id)
+            await self._context.cluster_network.stopped(sandbox_id)
+        except KobuneError as error:
+            _LOG.warning("pod %s: cannot stop sandbox %s, trying again: %s", self._uid, sandbox_id[:12], error)
+            self._memory.failed("", "FailedKillPod", str(error), self._context.clock.now())
+            return False
+        self._memory.stopped_sandboxes.add(sandbox_id)
         return True
 
     def _failed(self, pod: Pod, begun: bool, error: Exception) -> None:
