@@ -92,6 +92,7 @@ def entry(
         "objectRef": _object(info, body),
         "responseStatus": {"metadata": {}, "code": 101 if isinstance(response, TunnelResponse) else response.status},
         "requestObject": body,
+        "annotations": request.annotations,
         "requestReceivedTimestamp": format_micro_time(received),
         "stageTimestamp": format_micro_time(completed),
     }

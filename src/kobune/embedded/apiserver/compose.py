@@ -12,6 +12,7 @@ from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
 from kobune.embedded.apiserver.admission.nodes import NodeRestriction
 from kobune.embedded.apiserver.admission.pods import DefaultTolerations, Priorities, ServiceAccounts
+from kobune.embedded.apiserver.admission.podsecurity import PodSecurity
 from kobune.embedded.apiserver.admission.policies import Policies
 from kobune.embedded.apiserver.admission.protection import NewNodes, StorageDefaults
 from kobune.embedded.apiserver.admission.quota import QuotaCheck
@@ -105,6 +106,7 @@ class Server:
             NewNodes(),
             EscalationCheck(authorizer),
             LimitRanger(storage),
+            PodSecurity(storage),
             *hooks,
             QuotaCheck(storage),
             CertificateRequests(authorizer),

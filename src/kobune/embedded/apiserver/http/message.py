@@ -25,6 +25,7 @@ class Request:
 
     __slots__ = (
         "_query",
+        "annotations",
         "body",
         "body_too_large",
         "header_list",
@@ -52,6 +53,8 @@ class Request:
         self.body = body
         self.body_too_large = False
         """The body was over the limit and is not here."""
+        self.annotations: dict[str, str] | None = None
+        """What is noted of it in the audit log."""
         self.peer = peer
         self._query: dict[str, list[str]] | None = None
 

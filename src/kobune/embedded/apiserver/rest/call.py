@@ -67,6 +67,10 @@ class Call:
     options: Any = None
     """The request's options object as admission webhooks get it."""
 
+    def annotate(self, key: str, value: str) -> None:
+        """Note something in the audit log."""
+        self.request.annotations = {**(self.request.annotations or {}), key: value}
+
     def warn(self, text: str) -> None:
         """Add a warning once."""
         if text not in self.warnings:
