@@ -22,6 +22,7 @@ from kobune.kube.runtime import (
     Event,
     EventType,
     PatchObject,
+    Refused,
     StatusPatch,
     Watch,
     controller_key,
@@ -99,7 +100,9 @@ class Observe:
         return Observed(found, tuple(self.children.by_index("controller", found.metadata.uid)))
 
 
-def add_to(process: ControllerProcess, *, workers: int = 2) -> Controller[Observed, Action]:
+def add_to(
+    process: ControllerProcess, *, workers: int = 2, refused: Refused[Observed, Action] | None = None
+) -> Controller[Observed, Action]:
     sets = process.informers.of(SETS)
     children = process.informers.of(CONFIG_MAPS, indexes={"controller": by_controller_uid})
     return process.add(
@@ -108,6 +111,7 @@ def add_to(process: ControllerProcess, *, workers: int = 2) -> Controller[Observ
         observe=Observe(sets, children),
         decide=decide,
         execute=process.writer.execute,
+        refused=refused,
         watches=[Watch(children, controller_key("Set"))],
         workers=workers,
     )

@@ -8,11 +8,24 @@ import pytest
 
 from kobune.api.core import ConfigMap
 from kobune.api.meta import ObjectMeta
+from kobune.base.errors import TerminalError
 from kobune.kube.client.core import CONFIG_MAPS, EVENTS
 from kobune.kube.client.errors import Conflict, Forbidden, NotFound, StatusCause, Unavailable
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
-from kobune.kube.runtime import ApiWriter, ControllerProcess, Create, Delete, NameTaken, PatchObject, StatusPatch
+from kobune.kube.runtime import (
+    Action,
+    ApiWriter,
+    ControllerProcess,
+    Create,
+    Decision,
+    Delete,
+    Event,
+    EventType,
+    NameTaken,
+    PatchObject,
+    StatusPatch,
+)
 from kobune.kube.testing import FakeApi, Fault, eventually
 from support.sample_controller import SETS, Observed, Set, SetSpec, SetStatus, add_to, decide, names, new_set
 
@@ -174,6 +187,30 @@ async def test_terminal_errors_are_told_and_wait_for_a_change(api: FakeApi, proc
     assert process.metrics.values["reconciles", "sets"] == 1
     await api.patch(SETS, "s", Patch.merge({"spec": {"text": "changed"}}), "default")
     await converged(api, process, 1)
+
+
+async def test_a_controller_may_say_itself_what_was_refused(api: FakeApi) -> None:
+    def refused(seen: Observed, action: Action, error: TerminalError) -> Decision[Action]:
+        said = StatusPatch(SETS, KEY, {"ready": 7}, {})
+        return Decision(status=said, events=(Event(EventType.WARNING, "NoChildren", str(error)),))
+
+    process = ControllerProcess(api, component="test")
+    add_to(process, refused=refused)
+    ready = asyncio.Event()
+    task = asyncio.create_task(process.run(ready=ready))
+    await asyncio.wait_for(ready.wait(), 5)
+    try:
+        api.faults.add(Fault("create", "configmaps", Forbidden(403, "Forbidden", "quota says no"), times=1))
+        await api.create(SETS, new_set("s", 1), "default")
+        await eventually(lambda: process.metrics.values["failures", "sets"] == 1 and idle(process), "the failure")
+        # Its own write is a change, so it tried again, and there were no more obstacles.
+        await converged(api, process, 1)
+        await process.events.flush()
+        told = {event.reason: event.message for event in api.peek_all(EVENTS)}
+        assert told == {"NoChildren": "quota says no", "Created": "Created s-0"}
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_namespace_that_ends_is_no_failure(

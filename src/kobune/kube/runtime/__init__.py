@@ -1,6 +1,6 @@
 """The controller runtime: decisions are pure, the loop around them does all I/O (docs/flows/controller.md)."""
 
-from kobune.kube.runtime.controller import Controller, Execute, Watch, controller_key
+from kobune.kube.runtime.controller import Controller, Execute, Refused, Watch, controller_key
 from kobune.kube.runtime.decision import (
     Action,
     Apply,
@@ -39,6 +39,7 @@ __all__ = [
     "NameTaken",
     "PatchObject",
     "Reference",
+    "Refused",
     "StatusPatch",
     "Watch",
     "WorkQueue",

@@ -23,13 +23,16 @@ from kobune.kube.runtime.events import EventRecorder, Reference
 from kobune.kube.runtime.queue import Backoff, WorkQueue
 from kobune.kube.runtime.writer import ApiWriter, Written, status_difference
 
-__all__ = ["Controller", "Execute", "Watch", "controller_key"]
+__all__ = ["Controller", "Execute", "Refused", "Watch", "controller_key"]
 
 S = TypeVar("S")
 A = TypeVar("A")
 
 Execute: TypeAlias = Callable[[A], Awaitable[Written | None]]
 """Carries out one action of the union A; what it wrote to the API, so that the next pass waits for the cache."""
+
+Refused: TypeAlias = Callable[[S, A, TerminalError], Decision[A] | None]
+"""What to say about an action that cannot succeed as things are: a status and events; None for nothing special."""
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +60,15 @@ def controller_key(kind: str) -> Callable[[Any], Iterable[Key]]:
     return keys
 
 
+class _Told(TerminalError):
+    """An error that the controller has told in its own words."""
+
+
 class Controller(Generic[S, A]):
     """Reconciles the objects of `primary` one key at a time, `workers` keys in parallel.
 
-    `changed` says which changes (old, new) of a primary object matter; without it all do.
+    `changed` says which changes (old, new) of a primary object matter; without it all do. `refused` puts into the
+    object's status what the API has against an action, where people look for it.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class Controller(Generic[S, A]):
         writer: ApiWriter,
         events: EventRecorder,
         changed: Callable[[Any, Any], bool] | None = None,
+        refused: Refused[S, A] | None = None,
         watches: Sequence[Watch] = (),
         reads: Sequence[Informer[Any]] = (),
         workers: int = 4,
@@ -86,6 +95,7 @@ class Controller(Generic[S, A]):
         self._observe = observe
         self._decide = decide
         self._execute = execute
+        self._refused = refused
         self._writer = writer
         self._events = events
         self._workers = workers
@@ -127,7 +137,12 @@ class Controller(Generic[S, A]):
         decision = self._decide(seen)
         for action in decision.actions:
             log.debug("%s %s: %s", self.name, key, action)
-            self._remember(key, await self._execute(action))
+            try:
+                self._remember(key, await self._execute(action))
+            except TerminalError as error:
+                if await self._say_refused(key, seen, action, error):
+                    raise _Told(str(error)) from error
+                raise
         status = decision.status
         if status is not None:
             wait_s = self._wait_s(key, status)
@@ -139,6 +154,18 @@ class Controller(Generic[S, A]):
         for event in decision.events:
             self._tell(key, event)
         return decision
+
+    async def _say_refused(self, key: Key, seen: S, action: A, error: TerminalError) -> bool:
+        """Write and tell what the controller has to say about a refusal, if it has."""
+        ends = isinstance(error, Forbidden) and error.namespace_ends
+        said = self._refused(seen, action, error) if self._refused is not None and not ends else None
+        if said is None:
+            return False
+        if said.status is not None:
+            self._remember(key, await self._writer.write_status(said.status))
+        for event in said.events:
+            self._tell(key, event)
+        return True
 
     def _wait_s(self, key: Key, patch: StatusPatch) -> float:
         """How much longer the status may wait to be written; not positive when it is to be written now."""
@@ -170,7 +197,8 @@ class Controller(Generic[S, A]):
                 return
             self._writer.metrics.count("failures", self.name)
             log.warning("%s %s: %s", self.name, key, error)
-            self._tell(key, Event(EventType.WARNING, "ReconcileFailed", str(error)))
+            if not isinstance(error, _Told):
+                self._tell(key, Event(EventType.WARNING, "ReconcileFailed", str(error)))
             self.queue.add_after(key, TERMINAL_RETRY_S)
         except RetryableError as error:
             self._writer.metrics.count("failures", self.name)

@@ -12,7 +12,7 @@ from kobune.kube.client.clock import SystemClock
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer, InformerPool
-from kobune.kube.runtime.controller import Controller, Execute, Watch
+from kobune.kube.runtime.controller import Controller, Execute, Refused, Watch
 from kobune.kube.runtime.decision import Decision
 from kobune.kube.runtime.events import EventRecorder
 from kobune.kube.runtime.metrics import Metrics
@@ -46,6 +46,7 @@ class ControllerProcess:
         decide: Callable[[S], Decision[A]],
         execute: Execute[A],
         changed: Callable[[Any, Any], bool] | None = None,
+        refused: Refused[S, A] | None = None,
         watches: Sequence[Watch] = (),
         reads: Sequence[Informer[Any]] = (),
         workers: int = 4,
@@ -61,6 +62,7 @@ class ControllerProcess:
             writer=self.writer,
             events=self.events,
             changed=changed,
+            refused=refused,
             watches=watches,
             reads=reads,
             workers=workers,

@@ -10,8 +10,9 @@ from kobune.api.cdi import DataVolume
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.api.pool import VirtualMachinePool
 from kobune.base.clock import format_time
+from kobune.kube.client.errors import Invalid
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
-from kobune.virt.controllers.pool.decide import Observed, decide
+from kobune.virt.controllers.pool.decide import Observed, decide, refused
 from kobune.virt.controllers.pool.members import REVISION_LABEL, member_spec
 from support.vms import NOW, instance_dict, machine_dict, spec
 
@@ -79,8 +80,8 @@ def test_machines_of_a_pool_are_numbered_and_the_highest_go_first() -> None:
     ("strategy", "gone"),
     [
         ({"unmanaged": {}}, []),
-        # Only the one that is stopped.
-        ({"opportunistic": {}}, ["p-1"]),
+        # People take machines away themselves.
+        ({"opportunistic": {}}, []),
         ({"proactive": {}}, ["p-2"]),
         ({"proactive": {"selectionPolicy": {"sortPolicy": "AscendingOrder"}}}, ["p-0"]),
         ({"proactive": {"selectionPolicy": {"sortPolicy": "Oldest"}}}, ["p-1"]),
@@ -113,6 +114,24 @@ def test_kept_disks_lose_their_owner_first() -> None:
     assert isinstance(first, PatchObject)
     assert first.patch.body["metadata"]["ownerReferences"] == []
     assert isinstance(second, Delete)
+
+
+def test_disks_are_kept_when_people_take_machines_away() -> None:
+    disk = msgspec.convert(
+        {"metadata": {"name": "d-0", "namespace": "ns", "ownerReferences": [_OWNER]}, "spec": {}}, DataVolume
+    )
+    strategy = {"opportunistic": {"statePreservation": "Offline"}}
+    going = member(0, deletionTimestamp="2026-01-01T00:00:00Z")
+    (patch,) = of_pool(pool(1, scaleInStrategy=strategy), going, disks={"vm-0": (disk,)}).actions
+    assert isinstance(patch, PatchObject)
+    assert patch.key.name == "d-0"
+
+
+def test_the_number_of_a_machine_is_free_when_it_is_gone() -> None:
+    going = member(0, deletionTimestamp="2026-01-01T00:00:00Z")
+    assert created(of_pool(pool(2), going, member(1))) == []
+    assert created(of_pool(pool(2), member(1))) == ["p-0"]
+    assert deleted(of_pool(pool(1), going, member(1))) == []
 
 
 def test_machines_have_disks_and_configuration_of_their_own() -> None:
@@ -207,15 +226,66 @@ def test_unused_revisions_go() -> None:
     assert deleted(decision, "controllerrevisions") == ["p-1"]
 
 
-@pytest.mark.parametrize(("count", "minutes", "gone"), [(3, 6, ["p-0"]), (2, 6, []), (3, 4, [])])
-def test_machines_that_never_start_are_replaced(count: int, minutes: int, gone: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("status", "minutes", "gone"),
+    [
+        ({"startFailure": {"consecutiveFailCount": 3}}, 0, ["p-0"]),
+        ({"startFailure": {"consecutiveFailCount": 2}}, 6, []),
+        ({"startFailure": {"consecutiveFailCount": 2}, "printableStatus": "CrashLoopBackOff"}, 6, ["p-0"]),
+        ({"printableStatus": "ErrorUnschedulable"}, 6, ["p-0"]),
+        ({"printableStatus": "ErrorUnschedulable"}, 4, []),
+        ({"printableStatus": "Stopped"}, 6, []),
+    ],
+)
+def test_machines_that_never_start_are_replaced(status: dict[str, Any], minutes: int, gone: list[str]) -> None:
     since = format_time(NOW - timedelta(minutes=minutes))
     ready = {"type": "Ready", "status": "False", "lastTransitionTime": since}
-    failing = member(0, status={"startFailure": {"consecutiveFailCount": count}, "conditions": [ready]})
+    failing = member(0, status={**status, "conditions": [ready]})
     decision = of_pool(pool(1, autohealing={}), failing)
     assert deleted(decision) == gone
-    assert (decision.requeue_after is not None) == (count == 3 and not gone)
+    assert (decision.requeue_after is not None) == (minutes == 4)
     assert deleted(of_pool(pool(1), failing)) == []
+
+
+@pytest.mark.parametrize(
+    ("selected", "updated"),
+    [({"app": "x"}, ["p-0"]), ({"app": "y"}, [])],
+)
+def test_an_update_strategy_may_select_who_follows(selected: dict[str, str], updated: list[str]) -> None:
+    selectors = {"labelSelector": {"matchLabels": selected}}
+    raw = machine_dict(name="p-0", uid="vm-0", labels={REVISION_LABEL: "p-1"})
+    raw["spec"]["template"]["metadata"] = {"labels": {"app": "x"}}
+    strategy = {"proactive": {"selectionPolicy": {"selectors": selectors}}}
+    decision = of_pool(
+        changed(replicas=1, updateStrategy=strategy), msgspec.convert(raw, VirtualMachine), revisions=BOTH
+    )
+    assert [item.key.name for item in decision.actions if isinstance(item, PatchObject)] == updated
+
+
+def test_a_revision_is_kept_when_machines_are_made_from_it() -> None:
+    assert [item.obj["metadata"]["name"] for item in of_pool(pool(0), revisions={}).actions] == []
+    kept, made = of_pool(pool(1), revisions={}).actions
+    assert isinstance(kept, Create)
+    assert isinstance(made, Create)
+    assert (kept.resource.plural, made.resource.plural) == ("controllerrevisions", "virtualmachines")
+
+
+def test_what_the_api_refuses_is_a_condition_of_the_pool() -> None:
+    seen = Observed(pool(1), (), {}, NOW)
+    (kept, made) = decide(seen).actions
+    error = Invalid(422, "Invalid", "no such field")
+    assert refused(seen, kept, error) is None
+    said = refused(seen, made, error)
+    assert said is not None
+    assert said.status is not None
+    (condition,) = said.status.status["conditions"]
+    assert (condition["type"], condition["reason"]) == ("ReplicaFailure", "FailedScaleOut")
+    assert condition["message"] == "error during scale out: no such field"
+    assert [event.reason for event in said.events] == ["FailedCreate", "FailedScaleOut"]
+    told = msgspec.convert({**msgspec.to_builtins(pool(0)), "status": said.status.status}, VirtualMachinePool)
+    healed = decide(Observed(told, (), {}, NOW))
+    assert healed.status is not None
+    assert not healed.status.status["conditions"]
 
 
 def test_a_paused_pool_does_nothing_and_says_so() -> None:

@@ -12,7 +12,7 @@ from kobune.api.pool import VirtualMachinePool, VirtualMachinePoolSelectionPolic
 from kobune.kube.client.selectors import SelectorError, parse_labels, render_selector
 from kobune.virt.controllers.pool.members import index_of
 
-__all__ = ["in_order"]
+__all__ = ["followers", "in_order"]
 
 
 def in_order(
@@ -33,6 +33,14 @@ def in_order(
         ordered.reverse()
     selectors = policy.selectors if policy is not None else None
     return sorted(ordered, key=lambda vm: not _selected(vm, selectors)) if selectors is not None else ordered
+
+
+def followers(pool: VirtualMachinePool, machines: Iterable[VirtualMachine]) -> list[VirtualMachine]:
+    """Those that follow the pool's template: all, or the ones that its update strategy selects."""
+    strategy = pool.spec.update_strategy
+    policy = strategy.proactive.selection_policy if strategy is not None and strategy.proactive is not None else None
+    selectors = policy.selectors if policy is not None else None
+    return [vm for vm in machines if selectors is None or _selected(vm, selectors)]
 
 
 def _selected(vm: VirtualMachine, selectors: VirtualMachinePoolSelectors) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from kobune.api.cdi import DataVolume
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.api.pool import VirtualMachinePool
+from kobune.base.errors import TerminalError
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import DATA_VOLUMES, VIRTUAL_MACHINE_POOLS
 from kobune.kube.client.objects import owner_reference
@@ -17,13 +18,13 @@ from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import remove_condition, set_condition
-from kobune.virt.controllers.pool.choose import in_order
+from kobune.virt.controllers.pool.choose import followers, in_order
 from kobune.virt.controllers.pool.members import REVISION_LABEL, member, revision_name
 from kobune.virt.controllers.pool.update import broken, restart_outdated, update_outdated
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.scaling import selector_text
 
-__all__ = ["Observed", "decide"]
+__all__ = ["Observed", "decide", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +53,53 @@ def decide(seen: Observed) -> Decision[Action]:
     wanted = 1 if pool.spec.replicas is None else pool.spec.replicas
     actions: list[Action] = []
     events: list[Event] = [*_pause_events(pool)]
-    if revision_name(pool) not in seen.revisions:
+    # One that is about to go still counts: its number is free when it is gone.
+    names = _new_names(seen, max(wanted - len(seen.machines), 0))
+    outdated = _outdated(seen, active) if len(seen.machines) == wanted else []
+    if (names or outdated) and revision_name(pool) not in seen.revisions:
         actions.append(_keep_revision(pool))
-    for name in _new_names(seen, max(wanted - len(active), 0)):
+    for name in names:
         obj = member(pool, name)
         actions.append(Create(VIRTUAL_MACHINES, pool.metadata.namespace, obj, pool.metadata.uid))
         events.append(Event(EventType.NORMAL, "SuccessfulCreate", f"Created VM {pool.metadata.namespace}/{name}"))
-    doomed, keep_disks = _scale_in(seen, active, max(len(active) - wanted, 0))
+    doomed = _scale_in(seen, active, max(len(active) - wanted, 0))
     failing, look_again = broken(pool, [vm for vm in active if vm not in doomed], seen.now)
+    if _keeps_disks(pool):
+        going = [vm for vm in seen.machines if vm not in active]
+        actions += [action for vm in (*doomed, *going) for action in _let_go_of_disks(seen, vm)]
     for vm in (*doomed, *failing):
-        if keep_disks and vm in doomed:
-            actions += _let_go_of_disks(seen, vm)
         key = Key(vm.metadata.namespace, vm.metadata.name)
         actions.append(Delete(VIRTUAL_MACHINES, key, vm.metadata.uid))
-        events.append(Event(EventType.NORMAL, "SuccessfulDelete", f"Deleted VM {key}"))
-    rest = [vm for vm in active if vm not in doomed and vm not in failing]
-    if len(active) == wanted:
-        actions += _follow(seen, rest)
+        message = f"Deleted VM {key} with uid {vm.metadata.uid} from pool"
+        events.append(Event(EventType.NORMAL, "SuccessfulDelete", message))
+    if len(seen.machines) == wanted:
+        actions += outdated or _restart(seen, [vm for vm in active if vm not in failing])
     actions += _forget(seen)
     return Decision(
         actions=tuple(actions), status=_status(seen, active), events=tuple(events), requeue_after=look_again
     )
 
 
-def _scale_in(seen: Observed, active: list[VirtualMachine], surplus: int) -> tuple[list[VirtualMachine], bool]:
-    """The machines to take away, and whether their disks stay."""
+def _scale_in(seen: Observed, active: list[VirtualMachine], surplus: int) -> list[VirtualMachine]:
+    """The machines to take away. Unless that is proactive, people take them away, and none is made in their place."""
     strategy = seen.pool.spec.scale_in_strategy
-    if surplus == 0 or (strategy is not None and strategy.unmanaged is not None):
-        return [], False
-    if strategy is not None and (opportunistic := strategy.opportunistic) is not None:
-        # The ones that have stopped; the others are left alone until they do.
-        stopped = [vm for vm in active if vm.metadata.name not in seen.instances]
-        return in_order(seen.pool, stopped, None)[:surplus], _preserves(opportunistic.state_preservation)
-    proactive = strategy.proactive if strategy is not None else None
-    if proactive is None:
-        return in_order(seen.pool, active, None)[:surplus], False
-    ordered = in_order(seen.pool, active, proactive.selection_policy)
-    return ordered[:surplus], _preserves(proactive.state_preservation)
+    if surplus == 0:
+        return []
+    if strategy is None:
+        return in_order(seen.pool, active, None)[:surplus]
+    if strategy.unmanaged is not None or strategy.opportunistic is not None:
+        return []
+    policy = strategy.proactive.selection_policy if strategy.proactive is not None else None
+    return in_order(seen.pool, active, policy)[:surplus]
 
 
-def _preserves(state_preservation: str | None) -> bool:
-    return state_preservation in ("Offline", "Online")
+def _keeps_disks(pool: VirtualMachinePool) -> bool:
+    """Whether machines that leave the pool leave their disks behind."""
+    strategy = pool.spec.scale_in_strategy
+    if strategy is None or strategy.unmanaged is not None:
+        return False
+    chosen = strategy.opportunistic or strategy.proactive
+    return chosen is not None and chosen.state_preservation in ("Offline", "Online")
 
 
 def _let_go_of_disks(seen: Observed, vm: VirtualMachine) -> list[Action]:
@@ -118,15 +125,20 @@ def _let_go_of_disks(seen: Observed, vm: VirtualMachine) -> list[Action]:
     ]
 
 
-def _follow(seen: Observed, machines: list[VirtualMachine]) -> list[Action]:
+def _outdated(seen: Observed, machines: list[VirtualMachine]) -> list[Action]:
+    """Give machines the present template, if they are to follow it."""
     strategy = seen.pool.spec.update_strategy
     if strategy is not None and strategy.unmanaged is not None:
         return []
-    if outdated := update_outdated(seen.pool, machines, seen.revisions):
-        return outdated
-    if strategy is not None and strategy.opportunistic is not None:
+    return update_outdated(seen.pool, followers(seen.pool, machines), seen.revisions)
+
+
+def _restart(seen: Observed, machines: list[VirtualMachine]) -> list[Action]:
+    """End guests that run an older template, unless they may go on until they end."""
+    strategy = seen.pool.spec.update_strategy
+    if strategy is not None and (strategy.unmanaged is not None or strategy.opportunistic is not None):
         return []
-    return restart_outdated(seen.pool, machines, seen.instances, seen.revisions)
+    return restart_outdated(seen.pool, followers(seen.pool, machines), seen.instances, seen.revisions)
 
 
 def _forget(seen: Observed) -> list[Action]:
@@ -172,11 +184,29 @@ def _pause_events(pool: VirtualMachinePool) -> tuple[Event, ...]:
     if pool.spec.paused and not was_paused:
         return (Event(EventType.NORMAL, "SuccessfulPaused", "Pool is paused"),)
     if was_paused and not pool.spec.paused:
-        return (Event(EventType.NORMAL, "SuccessfulResumed", "Pool is unpaused"),)
+        return (Event(EventType.NORMAL, "SuccessfulResume", "Pool is unpaused"),)
     return ()
 
 
-def _status(seen: Observed, active: list[VirtualMachine]) -> StatusPatch:
+def refused(seen: Observed, action: Action, error: TerminalError) -> Decision[Action] | None:
+    """The pool's status and warnings, when the API refused a machine, its end or its new template."""
+    if isinstance(action, Create) and action.resource == VIRTUAL_MACHINES:
+        reason, message = "FailedScaleOut", f"error during scale out: {error}"
+        first = Event(EventType.WARNING, "FailedCreate", f"Error creating VM: {error}")
+    elif isinstance(action, Delete) and action.resource == VIRTUAL_MACHINES:
+        reason, message = "FailedScaleIn", f"error during scale in: {error}"
+        first = Event(EventType.WARNING, "FailedDelete", f"Error deleting virtual machine {action.key}: {error}")
+    elif isinstance(action, PatchObject) and action.resource == VIRTUAL_MACHINES:
+        reason, message = "FailedUpdate", f"error during VM update: {error}"
+        first = Event(EventType.WARNING, "FailedUpdate", f"Error updating virtual machine {action.key}: {error}")
+    else:
+        return None
+    active = [vm for vm in seen.machines if vm.metadata.deletion_timestamp is None]
+    events = (first, Event(EventType.WARNING, reason, message))
+    return Decision(status=_status(seen, active, (reason, message)), events=events)
+
+
+def _status(seen: Observed, active: list[VirtualMachine], failure: tuple[str, str] | None = None) -> StatusPatch:
     pool = seen.pool
     observed: dict[str, Any] = msgspec.to_builtins(pool.status)
     status = {**observed, "labelSelector": selector_text(pool.spec.selector)}
@@ -192,5 +222,10 @@ def _status(seen: Observed, active: list[VirtualMachine]) -> StatusPatch:
         )
     else:
         remove_condition(status, "ReplicaPaused")
+    if failure is not None:
+        reason, message = failure
+        set_condition(status, "ReplicaFailure", "True", seen.now, reason=reason, message=message)
+    else:
+        remove_condition(status, "ReplicaFailure")
     key = Key(pool.metadata.namespace, pool.metadata.name)
     return StatusPatch(VIRTUAL_MACHINE_POOLS, key, status, observed)

@@ -20,6 +20,15 @@ __all__ = ["broken", "restart_outdated", "update_outdated"]
 
 FAILED_STARTS: Final = 3
 FAILING_FOR: Final = timedelta(minutes=5)
+IN_TROUBLE: Final = (
+    "CrashLoopBackOff",
+    "ErrorUnschedulable",
+    "DataVolumeError",
+    "ErrorPvcNotFound",
+    "ErrImagePull",
+    "ImagePullBackOff",
+)
+"""Printable states that a machine seldom leaves by itself."""
 
 Revisions = Mapping[str, Mapping[str, Any]]
 
@@ -67,7 +76,7 @@ def restart_outdated(
 def broken(
     pool: VirtualMachinePool, machines: list[VirtualMachine], now: datetime
 ) -> tuple[list[VirtualMachine], timedelta | None]:
-    """Machines that failed to start too often for too long, and when to look again."""
+    """Machines that failed to start too often, or are in trouble for too long, and when to look again."""
     healing = pool.spec.autohealing
     if healing is None:
         return [], None
@@ -77,10 +86,13 @@ def broken(
     wait: timedelta | None = None
     for vm in machines:
         failure = vm.status.start_failure
-        if failure is None or (failure.consecutive_fail_count or 0) < threshold:
+        if failure is not None and (failure.consecutive_fail_count or 0) >= threshold:
+            found.append(vm)
             continue
         since = _not_ready_since(vm)
-        left = patience - (now - since) if since is not None else patience
+        if vm.status.printable_status not in IN_TROUBLE or since is None:
+            continue
+        left = patience - (now - since)
         if left <= timedelta():
             found.append(vm)
         else:

@@ -6,7 +6,7 @@ from kobune.kube.client.objects import controller_of, key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
 from kobune.virt.controllers.owners import BY_OWNER, owner_uids
-from kobune.virt.controllers.pool.decide import Observed, decide
+from kobune.virt.controllers.pool.decide import Observed, decide, refused
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 
 __all__ = ["wire"]
@@ -50,6 +50,7 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
+        refused=refused,
         watches=(Watch(machines, controller_key("VirtualMachinePool")), Watch(instances, pool_of)),
         reads=(revisions, data_volumes),
     )

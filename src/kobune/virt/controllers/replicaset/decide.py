@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kobune.api.kubevirt import VirtualMachineInstance, VirtualMachineInstanceReplicaSet
+from kobune.base.errors import TerminalError
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.objects import owner_reference
 from kobune.kube.client.resource import Key
@@ -16,7 +17,7 @@ from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.scaling import selector_text
 from kobune.virt.controllers.words import FINAL_PHASES
 
-__all__ = ["Observed", "decide"]
+__all__ = ["Observed", "decide", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def decide(seen: Observed) -> Decision[Action]:
         return Decision()
     alive = [vmi for vmi in seen.instances if vmi.metadata.deletion_timestamp is None]
     ended = [vmi for vmi in alive if vmi.status.phase in FINAL_PHASES]
-    active = [vmi for vmi in alive if vmi.status.phase not in FINAL_PHASES]
+    active = _active(seen)
     wanted = 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
     actions: list[Action] = []
     events: list[Event] = []
@@ -94,7 +95,30 @@ def _is_ready(vmi: VirtualMachineInstance) -> bool:
     return any(item.type == "Ready" and item.status == "True" for item in vmi.status.conditions)
 
 
-def _status(seen: Observed, active: list[VirtualMachineInstance]) -> StatusPatch:
+def refused(seen: Observed, action: Action, error: TerminalError) -> Decision[Action] | None:
+    """The replica set's status and a warning, when the API refused an instance or its end."""
+    match action:
+        case Create():
+            reason, event = "FailedCreate", f"Error creating virtual machine instance: {error}"
+        case Delete():
+            reason, event = "FailedDelete", f"Error deleting virtual machine instance {action.key.name}: {error}"
+        case _:
+            return None
+    status = _status(seen, _active(seen), (reason, str(error)))
+    return Decision(status=status, events=(Event(EventType.WARNING, reason, event),))
+
+
+def _active(seen: Observed) -> list[VirtualMachineInstance]:
+    return [
+        vmi
+        for vmi in seen.instances
+        if vmi.metadata.deletion_timestamp is None and vmi.status.phase not in FINAL_PHASES
+    ]
+
+
+def _status(
+    seen: Observed, active: list[VirtualMachineInstance], failure: tuple[str, str] | None = None
+) -> StatusPatch:
     replica_set = seen.replica_set
     observed: dict[str, Any] = msgspec.to_builtins(replica_set.status)
     status = {**observed, "labelSelector": selector_text(replica_set.spec.selector)}
@@ -108,5 +132,10 @@ def _status(seen: Observed, active: list[VirtualMachineInstance]) -> StatusPatch
         set_condition(status, "ReplicaPaused", "True", seen.now, reason="Paused", message="Controller got paused")
     else:
         remove_condition(status, "ReplicaPaused")
+    if failure is not None:
+        reason, message = failure
+        set_condition(status, "ReplicaFailure", "True", seen.now, reason=reason, message=message)
+    else:
+        remove_condition(status, "ReplicaFailure")
     key = Key(replica_set.metadata.namespace, replica_set.metadata.name)
     return StatusPatch(VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, key, status, observed)

@@ -4,7 +4,7 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, V
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
 from kobune.virt.controllers.owners import BY_OWNER, owner_uids
-from kobune.virt.controllers.replicaset.decide import Observed, decide
+from kobune.virt.controllers.replicaset.decide import Observed, decide, refused
 
 __all__ = ["wire"]
 
@@ -27,5 +27,6 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
+        refused=refused,
         watches=(Watch(instances, controller_key("VirtualMachineInstanceReplicaSet")),),
     )

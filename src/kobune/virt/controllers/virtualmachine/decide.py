@@ -36,7 +36,7 @@ from kobune.virt.controllers.virtualmachine.strategy import (
 )
 from kobune.virt.controllers.words import FINAL_PHASES, VM_FINALIZER, VM_GENERATION_ANNOTATION
 
-__all__ = ["Observed", "decide"]
+__all__ = ["Observed", "decide", "status_of", "status_patch"]
 
 _ITS_OWN: Final = ("Ready", "Failure", "RestartRequired")
 """Conditions that a machine has for itself; all others are those of its instance."""
@@ -108,19 +108,19 @@ def decide(seen: Observed) -> Decision[Action]:
         if seen.vmi.status.phase not in FINAL_PHASES:
             # Stopping, and no longer ready, is one write of the next pass, which sees what this one does.
             return Decision(actions=tuple(actions), events=tuple(events))
-    status = _status(seen, failure)
+    status = status_of(seen, failure)
     requeue_after = timedelta(seconds=wait_s) if wait_s > 0 and wanted is not Want.NOTHING else None
     return Decision(
-        actions=tuple(actions), status=_status_patch(vm, status), events=tuple(events), requeue_after=requeue_after
+        actions=tuple(actions), status=status_patch(vm, status), events=tuple(events), requeue_after=requeue_after
     )
 
 
 def _delete(seen: Observed) -> Decision[Action]:
     vm, vmi = seen.vm, seen.vmi
-    status = _status(seen, vm.status.start_failure)
+    status = status_of(seen, vm.status.start_failure)
     if "orphan" in vm.metadata.finalizers:
         # The garbage collector is about to take the owner reference off the instance, which then lives on.
-        return Decision(status=_status_patch(vm, status))
+        return Decision(status=status_patch(vm, status))
     if vmi is not None:
         actions: list[Action] = []
         events: tuple[Event, ...] = ()
@@ -128,7 +128,7 @@ def _delete(seen: Observed) -> Decision[Action]:
             actions.append(_delete_instance(vmi))
             events = (_stopped(vmi),)
         actions += _release_ended(vmi)
-        return Decision(actions=tuple(actions), status=_status_patch(vm, status), events=events)
+        return Decision(actions=tuple(actions), status=status_patch(vm, status), events=events)
     if VM_FINALIZER not in vm.metadata.finalizers:
         return Decision()
     return Decision(actions=(_finalizers(vm, [name for name in vm.metadata.finalizers if name != VM_FINALIZER]),))
@@ -185,7 +185,8 @@ def _release_ended(vmi: VirtualMachineInstance) -> list[Action]:
     return [PatchObject(VIRTUAL_MACHINE_INSTANCES, _key(vmi), Patch.merge(body))]
 
 
-def _status(seen: Observed, failure: Any) -> Status:
+def status_of(seen: Observed, failure: Any) -> Status:
+    """What a machine says of itself and its instance; `failure` is the start failure that counts now."""
     vm, vmi = seen.vm, seen.vmi
     status: Status = msgspec.to_builtins(vm.status)
     _set(status, "created", True if vmi is not None else None)
@@ -305,7 +306,8 @@ def _finalizers(vm: VirtualMachine, finalizers: list[str]) -> PatchObject:
     return PatchObject(VIRTUAL_MACHINES, _key(vm), Patch.merge(body))
 
 
-def _status_patch(vm: VirtualMachine, status: Status) -> StatusPatch:
+def status_patch(vm: VirtualMachine, status: Status) -> StatusPatch:
+    """The write of a machine's new status."""
     before: Status = msgspec.to_builtins(vm.status)
     # virt-api adds requests to the same status, so a write decided on an old one must fail.
     return StatusPatch(

@@ -17,6 +17,7 @@ from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import volume_names
 from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from kobune.virt.controllers.virtualmachine.observe import observer
+from kobune.virt.controllers.virtualmachine.refusals import refused
 
 __all__ = ["wire"]
 
@@ -53,6 +54,7 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         observe=observer(machines, instances, revisions, sizes, data_volumes, claims, process.clock),
         decide=decide,
         execute=process.writer.execute,
+        refused=refused,
         # By name, not by owner: an instance in the way matters as well.
         watches=(
             Watch(instances, lambda vmi: (key_of(vmi),)),

@@ -55,7 +55,7 @@ from kobune.virt.controllers.virtualmachineinstance.vsock import free_cid, wants
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
 from kobune.virt.domain.persistence import has_persistent_state
 
-__all__ = ["Observed", "decide"]
+__all__ = ["Observed", "decide", "status_of", "status_patch"]
 
 
 Status = dict[str, Any]
@@ -97,19 +97,19 @@ def decide(seen: Observed) -> Decision[Action]:
 def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
     vmi = seen.vmi
     if phase not in ("Pending", "WaitingForSync"):
-        status = _status(vmi)
+        status = status_of(vmi)
         enter_phase(status, "Failed", seen.now)
         set_condition(
             status, "Ready", "False", seen.now, reason="PodNotExists", message="virt-launcher pod has disappeared"
         )
         return Decision(
-            status=_status_patch(vmi, status),
+            status=status_patch(vmi, status),
             events=(Event(EventType.WARNING, "PodDisappeared", "The virt-launcher pod was deleted by somebody else"),),
         )
     if vmi.metadata.annotations.get("kubevirt.io/wait-as-receiver") == "true":
-        status = _status(vmi)
+        status = status_of(vmi)
         pod_missing(status, seen.now)
-        return Decision(status=_status_patch(vmi, status))
+        return Decision(status=status_patch(vmi, status))
     if seen.missing_claims:
         return _without_claims(seen)
     pod = launcher_pod(vmi, seen.settings)
@@ -125,20 +125,20 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
 def _without_claims(seen: Observed) -> Decision[Action]:
     """A pod would wait for its claims without a word; the instance says which are missing, and is looked at again
     when one appears."""
-    status = _status(seen.vmi)
+    status = status_of(seen.vmi)
     names = ", ".join(f"{seen.vmi.metadata.namespace}/{name}" for name in seen.missing_claims)
     message = f"PersistentVolumeClaim {names} does not exist; create it, or wait for its DataVolume"
     enter_phase(status, "Pending", seen.now)
     set_condition(status, "Synchronized", "False", seen.now, reason=CLAIM_MISSING, message=message)
     pod_missing(status, seen.now)
-    told = condition(_status(seen.vmi), "Synchronized")
+    told = condition(status_of(seen.vmi), "Synchronized")
     events = () if told is not None else (Event(EventType.WARNING, CLAIM_MISSING, message),)
-    return Decision(status=_status_patch(seen.vmi, status), events=events)
+    return Decision(status=status_patch(seen.vmi, status), events=events)
 
 
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
     vmi, now = seen.vmi, seen.now
-    status = _status(vmi)
+    status = status_of(vmi)
     first_facts(status, vmi, pod)
     pod_facts(status, pod)
     claim_facts(status, vmi, seen.claims)
@@ -180,13 +180,13 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
                 "resourceVersion": vmi.metadata.resource_version,
                 "labels": {NODE_NAME_LABEL: pod.spec.node_name},
             },
-            "status": merge_diff(_status(vmi), status),
+            "status": merge_diff(status_of(vmi), status),
         }
         actions.append(PatchObject(VIRTUAL_MACHINE_INSTANCES, _key(vmi), Patch.merge(body)))
         return Decision(actions=tuple(actions), events=tuple(events), requeue_after=requeue_after)
     return Decision(
         actions=tuple(actions),
-        status=_status_patch(vmi, status),
+        status=status_patch(vmi, status),
         events=tuple(events),
         requeue_after=requeue_after,
     )
@@ -195,7 +195,7 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
 def _after_end(seen: Observed) -> Decision[Action]:
     """The guest has ended and nobody deletes the instance: a pod that still runs is of no use."""
     vmi = seen.vmi
-    status = _status(vmi)
+    status = status_of(vmi)
     pod = current_pod(seen.pods)
     if pod is not None:
         pod_facts(status, pod)
@@ -207,7 +207,7 @@ def _after_end(seen: Observed) -> Decision[Action]:
     )
     if all(is_over(pod) for pod in seen.pods):
         actions = (*actions, *delete_attachments(seen.attachments))
-    return Decision(actions=actions, status=_status_patch(vmi, status))
+    return Decision(actions=actions, status=status_patch(vmi, status))
 
 
 def _delete(seen: Observed) -> Decision[Action]:
@@ -240,10 +240,10 @@ def _delete(seen: Observed) -> Decision[Action]:
     if not any(owner.controller and owner.kind == "VirtualMachine" for owner in vmi.metadata.owner_references):
         done.add(VM_FINALIZER)
     remaining = [name for name in vmi.metadata.finalizers if name not in done]
-    status = _status(vmi)
+    status = status_of(vmi)
     if status.get("phase") not in FINAL_PHASES:
         enter_phase(status, "Succeeded" if status.get("phase") == "Running" else "Failed", seen.now)
-    difference = merge_diff(_status(vmi), status)
+    difference = merge_diff(status_of(vmi), status)
     if remaining == vmi.metadata.finalizers and not difference:
         return Decision()
     body: Status = {"metadata": {"resourceVersion": vmi.metadata.resource_version, "finalizers": remaining or None}}
@@ -273,7 +273,7 @@ def _unpaused_gate(status: Status, pod: Pod, now: datetime) -> list[Action]:
 # Plumbing
 
 
-def _status(vmi: VirtualMachineInstance) -> Status:
+def status_of(vmi: VirtualMachineInstance) -> Status:
     status: Status = msgspec.to_builtins(vmi.status)
     return status
 
@@ -284,8 +284,8 @@ def _controlled_by(item: Pod, launcher: Pod) -> bool:
     return owner is not None and owner.uid == launcher.metadata.uid
 
 
-def _status_patch(vmi: VirtualMachineInstance, status: Status) -> StatusPatch:
-    before = _status(vmi)
+def status_patch(vmi: VirtualMachineInstance, status: Status) -> StatusPatch:
+    before = status_of(vmi)
     return StatusPatch(
         VIRTUAL_MACHINE_INSTANCES,
         _key(vmi),

@@ -20,6 +20,7 @@ from kobune.virt.domain.readiness import readiness
 
 __all__ = [
     "CLAIM_MISSING",
+    "POD_REFUSED",
     "claim_facts",
     "claimed_volumes",
     "current_pod",
@@ -45,6 +46,7 @@ FILESYSTEM_OVERHEAD: Final = "0.055"
 """The part of a claim that its file system may need for itself, as is assumed where nobody has configured another."""
 
 CLAIM_MISSING: Final = "FailedPvcNotFound"
+POD_REFUSED: Final = "FailedCreate"
 _IMAGE_ERRORS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 Status = dict[str, Any]
@@ -191,7 +193,7 @@ def scheduling_conditions(status: Status, pod: Pod, now: datetime) -> None:
     broken = next((item for item in waiting if item.reason in _IMAGE_ERRORS), None)
     if broken is not None:
         set_condition(status, "Synchronized", "False", now, reason=broken.reason, message=broken.message)
-    elif (condition(status, "Synchronized") or {}).get("reason") in (*_IMAGE_ERRORS, CLAIM_MISSING):
+    elif (condition(status, "Synchronized") or {}).get("reason") in (*_IMAGE_ERRORS, CLAIM_MISSING, POD_REFUSED):
         remove_condition(status, "Synchronized")
 
 

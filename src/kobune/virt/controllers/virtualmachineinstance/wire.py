@@ -12,6 +12,7 @@ from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, co
 from kobune.virt.controllers.owners import BY_OWNER, owner_uids
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
 from kobune.virt.controllers.virtualmachineinstance.observe import BY_CLAIM, by_claim, observer
+from kobune.virt.controllers.virtualmachineinstance.refusals import refused
 from kobune.virt.domain.hotplug_pod import ATTACHMENT_APP
 
 __all__ = ["LAUNCHER_PODS", "wire"]
@@ -36,6 +37,7 @@ def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: 
         ),
         decide=decide,
         execute=process.writer.execute,
+        refused=refused,
         watches=(
             Watch(pods, controller_key("VirtualMachineInstance")),
             Watch(attachments, lambda pod: instance_of_attachment(pod, pods)),
