@@ -43,6 +43,13 @@ _PLURALS: Final = {
         "validatingwebhookconfigurations",
         False,
     ),
+    "ValidatingAdmissionPolicy": ("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", False),
+    "ValidatingAdmissionPolicyBinding": (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingadmissionpolicybindings",
+        False,
+    ),
     "APIService": ("apiregistration.k8s.io", "v1", "apiservices", False),
     "KubeVirt": ("kubevirt.io", "v1", "kubevirts", True),
     "Deployment": ("apps", "v1", "deployments", True),
