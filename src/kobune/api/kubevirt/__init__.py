@@ -3,6 +3,9 @@
 The names that other packages use; the modules have the rest.
 """
 
+from kobune.api.kubevirt.configuration import (
+    KubeVirtConfiguration,
+)
 from kobune.api.kubevirt.credentials import (
     AccessCredential,
     SSHPublicKeyAccessCredential,
@@ -45,6 +48,11 @@ from kobune.api.kubevirt.options import (
     RestartOptions,
     StartOptions,
     StopOptions,
+)
+from kobune.api.kubevirt.permitted_devices import (
+    InterfaceBindingPlugin,
+    PermittedHostDevices,
+    USBSelector,
 )
 from kobune.api.kubevirt.replicaset import (
     VirtualMachineInstancePreset,
@@ -91,12 +99,15 @@ __all__ = [
     "InstancetypeMatcher",
     "InstancetypeStatusRef",
     "Interface",
+    "InterfaceBindingPlugin",
     "KernelBootContainer",
     "KubeVirt",
+    "KubeVirtConfiguration",
     "Memory",
     "Network",
     "ObjectGraphNode",
     "ObjectGraphOptions",
+    "PermittedHostDevices",
     "PreferenceMatcher",
     "Probe",
     "RemoveVolumeOptions",
@@ -105,6 +116,7 @@ __all__ = [
     "SSHPublicKeyAccessCredential",
     "StartOptions",
     "StopOptions",
+    "USBSelector",
     "UserPasswordAccessCredential",
     "VGPUOptions",
     "VirtualMachine",

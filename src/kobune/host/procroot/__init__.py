@@ -19,6 +19,7 @@ __all__ = [
     "UnsafePath",
     "grant_block_device",
     "grant_device",
+    "grant_devices_below",
     "open_inside",
     "read_text",
 ]
@@ -131,6 +132,36 @@ def grant_block_device(process: HeldProcess, path: str, gid: int) -> None:
         os.close(descriptor)
 
 
+def grant_devices_below(process: HeldProcess, folder: str, gid: int, *, depth: int = 1) -> list[str]:
+    """Let group `gid` read and write all character devices in a folder of the root of `process`, `depth` levels down.
+
+    Which devices a container has is decided by who made it. Links and other files are left alone. Returns the paths;
+    a folder that is not there has none. Raises as `grant_device`.
+    """
+    try:
+        descriptor = open_inside(process, folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return []
+    try:
+        names = sorted(os.listdir(descriptor))
+    finally:
+        os.close(descriptor)
+    granted: list[str] = []
+    for name in names:
+        path = f"{folder}/{name}"
+        descriptor = open_inside(process, path, os.O_PATH, links=True)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISCHR(status.st_mode):
+                _grant(descriptor, status, gid)
+                granted.append(path)
+        finally:
+            os.close(descriptor)
+        if stat.S_ISDIR(status.st_mode) and depth > 1:
+            granted += grant_devices_below(process, path, gid, depth=depth - 1)
+    return granted
+
+
 def _grant(descriptor: int, status: os.stat_result, gid: int) -> None:
     if status.st_gid != gid or stat.S_IMODE(status.st_mode) & 0o060 != 0o060:
         # A descriptor opened with O_PATH can't be changed directly; its /proc name can, and follows to it alone.
@@ -139,8 +170,10 @@ def _grant(descriptor: int, status: os.stat_result, gid: int) -> None:
         os.chmod(name, 0o660)
 
 
-def open_inside(process: HeldProcess, path: str, flags: int) -> int:
+def open_inside(process: HeldProcess, path: str, flags: int, *, links: bool = False) -> int:
     """A descriptor of a file or directory in the root of `process`, reached without following a link.
+
+    With `links`, a link at the end is opened itself, which needs O_PATH.
 
     Raises FileNotFoundError, ProcessGone and UnsafePath.
     """
@@ -154,7 +187,7 @@ def open_inside(process: HeldProcess, path: str, flags: int) -> int:
             os.close(current)
             current = following
         descriptor = os.open(parts[-1], flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
-        if stat.S_ISLNK(os.fstat(descriptor).st_mode):  # O_PATH opens the link itself
+        if not links and stat.S_ISLNK(os.fstat(descriptor).st_mode):  # O_PATH opens the link itself
             os.close(descriptor)
             raise UnsafePath(f"{path} in the container of process {process.pid} is a symbolic link")
         return descriptor

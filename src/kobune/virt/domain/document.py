@@ -20,6 +20,8 @@ Element = ElementTree.Element
 
 KOBUNE_NAMESPACE = "https://kobune.io/domain/v1"
 ElementTree.register_namespace("kobune", KOBUNE_NAMESPACE)
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+ElementTree.register_namespace("qemu", QEMU_NAMESPACE)
 
 
 class InvalidSpec(TerminalError):
@@ -57,7 +59,8 @@ class KernelSource:
 class DomainSource:
     """Everything that a domain is made from. `disks` has a source for every volume that a disk refers to.
 
-    `cpus` are the host's CPUs that the pod may run on; only dedicated placement looks at them.
+    `cpus` are the host's CPUs that the pod may run on; only dedicated placement looks at them. `environment` is the
+    container's, where device plugins tell which devices of the node it was given.
     """
 
     vmi: VirtualMachineInstance
@@ -65,6 +68,7 @@ class DomainSource:
     disks: Mapping[str, DiskSource] = field(default_factory=dict)
     kernel: KernelSource | None = None
     cpus: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Domain:
@@ -80,12 +84,14 @@ class Domain:
         "cpu",
         "clock",
         "devices",
+        "qemu",
     )
 
     def __init__(self) -> None:
         self.root = Element("domain")
         self.identity: list[Element] = []
         self._sections = {name: Element(name) for name in self._SECTIONS}
+        self._sections["qemu"] = Element(f"{{{QEMU_NAMESPACE}}}commandline")
 
     def section(self, name: str) -> Element:
         """The element of a section, which is one of `_SECTIONS`."""
@@ -101,6 +107,11 @@ class Domain:
         element = _element(tag, text, attributes)
         self.identity.append(element)
         return element
+
+    def qemu_argument(self, *words: str) -> None:
+        """Words of QEMU's command line, for what libvirt has no element for."""
+        for word in words:
+            add(self._sections["qemu"], f"{{{QEMU_NAMESPACE}}}arg", value=word)
 
     def render(self) -> str:
         """The XML text, indented by two spaces."""

@@ -13,9 +13,12 @@ __all__ = [
     "KERNEL_BOOT",
     "METRICS_SOCKET",
     "PRIVATE",
+    "SECRETS",
     "SERIAL_LOG",
     "SERIAL_SOCKET",
     "SOCKETS",
+    "USB_REDIRECTION_SLOTS",
+    "USB_REDIRECTION_SOCKET",
     "VM_STATE",
     "VNC_SOCKET",
 ]
@@ -45,7 +48,13 @@ FILESYSTEM_SOCKETS = "/var/run/kubevirt/virtiofs-containers"
 
 KERNEL_BOOT = "/var/run/kubevirt/kernel-boot"
 
+SECRETS = f"{PRIVATE}/secret"
+"""Below it: one folder per volume of a secret."""
+
 SERIAL_SOCKET = f"{PRIVATE}/virt-serial0"
 SERIAL_LOG = f"{PRIVATE}/virt-serial0-log"
 METRICS_SOCKET = f"{PRIVATE}/virt-metrics"
 VNC_SOCKET = f"{PRIVATE}/virt-vnc"
+USB_REDIRECTION_SLOTS = 4
+USB_REDIRECTION_SOCKET = "virt-usbredir-"
+"""Below PRIVATE, followed by a number from 0 on."""

@@ -1,6 +1,6 @@
 """From a VMI, facts and disk sources to the domain XML: all modules in their order."""
 
-from kobune.virt.domain import clock, cpu, cputune, features, identity, iothreads, machine, memory
+from kobune.virt.domain import acpi, clock, cpu, cputune, features, identity, iothreads, machine, memory
 from kobune.virt.domain.devices import (
     balloon,
     channel,
@@ -8,9 +8,11 @@ from kobune.virt.domain.devices import (
     disk,
     filesystem,
     graphics,
+    host_device,
     input_device,
     interface,
     panic,
+    redirection,
     rng,
     serial,
     sound,
@@ -29,6 +31,7 @@ _PARTS: tuple[Configure, ...] = (
     cputune.configure,
     iothreads.configure,
     machine.configure,
+    acpi.configure,
     features.configure,
     clock.configure,
     controller.configure,
@@ -38,12 +41,14 @@ _PARTS: tuple[Configure, ...] = (
     serial.configure,
     channel.configure,
     graphics.configure,
+    host_device.configure,
     input_device.configure,
     sound.configure,
     watchdog.configure,
     rng.configure,
     tpm.configure,
     panic.configure,
+    redirection.configure,
     vsock.configure,
     balloon.configure,
 )

@@ -3,10 +3,10 @@
 Owns: the list. An entry leaves it together with the code that renders the field. Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kobune.api.kubevirt.devices import Devices, Disk
+from kobune.api.kubevirt.devices import GPU, Devices, Disk, HostDevice
 from kobune.api.kubevirt.domain import DomainSpec
 from kobune.api.kubevirt.instance import VirtualMachineInstance, VirtualMachineInstanceSpec
 from kobune.api.kubevirt.network import Interface
@@ -50,9 +50,6 @@ def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
             yield Unsupported(f"{path}.cpu.numa", "the host's NUMA layout is not passed to the guest yet")
         if cpu.realtime is not None:
             yield Unsupported(f"{path}.cpu.realtime", "real-time CPUs are not supported yet")
-    firmware = domain.firmware
-    if firmware is not None and firmware.acpi is not None:
-        yield Unsupported(f"{path}.firmware.acpi", "ACPI tables from secrets are not supported yet")
     if domain.launch_security is not None:
         yield Unsupported(f"{path}.launchSecurity", "encrypted guest memory is not supported")
     if domain.io_threads is not None:
@@ -64,20 +61,26 @@ def _devices(devices: Devices, path: str) -> Iterator[Unsupported]:
         yield from _disk(disk, f"{path}.disks[{index}]")
     for index, interface in enumerate(devices.interfaces):
         yield from _interface(interface, f"{path}.interfaces[{index}]")
-    for name, wanted, reason in (
-        ("gpus", devices.gpus, "GPUs are not passed to guests yet"),
-        ("hostDevices", devices.host_devices, "host devices are not passed to guests yet"),
-        ("clientPassthrough", devices.client_passthrough, "USB redirection is not supported yet"),
-    ):
-        # An empty object asks for the device as well.
-        if wanted is not None and wanted != []:
-            yield Unsupported(f"{path}.{name}", reason)
+    yield from _host_devices("gpus", devices.gpus, path)
+    yield from _host_devices("hostDevices", devices.host_devices, path)
     for index, panic in enumerate(devices.panic_devices):
         if panic.model == "pvpanic":
             reason = "the ISA device is used in place of the PCI one"
             yield Unsupported(f"{path}.panicDevices[{index}].model", reason, harmless=True)
     if devices.watchdog is not None and devices.watchdog.diag288 is not None:
         yield Unsupported(f"{path}.watchdog.diag288", "this watchdog exists on s390x only")
+
+
+def _host_devices(kind: str, devices: Sequence[GPU | HostDevice], path: str) -> Iterator[Unsupported]:
+    for index, device in enumerate(devices):
+        here = f"{path}.{kind}[{index}]"
+        for name, wanted in (("claimName", device.claim_name), ("requestName", device.request_name)):
+            if wanted:
+                yield Unsupported(f"{here}.{name}", "dynamic resources are not supported yet; use deviceName")
+        if not device.device_name and not device.claim_name and not device.request_name:
+            yield Unsupported(f"{here}.deviceName", "the resource under which nodes offer the device is needed")
+        if device.tag:
+            yield Unsupported(f"{here}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
 
 
 def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:

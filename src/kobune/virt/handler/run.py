@@ -19,11 +19,14 @@ from kobune.host.run import HostRunner
 from kobune.kube.client.config import load_config
 from kobune.kube.client.core import SECRETS
 from kobune.kube.client.http import HttpClient
+from kobune.kube.client.kubevirt import KUBEVIRTS
 from kobune.kube.client.protocol import Client
 from kobune.kube.runtime import ControllerProcess
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KVM, KvmProof
+from kobune.virt.handler.devices.passthrough import HostDevicePlugins, permitted_devices
 from kobune.virt.handler.devices.plugin import DeviceNode, DevicePlugin
+from kobune.virt.handler.devices.sysfs import Node
 from kobune.virt.handler.heartbeat import heartbeat
 from kobune.virt.handler.instance.wire import InstanceController
 from kobune.virt.handler.labeller.wire import Labeller
@@ -53,6 +56,8 @@ class HandlerConfig:
     listen_port: int
     state_dir: Path
     advertise_host: str = ""
+    host_root: Path = Path("/")
+    """Below it are the sys and dev of this machine, for devices that guests may be given."""
 
 
 async def run(config: HandlerConfig, *, client: Client | None = None, hold: HoldInPod = HeldProcess.of_group) -> None:
@@ -102,7 +107,8 @@ async def _run(config: HandlerConfig, client: Client, hold: HoldInPod) -> None:
             group.create_task(labeller.run(), name="labels")
             group.create_task(Leftovers(controller.pods, networks).run(), name="leftovers")
             for plugin in _plugins(config, kvm):
-                group.create_task(plugin.run(), name=plugin.node.resource)
+                group.create_task(plugin.run(), name=plugin.offer.resource)
+            group.create_task(_host_devices(process, config).run(), name="host devices")
             group.create_task(_serve(config, process, controller, tls), name="server")
     finally:
         controller.launchers.close()
@@ -113,6 +119,14 @@ def _plugins(config: HandlerConfig, kvm: KvmProof) -> list[DevicePlugin]:
     nodes = [node for node in (TUN, VHOST_NET, VHOST_VSOCK) if Path(node.path).exists()]
     nodes += [KVM_NODE] if kvm.proved else []
     return [DevicePlugin(node, directory) for node in nodes]
+
+
+def _host_devices(process: ControllerProcess, config: HandlerConfig) -> HostDevicePlugins:
+    installations = process.informers.of(KUBEVIRTS)
+    directory = config.kubelet_root / "device-plugins"
+    plugins = HostDevicePlugins(lambda: permitted_devices(installations.list()), directory, Node(config.host_root))
+    installations.add_handler(lambda old, new: plugins.look_again())
+    return plugins
 
 
 async def _serve(

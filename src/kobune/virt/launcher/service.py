@@ -26,7 +26,9 @@ from kobune.virt.domain.hotplug import bootable
 from kobune.virt.domain.identity import domain_uuid
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
+from kobune.virt.launcher.environment import container_environment
 from kobune.virt.launcher.filesystems import FilesystemsUnready, wait_for_filesystems
+from kobune.virt.launcher.firmware import check_tables
 from kobune.virt.launcher.libvirtline import Connect
 from kobune.virt.launcher.nics import follow_nics
 from kobune.virt.launcher.observation import read_live_domain
@@ -195,10 +197,11 @@ class LauncherService:
         hypervisor = self._record.line.live()
         disks = await prepare_disks(vmi, facts, self._places, self._runner)
         await wait_for_filesystems(vmi.spec.domain.devices.filesystems, self._places.filesystem_sockets)
+        check_tables(vmi, self._places)
         prepared = time.monotonic()
         kernel = find_kernel(vmi, self._places)
         cpus = tuple(sorted(os.sched_getaffinity(0)))
-        source = DomainSource(vmi, facts, disks, kernel, cpus)
+        source = DomainSource(vmi, facts, disks, kernel, cpus, container_environment())
         prepare_state(vmi.spec.domain, domain_uuid(source), self._places)
         xml = render_domain(source)
         log.debug("domain:\n%s", xml)

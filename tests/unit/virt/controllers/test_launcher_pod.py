@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from kobune.api.kubevirt import VirtualMachineInstanceSpec
+from kobune.base.quantity import to_bytes
 from kobune.kube.runtime.decision import PatchObject
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     PodSettings,
@@ -265,3 +266,16 @@ def test_a_default_network_takes_the_place_of_the_pod_network() -> None:
     annotations = pod["metadata"]["annotations"]
     assert annotations["v1.multus-cni.io/default-network"] == "infra/lan"
     assert NETWORKS not in annotations
+
+
+def test_devices_of_the_node_are_asked_for_by_their_resources() -> None:
+    devices = {
+        "gpus": [{"name": name, "deviceName": "nvidia.com/T4"} for name in ("one", "two")],
+        "hostDevices": [{"name": "token", "deviceName": "example.com/token"}],
+    }
+    plain = compute(launcher_pod(instance(spec_changes=domain(devices={})), SETTINGS))["resources"]
+    asked = compute(launcher_pod(instance(spec_changes=domain(devices=devices)), SETTINGS))["resources"]
+    for kind in ("requests", "limits"):
+        assert (asked[kind]["nvidia.com/T4"], asked[kind]["example.com/token"]) == ("2", "1")
+    # Registers of devices are locked memory of QEMU.
+    assert to_bytes(asked["requests"]["memory"]) - to_bytes(plain["requests"]["memory"]) >= 1 << 30

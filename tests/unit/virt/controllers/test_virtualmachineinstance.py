@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import structs
 
 from kobune.api.core import PersistentVolumeClaim
-from kobune.api.kubevirt import VolumeStatus
+from kobune.api.kubevirt import KubeVirtConfiguration, VolumeStatus
 from kobune.api.meta import ObjectMeta
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed, decide
@@ -239,3 +240,46 @@ def test_a_forced_end_shortens_the_pod_s_grace_even_while_it_terminates() -> Non
     (plain,) = decide(seen(patient, long)).actions
     assert isinstance(plain, Delete)
     assert plain.grace_period_s is None
+
+
+PERMITTED = {
+    "pciHostDevices": [{"pciVendorSelector": "10DE:1EB8", "resourceName": "nvidia.com/T4"}],
+    "usb": [{"resourceName": "example.com/token"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("devices", "permitted", "message"),
+    [
+        ({"gpus": [{"name": "g", "deviceName": "nvidia.com/T4"}]}, PERMITTED, ""),
+        ({"hostDevices": [{"name": "t", "deviceName": "example.com/token"}]}, PERMITTED, ""),
+        ({"gpus": [{"name": "g", "deviceName": "nvidia.com/A10"}]}, None, ""),
+        (
+            {"gpus": [{"name": "g", "deviceName": "nvidia.com/A10"}]},
+            PERMITTED,
+            "GPU nvidia.com/A10 is not permitted in permittedHostDevices configuration",
+        ),
+        (
+            {"hostDevices": [{"name": "d", "deviceName": "example.com/d"}]},
+            {},
+            "HostDevice example.com/d is not permitted in permittedHostDevices configuration",
+        ),
+    ],
+)
+def test_devices_that_the_installation_does_not_permit_get_no_pod(
+    devices: dict[str, Any], permitted: dict[str, Any] | None, message: str
+) -> None:
+    wanted = {"domain": {"memory": {"guest": "64Mi"}, "devices": devices}}
+    vmi = instance(spec_changes=wanted)
+    found = {} if permitted is None else {"permittedHostDevices": permitted}
+    settings = PodSettings("launcher:1", configuration=msgspec.convert(found, KubeVirtConfiguration))
+    decision = decide(Observed(vmi, (), NOW, settings))
+    assert bool(decision.actions) is not bool(message)
+    if not message:
+        return
+    told = condition(status_of(decision), "Synchronized")
+    assert (told["status"], told["reason"]) == ("False", "FailedCreate")
+    assert told["message"] == f"failed to render launch manifest: {message}"
+    assert [event.message for event in decision.events] == [told["message"]]
+    again = decide(Observed(instance(spec_changes=wanted, status=status_of(decision)), (), NOW, settings))
+    assert again.events == ()

@@ -58,6 +58,11 @@ CASES: dict[str, tuple[dict[str, Any], Facts]] = {
         TCG,
     ),
     "metrics-channel": ({"devices": devices(downwardMetrics={})}, TCG),
+    "client-passthrough": ({"devices": devices(clientPassthrough={})}, TCG),
+    "acpi-tables": (
+        {"devices": devices(), "firmware": {"acpi": {"slicNameRef": "windows", "msdmNameRef": "licence"}}},
+        TCG,
+    ),
     "filesystems": (
         {"devices": devices(filesystems=[{"name": "settings", "virtiofs": {}}, {"name": "data", "virtiofs": {}}])},
         TCG,
@@ -182,6 +187,79 @@ def test_domain_xml(name: str, golden: Callable[[str, str], None]) -> None:
     text = render_domain(DomainSource(vmi(vmi_document(**domain)), facts, DISKS))
     golden(f"{name}.xml", text)
     ElementTree.fromstring(text)
+
+
+GIVEN = {
+    "PCI_RESOURCE_NVIDIA_COM_TU104": "0000:65:00.0,0000:b3:00.1",
+    "PCI_RESOURCE_EXAMPLE_COM_NIC-1": "0000:01:10.3",
+    "MDEV_PCI_RESOURCE_NVIDIA_COM_GRID_T4-1Q": "f4f5cd2e-9d8c-4a5b-8c43-2c2f8e3ad0e1",
+    "USB_RESOURCE_EXAMPLE_COM_TOKEN": "1:4,2:9",
+}
+
+
+def test_devices_of_the_node_are_those_that_the_pod_was_given(golden: Callable[[str, str], None]) -> None:
+    wanted = devices(
+        gpus=[
+            {"name": "one", "deviceName": "nvidia.com/TU104"},
+            {"name": "two", "deviceName": "nvidia.com/TU104"},
+            {"name": "shown", "deviceName": "nvidia.com/GRID_T4-1Q"},
+        ],
+        hostDevices=[
+            {"name": "nic", "deviceName": "example.com/nic-1"},
+            {"name": "token", "deviceName": "example.com/token"},
+        ],
+    )
+    source = DomainSource(vmi(vmi_document(devices=wanted)), TCG, DISKS, environment=GIVEN)
+    golden("host-devices.xml", render_domain(source))
+
+
+@pytest.mark.parametrize(
+    ("options", "attributes"),
+    [
+        (None, {"display": "on", "ramfb": "on"}),
+        ({"display": {"enabled": False}}, {}),
+        ({"display": {"enabled": True, "ramFB": {"enabled": False}}}, {"display": "on"}),
+        ({"display": {}}, {"display": "on", "ramfb": "on"}),
+        ({}, {}),
+    ],
+)
+def test_a_vgpu_is_shown_unless_its_options_say_otherwise(
+    options: dict[str, Any] | None, attributes: dict[str, str]
+) -> None:
+    gpu = {
+        "name": "g",
+        "deviceName": "nvidia.com/GRID_T4-1Q",
+        **({} if options is None else {"virtualGPUOptions": options}),
+    }
+    for graphics, expected in ((True, attributes), (False, {})):
+        document = vmi_document(devices=devices(gpus=[gpu], autoattachGraphicsDevice=graphics))
+        text = render_domain(DomainSource(vmi(document), TCG, DISKS, environment=GIVEN))
+        element = ElementTree.fromstring(text).find("devices/hostdev")
+        assert element is not None
+        assert {name: value for name, value in element.attrib.items() if name in ("display", "ramfb")} == expected
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"PCI_RESOURCE_NVIDIA_COM_TU104": "0000:65:00.0"},
+        {"PCI_RESOURCE_NVIDIA_COM_TU104": "0000:65:00.0,../../etc"},
+    ],
+)
+def test_a_device_that_the_pod_was_not_given_is_told(environment: dict[str, str]) -> None:
+    wanted = [{"name": name, "deviceName": "nvidia.com/TU104"} for name in ("one", "two")]
+    source = DomainSource(vmi(vmi_document(devices=devices(gpus=wanted))), TCG, DISKS, environment=environment)
+    with pytest.raises(InvalidSpec) as error:
+        render_domain(source)
+    assert error.value.field == "spec.domain.devices.gpus[0]"
+    assert "nvidia.com/TU104" in str(error.value)
+
+
+def test_usb_devices_of_the_node_bring_a_usb_controller() -> None:
+    wanted = devices(hostDevices=[{"name": "token", "deviceName": "example.com/token"}])
+    text = render_domain(DomainSource(vmi(vmi_document(devices=wanted)), TCG, DISKS, environment=GIVEN))
+    assert 'type="usb" index="0" model="qemu-xhci"' in text
 
 
 def test_a_kernel_is_booted_directly(golden: Callable[[str, str], None]) -> None:

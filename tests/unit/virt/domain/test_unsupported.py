@@ -18,7 +18,11 @@ DISK = {"name": "root", "disk": {}}
 @pytest.mark.parametrize(
     ("domain", "field"),
     [
-        ({"devices": {"gpus": [{"name": "g"}]}}, "spec.domain.devices.gpus"),
+        ({"devices": {"gpus": [{"name": "g"}]}}, "spec.domain.devices.gpus[0].deviceName"),
+        (
+            {"devices": {"hostDevices": [{"name": "d", "claimName": "c"}]}},
+            "spec.domain.devices.hostDevices[0].claimName",
+        ),
         (
             {"devices": {"disks": [DISK, {"name": "seed", "lun": {"reservation": True}}]}},
             "spec.domain.devices.disks[1].lun.reservation",
@@ -33,7 +37,6 @@ DISK = {"name": "root", "disk": {}}
         ),
         ({"cpu": {"realtime": {}}}, "spec.domain.cpu.realtime"),
         ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
-        ({"firmware": {"acpi": {"slicNameRef": "s"}}}, "spec.domain.firmware.acpi"),
     ],
 )
 def test_what_is_not_rendered_is_named_by_its_path(domain: dict[str, Any], field: str) -> None:

@@ -63,7 +63,8 @@ class HandlerClient:
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (404, 409):
-                raise Failure(error.status, "Conflict", f"the {verb} of the guest is not there yet") from error
+                why = "all slots are in use, or it" if verb == "usbredir" else "it"
+                raise Failure(error.status, "Conflict", f"{verb} of the guest: {why} is not there yet") from error
             raise _unreachable(vmi, error) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(vmi, error) from error

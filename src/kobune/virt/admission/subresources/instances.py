@@ -163,7 +163,10 @@ class InstanceVerbs:
     async def _usb_redirection(
         self, request: web.Request, vmi: VirtualMachineInstance, rest: str
     ) -> web.StreamResponse:
-        raise conflict(_KIND, vmi.metadata.name, "Not configured with USB Redirection")
+        if vmi.spec.domain.devices.client_passthrough is None:
+            raise conflict(_KIND, vmi.metadata.name, "Not configured with USB Redirection")
+        _must_run(vmi)
+        return await self._stream(request, vmi, "usbredir")
 
     async def _add_volume(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
         options = check_add_volume(await request.read())

@@ -24,6 +24,7 @@ from kobune.kube.client.types import Patch, PatchType
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import condition, enter_phase, set_condition
 from kobune.virt.controllers.virtualmachineinstance.hotplug import delete_attachments, plug
+from kobune.virt.controllers.virtualmachineinstance.installation import FAILED_CREATE, forbidden_by
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     POD_GRACE_MARGIN_S,
     UNPAUSED_GATE,
@@ -112,6 +113,8 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
         return Decision(status=status_patch(vmi, status))
     if seen.missing_claims:
         return _without_claims(seen)
+    if forbidden := forbidden_by(vmi.spec, seen.settings.configuration):
+        return _not_rendered(seen, forbidden)
     pod = launcher_pod(vmi, seen.settings)
     actions: tuple[Action, ...] = (Create(PODS, vmi.metadata.namespace, pod, vmi.metadata.uid),)
     if has_persistent_state(vmi.spec.domain) and not seen.has_state_claim:
@@ -134,6 +137,19 @@ def _without_claims(seen: Observed) -> Decision[Action]:
     told = condition(status_of(seen.vmi), "Synchronized")
     events = () if told is not None else (Event(EventType.WARNING, CLAIM_MISSING, message),)
     return Decision(status=status_patch(seen.vmi, status), events=events)
+
+
+def _not_rendered(seen: Observed, why: str) -> Decision[Action]:
+    """There can be no pod as the installation is; looked at again when that changes."""
+    status = _status(seen.vmi)
+    message = f"failed to render launch manifest: {why}"
+    enter_phase(status, "Pending", seen.now)
+    told = condition(status, "Synchronized")
+    news = told is None or told.get("message") != message
+    set_condition(status, "Synchronized", "False", seen.now, reason=FAILED_CREATE, message=message)
+    pod_missing(status, seen.now)
+    events = (Event(EventType.WARNING, FAILED_CREATE, message),) if news else ()
+    return Decision(status=_status_patch(seen.vmi, status), events=events)
 
 
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from kobune.api.kubevirt import Interface, Probe, VirtualMachineInstance, VirtualMachineInstanceSpec
+from kobune.api.kubevirt import (
+    Interface,
+    KubeVirtConfiguration,
+    Probe,
+    VirtualMachineInstance,
+    VirtualMachineInstanceSpec,
+)
 from kobune.api.meta import QuantityValue
 from kobune.virt.controllers.virtualmachineinstance.filesystems import filesystem_containers
 from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
@@ -20,6 +26,7 @@ from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volum
 from kobune.virt.controllers.virtualmachineinstance.resources import KVM_DEVICE, launcher_resources
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
+from kobune.virt.domain.hostdevices import resources as host_devices
 from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["COMPUTE", "PodSettings", "grace_period_s", "launcher_pod", "launcher_pod_name"]
@@ -48,6 +55,8 @@ class PodSettings:
     """Claims that are block devices."""
     state_storage_class: str = ""
     """The class for claims of guests' own state; empty for the cluster's default."""
+    configuration: KubeVirtConfiguration | None = None
+    """The installation's, before it is known none."""
     kvm: bool = False
     """A node has proved that guests run in KVM there; without it the pod asks for no KVM device."""
 
@@ -152,6 +161,7 @@ def _compute(
         devices["devices.kubevirt.io/vhost-vsock"] = "1"
     if settings.kvm:
         devices[KVM_DEVICE] = "1"
+    devices.update(host_devices(spec))
     container: dict[str, Any] = {
         "name": COMPUTE,
         "image": settings.launcher_image,

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from kobune.api.core import Node, PersistentVolumeClaim, Pod
-from kobune.api.kubevirt import KubeVirt, VirtualMachineInstance
+from kobune.api.kubevirt import KubeVirt, KubeVirtConfiguration, VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.base.quantity import parse_quantity
 from kobune.kube.client.resource import Key
@@ -45,6 +45,7 @@ def observer(
             image_pull_policy,
             kvm=_offers_kvm(nodes),
             state_storage_class=_state_storage_class(installations),
+            configuration=_configuration(installations),
             block_claims=frozenset(
                 name for name, claim in found.items() if claim is not None and claim.spec.volume_mode == "Block"
             ),
@@ -88,8 +89,13 @@ def _taken_cids(instances: Informer[VirtualMachineInstance]) -> frozenset[int]:
 
 def _state_storage_class(installations: Informer[KubeVirt]) -> str:
     """`vmStateStorageClass` of the configuration."""
+    found = _configuration(installations)
+    return (found.vm_state_storage_class or "") if found is not None else ""
+
+
+def _configuration(installations: Informer[KubeVirt]) -> KubeVirtConfiguration | None:
     found = (one.spec.configuration for one in installations.list())
-    return next((each.vm_state_storage_class or "" for each in found if each is not None), "")
+    return next((each for each in found if each is not None), None)
 
 
 def _offers_kvm(nodes: Informer[Node]) -> bool:

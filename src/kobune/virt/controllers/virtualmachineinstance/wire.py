@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from kobune.api.core import Pod
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.core import NODES, PERSISTENT_VOLUME_CLAIMS, PODS
 from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCES
 from kobune.kube.client.objects import controller_of, key_of
@@ -41,10 +42,17 @@ def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: 
         watches=(
             Watch(pods, controller_key("VirtualMachineInstance")),
             Watch(attachments, lambda pod: instance_of_attachment(pod, pods)),
+            # What it permits decides whether there can be a pod.
+            Watch(installations, lambda _: [key_of(vmi) for vmi in instances.list() if is_waiting(vmi)]),
             Watch(claims, lambda claim: [key_of(vmi) for vmi in instances.by_index(BY_CLAIM, str(key_of(claim)))]),
         ),
-        reads=(nodes, installations),
+        reads=(nodes,),
     )
+
+
+def is_waiting(vmi: VirtualMachineInstance) -> bool:
+    """Whether it may have no pod yet."""
+    return vmi.status.phase in (None, "", "Pending", "WaitingForSync")
 
 
 def instance_of_attachment(pod: Pod, launchers: Informer[Pod]) -> Iterable[Key]:

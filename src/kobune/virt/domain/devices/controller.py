@@ -5,6 +5,7 @@ from typing import Final
 from kobune.api.kubevirt import Devices
 from kobune.api.kubevirt.domain import DomainSpec
 from kobune.base.quantity import to_bytes
+from kobune.virt.domain.devices.host_device import has_usb
 from kobune.virt.domain.devices.model import virtio_model
 from kobune.virt.domain.document import Domain, DomainSource, add
 
@@ -21,7 +22,7 @@ def configure(source: DomainSource, domain: Domain) -> None:
     """`<controller>`."""
     devices = source.vmi.spec.domain.devices
     hotplug = devices.disable_hotplug is not True
-    usb = _has_usb(devices)
+    usb = _has_usb(devices) or has_usb(source)
     scsi = any(t is not None and t.bus == "scsi" for d in devices.disks for t in (d.disk, d.cdrom, d.lun))
     if hotplug:
         add(domain.devices, "controller", type="pci", index="0", model="pcie-root")
@@ -55,11 +56,12 @@ def _occupied(devices: Devices) -> int:
     )
     virtio_disks = sum(1 for d in devices.disks if d.disk is not None and (d.disk.bus or "virtio") == "virtio")
     inputs = sum(1 for i in devices.inputs if i.bus == "virtio")
-    return 2 + sum(asked) + virtio_disks + inputs + len(devices.interfaces) + len(devices.filesystems)
+    others = (devices.interfaces, devices.filesystems, devices.gpus, devices.host_devices)
+    return 2 + sum(asked) + virtio_disks + inputs + sum(len(kind) for kind in others)
 
 
 def _has_usb(devices: Devices) -> bool:
     usb = any(i.bus in (None, "usb") for i in devices.inputs) or any(
         t is not None and t.bus == "usb" for d in devices.disks for t in (d.disk, d.cdrom)
     )
-    return usb or devices.autoattach_input_device is True
+    return usb or devices.autoattach_input_device is True or devices.client_passthrough is not None

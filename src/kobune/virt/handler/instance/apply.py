@@ -19,8 +19,11 @@ from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
 from kobune.kube.runtime.writer import ApiWriter, Written
 from kobune.virt.domain.facts import Facts
+from kobune.virt.domain.hostdevices import asks_for_devices
+from kobune.virt.domain.memory import guest_memory_bytes
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
+from kobune.virt.handler.devices.memorylock import allow_locked_memory
 from kobune.virt.handler.hotplug.deliver import QUIET_RETRY_S, Delivery
 from kobune.virt.handler.hotplug.plan import VolumePlan, capacities
 from kobune.virt.handler.instance.actions import (
@@ -165,6 +168,8 @@ class InstanceExecutor:
         await asyncio.to_thread(_grant_claims, process, vmi)
         if vmi.spec.domain.devices.autoattach_vsock:
             procroot.grant_device(process, *VHOST_VSOCK, QEMU_ID)
+        if asks_for_devices(vmi.spec):
+            await asyncio.to_thread(_grant_host_devices, process, vmi)
         network_s = self._clock.monotonic_s() - began_s
         facts = Facts(
             kvm=await self._kvm.granted_to(process),
@@ -189,6 +194,18 @@ class InstanceExecutor:
 
 VHOST_VSOCK: Final = ("/dev/vhost-vsock", (10, 241))
 """Where the pod has it, and its numbers in every kernel."""
+
+
+VFIO_DEVICES: Final = "/dev/vfio"
+USB_DEVICES: Final = "/dev/bus/usb"
+
+
+def _grant_host_devices(process: HeldProcess, vmi: VirtualMachineInstance) -> None:
+    """Open the devices of the node that the pod was given to QEMU's user. Raises MemoryNotLockable."""
+    by_vfio = procroot.grant_devices_below(process, VFIO_DEVICES, QEMU_ID)
+    procroot.grant_devices_below(process, USB_DEVICES, QEMU_ID, depth=2)
+    if by_vfio:
+        allow_locked_memory(process, guest_memory_bytes(vmi.spec.domain))
 
 
 def _grant_claims(process: HeldProcess, vmi: VirtualMachineInstance) -> None:

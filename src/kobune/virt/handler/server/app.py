@@ -1,6 +1,6 @@
 """The HTTP interface: /v1/namespaces/NAMESPACE/virtualmachineinstances/NAME/VERB.
 
-GET console, vnc: websocket. GET vnc/screenshot: PNG. GET guestosinfo, userlist, filesystemlist: JSON as in
+GET console, vnc, usbredir: websocket. GET vnc/screenshot: PNG. GET guestosinfo, userlist, filesystemlist: JSON as in
 subresources.kubevirt.io.
 PUT pause, unpause, softreboot, reset, freeze, unfreeze. GET /healthz. Failures are metav1.Status objects.
 """
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from kobune.base.errors import KobuneError
 from kobune.kube.client.resource import Key
+from kobune.virt.domain.paths import USB_REDIRECTION_SLOTS, USB_REDIRECTION_SOCKET
 from kobune.virt.handler.launchers import LauncherLink, Launchers, NoLauncher, pod_volume
 from kobune.virt.handler.server.render import filesystem_list, guest_os_info, user_list
 from kobune.virt.handler.server.stream import MESSAGE_LIMIT_BYTES, Sessions, SocketGone, connect_unix
@@ -70,6 +71,7 @@ def make_app(launchers: Launchers, kubelet_root: Path, client_names: frozenset[s
     app.router.add_get("/healthz", _healthz)
     for verb in _SOCKETS:
         app.router.add_get(f"{root}/{verb}", verbs.stream)
+    app.router.add_get(f"{root}/usbredir", verbs.redirect_usb)
     for verb in _COMMANDS:
         app.router.add_put(f"{root}/{verb}", verbs.command)
     app.router.add_get(f"{root}/vnc/screenshot", verbs.screenshot)
@@ -142,8 +144,19 @@ class _Verbs:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Console and VNC."""
-        verb, link = _verb(request), self._link(request)
-        guest = await connect_unix(pod_volume(self._kubelet_root, link.pod_uid, "private"), _SOCKETS[verb])
+        return await self._join(request, self._link(request), _SOCKETS[_verb(request)])
+
+    async def redirect_usb(self, request: web.Request) -> web.StreamResponse:
+        """usbredir, on the first slot that no client has."""
+        link = self._link(request)
+        slots = [f"{link.pod_uid}/{USB_REDIRECTION_SOCKET}{slot}" for slot in range(USB_REDIRECTION_SLOTS)]
+        with self._sessions.free(slots) as name:
+            if name is not None:
+                return await self._join(request, link, name.rpartition("/")[2])
+        return _failure(409, "Conflict", f"all {USB_REDIRECTION_SLOTS} slots for USB devices of clients are in use")
+
+    async def _join(self, request: web.Request, link: LauncherLink, socket: str) -> web.StreamResponse:
+        guest = await connect_unix(pod_volume(self._kubelet_root, link.pod_uid, "private"), socket)
         client = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,), heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_LIMIT_BYTES, compress=False
         )
@@ -152,7 +165,7 @@ class _Verbs:
         except BaseException:
             guest[1].close()
             raise
-        await self._sessions.run(f"{link.pod_uid}/{verb}", client, guest)
+        await self._sessions.run(f"{link.pod_uid}/{socket}", client, guest)
         return client
 
     async def command(self, request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Copies a websocket to a unix socket of a launcher pod and back: serial console and VNC.
+"""Copies a websocket to a unix socket of a launcher pod and back: serial console, VNC and USB redirection.
 
 Owns: back-pressure and the one-session rule. A socket's other end and its folder belong to the guest's side.
 
@@ -8,6 +8,7 @@ Sizes: 32 KiB read at a time, websocket messages of at most 4 MiB; the slower si
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._open: dict[str, asyncio.Event] = {}
+        self._kept: set[str] = set()
 
     async def run(
         self, name: str, client: web.WebSocketResponse, guest: tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -64,6 +66,19 @@ class Sessions:
                 await writer.wait_closed()
             if self._open.get(name) is replaced:
                 del self._open[name]
+
+    @contextlib.contextmanager
+    def free(self, names: Iterable[str]) -> Iterator[str | None]:
+        """The first name without a session, kept from others who ask for a free one; None when there is none."""
+        name = next((name for name in names if name not in self._open and name not in self._kept), None)
+        if name is None:
+            yield None
+            return
+        self._kept.add(name)
+        try:
+            yield name
+        finally:
+            self._kept.discard(name)
 
     def _take(self, name: str) -> asyncio.Event:
         old = self._open.get(name)
