@@ -19,6 +19,10 @@ SET_CONFIGURATION: Final = 6
 GET_CONFIGURATION: Final = 7
 CONFIGURATION_STATUS: Final = 8
 CONTROL_PACKET: Final = 100
+_CAPABILITIES: Final = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6
+"""Versions of devices, sizes of packets, ids of 64 bits and lengths of 32: what QEMU wants for a USB 3 controller."""
+_HEADER: Final = struct.Struct("<IIQ")
+_FIRST_HEADER: Final = struct.Struct("<III")
 _CONTROL: Final = struct.Struct("<BBBBHHH")
 _GET_DESCRIPTOR: Final = 6
 _STALL: Final = 4
@@ -42,17 +46,19 @@ class UsbDevice:
     async def serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Answer until the connection ends."""
         self._socket = socket
-        await self._send(HELLO, 0, b"a test".ljust(64, b"\0"))
-        pending = b""
+        hello = b"a test".ljust(64, b"\0") + struct.pack("<I", _CAPABILITIES)
+        await socket.send_bytes(_FIRST_HEADER.pack(HELLO, len(hello), 0) + hello)
+        pending, header = b"", _FIRST_HEADER
         async for message in socket:
             pending += message.data
-            # Neither side has announced ids of 64 bits, so that a header has three words.
-            while len(pending) >= 12:
-                kind, length, number = struct.unpack_from("<III", pending)
-                if len(pending) < 12 + length:
+            while len(pending) >= header.size:
+                kind, length, number = header.unpack_from(pending)
+                end = header.size + length
+                if len(pending) < end:
                     break
-                await self._take(kind, number, pending[12 : 12 + length])
-                pending = pending[12 + length :]
+                await self._take(kind, number, pending[header.size : end])
+                # Both ends have told what they can: from now on ids are long.
+                pending, header = pending[end:], _HEADER
 
     async def _take(self, kind: int, number: int, body: bytes) -> None:
         if kind == HELLO:
@@ -68,14 +74,16 @@ class UsbDevice:
 
     async def _describe(self) -> None:
         await self._describe_interfaces()
-        connect = struct.pack("<BBBBHH", _FULL_SPEED, _VENDOR_SPECIFIC, 0, 0, self.vendor, self.product)
+        connect = struct.pack("<BBBBHHH", _FULL_SPEED, _VENDOR_SPECIFIC, 0, 0, self.vendor, self.product, 0x0100)
         await self._send(DEVICE_CONNECT, 0, connect)
 
     async def _describe_interfaces(self) -> None:
         kinds = bytes([_VENDOR_SPECIFIC]).ljust(32, b"\0")
         await self._send(INTERFACE_INFO, 0, struct.pack("<I", 1) + bytes(32) + kinds + bytes(64))
         control = [0 if index % 16 == 0 else _INVALID_ENDPOINT for index in range(32)]
-        await self._send(EP_INFO, 0, bytes(control) + bytes(64))
+        await self._send(
+            EP_INFO, 0, bytes(control) + bytes(64) + struct.pack("<32H", *[64 if not kind else 0 for kind in control])
+        )
 
     async def _control(self, number: int, body: bytes) -> None:
         endpoint, request, kind, _, value, index, length = _CONTROL.unpack_from(body)
@@ -94,4 +102,4 @@ class UsbDevice:
 
     async def _send(self, kind: int, number: int, body: bytes) -> None:
         assert self._socket is not None
-        await self._socket.send_bytes(struct.pack("<III", kind, len(body), number) + body)
+        await self._socket.send_bytes(_HEADER.pack(kind, len(body), number) + body)

@@ -60,7 +60,8 @@ class DomainSource:
     """Everything that a domain is made from. `disks` has a source for every volume that a disk refers to.
 
     `cpus` are the host's CPUs that the pod may run on; only dedicated placement looks at them. `environment` is the
-    container's, where device plugins tell which devices of the node it was given.
+    container's, where device plugins tell which devices of the node it was given. `numa_nodes` are the host's CPUs by
+    their NUMA node; only `guestMappingPassthrough` looks at them.
     """
 
     vmi: VirtualMachineInstance
@@ -69,6 +70,7 @@ class DomainSource:
     kernel: KernelSource | None = None
     cpus: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    numa_nodes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Domain:
@@ -78,6 +80,7 @@ class Domain:
         "metadata",
         "memoryBacking",
         "cputune",
+        "numatune",
         "os",
         "sysinfo",
         "features",

@@ -52,8 +52,10 @@ def configure(source: DomainSource, domain: Domain) -> None:
         add(section, "smm", state="off")
     if wanted.pvspinlock is not None:
         add(section, "pvspinlock", state=_on(_enabled(wanted.pvspinlock)))
-    if wanted.kvm is not None and wanted.kvm.hidden is not None:
-        add(add(section, "kvm"), "hidden", state=_on(wanted.kvm.hidden))
+    _kvm(source, wanted, section)
+    if spec.cpu is not None and spec.cpu.realtime is not None:
+        # Counters of the processor interrupt the guest.
+        add(section, "pmu", state="off")
     if source.facts.kvm:
         if wanted.hyperv_passthrough is not None and wanted.hyperv_passthrough.enabled:
             add(section, "hyperv", mode="passthrough")
@@ -62,6 +64,20 @@ def configure(source: DomainSource, domain: Domain) -> None:
     else:
         size_mib = tcg_buffer_mib(guest_memory_bytes(spec))
         add(add(section, "tcg"), "tb-cache", str(size_mib), unit="MiB")
+
+
+def _kvm(source: DomainSource, wanted: Features, section: Element) -> None:
+    hidden = wanted.kvm.hidden if wanted.kvm is not None else None
+    cpu = source.vmi.spec.domain.cpu
+    dedicated = source.facts.kvm and cpu is not None and cpu.dedicated_cpu_placement is True
+    if hidden is None and not dedicated:
+        return
+    kvm = add(section, "kvm")
+    if hidden is not None:
+        add(kvm, "hidden", state=_on(hidden))
+    if dedicated:
+        # The guest may wait busily: nobody else wants its processors.
+        add(kvm, "hint-dedicated", state="on")
 
 
 def tcg_buffer_mib(guest_bytes: int) -> int:

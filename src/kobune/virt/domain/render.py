@@ -1,6 +1,6 @@
 """From a VMI, facts and disk sources to the domain XML: all modules in their order."""
 
-from kobune.virt.domain import acpi, clock, cpu, cputune, features, identity, iothreads, machine, memory
+from kobune.virt.domain import acpi, clock, cpu, cputune, features, identity, iothreads, machine, memory, numa
 from kobune.virt.domain.devices import (
     balloon,
     channel,
@@ -29,6 +29,7 @@ _PARTS: tuple[Configure, ...] = (
     memory.configure,
     cpu.configure,
     cputune.configure,
+    numa.configure,
     iothreads.configure,
     machine.configure,
     acpi.configure,

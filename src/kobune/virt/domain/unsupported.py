@@ -44,12 +44,6 @@ def unsupported_spec(spec: VirtualMachineInstanceSpec, path: str = "spec") -> li
 
 
 def _domain(domain: DomainSpec, path: str) -> Iterator[Unsupported]:
-    cpu = domain.cpu
-    if cpu is not None:
-        if cpu.numa is not None:
-            yield Unsupported(f"{path}.cpu.numa", "the host's NUMA layout is not passed to the guest yet")
-        if cpu.realtime is not None:
-            yield Unsupported(f"{path}.cpu.realtime", "real-time CPUs are not supported yet")
     if domain.launch_security is not None:
         yield Unsupported(f"{path}.launchSecurity", "encrypted guest memory is not supported")
     if domain.io_threads is not None:
@@ -101,7 +95,6 @@ def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
         ("passt", interface.passt),
         ("passtBinding", interface.passt_binding),
         ("slirp", interface.slirp),
-        ("binding", interface.binding),
     ):
         if wanted is not None:
             yield Unsupported(f"{path}.{name}", "this way of binding an interface is not supported; use masquerade")

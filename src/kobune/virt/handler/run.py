@@ -3,13 +3,14 @@ with it."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
+from kobune.api.kubevirt import KubeVirt
 from kobune.host.containerfs.files import HostContainerFiles
 from kobune.host.dnsmasq import Dnsmasq
 from kobune.host.netlink import IpCommand
@@ -22,6 +23,7 @@ from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import KUBEVIRTS
 from kobune.kube.client.protocol import Client
 from kobune.kube.runtime import ControllerProcess
+from kobune.virt.domain.bindings import binding_plugins
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KVM, KvmProof
 from kobune.virt.handler.devices.passthrough import HostDevicePlugins, permitted_devices
@@ -56,8 +58,8 @@ class HandlerConfig:
     listen_port: int
     state_dir: Path
     advertise_host: str = ""
-    host_root: Path = Path("/")
-    """Below it are the sys and dev of this machine, for devices that guests may be given."""
+    host_root: Path = Path("/proc/1/root")
+    """Below it are this machine's own sys and dev, where devices for guests are looked for: a container has others."""
 
 
 async def run(config: HandlerConfig, *, client: Client | None = None, hold: HoldInPod = HeldProcess.of_group) -> None:
@@ -77,17 +79,28 @@ async def cleanup(state_dir: Path) -> None:
         await networks.release(pod_uid)
 
 
-def _networks(state_dir: Path, lost: Callable[[str], None], hold: HoldInPod = HeldProcess.of_group) -> PodNetworks:
+def _networks(
+    state_dir: Path,
+    lost: Callable[[str], None],
+    hold: HoldInPod = HeldProcess.of_group,
+    attachments: Callable[[], Mapping[str, str]] = dict,
+) -> PodNetworks:
     runner = HostRunner()
     dnsmasq = Dnsmasq(runner, state_dir / "dhcp", lost)
-    return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state_dir, hold)
+    return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, state_dir, hold, attachments)
 
 
 async def _run(config: HandlerConfig, client: Client, hold: HoldInPod) -> None:
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     process = ControllerProcess(client, component="virt-handler", instance=config.node_name)
     kvm = KvmProof(HostRunner(), config.state_dir)
-    networks = _networks(config.state_dir, lambda pod_uid: controller.network_lost(pod_uid), hold)
+    installations = process.informers.of(KUBEVIRTS)
+    networks = _networks(
+        config.state_dir,
+        lambda pod_uid: controller.network_lost(pod_uid),
+        hold,
+        lambda: _attachments(installations.list()),
+    )
     verdict = await kvm.prove()
     variant = f"{verdict.boot_id} kvm={str(verdict.proved).lower()}"
     capabilities = CapabilityCache(config.kubelet_root, config.state_dir, variant)
@@ -119,6 +132,12 @@ def _plugins(config: HandlerConfig, kvm: KvmProof) -> list[DevicePlugin]:
     nodes = [node for node in (TUN, VHOST_NET, VHOST_VSOCK) if Path(node.path).exists()]
     nodes += [KVM_NODE] if kvm.proved else []
     return [DevicePlugin(node, directory) for node in nodes]
+
+
+def _attachments(installations: Sequence[KubeVirt]) -> Mapping[str, str]:
+    """`domainAttachmentType` of the installation's network binding plugins."""
+    plugins = [plugin for one in installations for plugin in binding_plugins(one.spec.configuration).items()]
+    return {name: plugin.domain_attachment_type or "" for name, plugin in plugins}
 
 
 def _host_devices(process: ControllerProcess, config: HandlerConfig) -> HostDevicePlugins:

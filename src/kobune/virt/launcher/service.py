@@ -24,9 +24,10 @@ from kobune.virt.domain.document import DomainSource, InvalidSpec
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.hotplug import bootable
 from kobune.virt.domain.identity import domain_uuid
+from kobune.virt.domain.numa import passes_numa
 from kobune.virt.domain.render import render_domain
 from kobune.virt.launcher.actions import AGENT_COMMANDS, Actions
-from kobune.virt.launcher.environment import container_environment
+from kobune.virt.launcher.environment import container_environment, numa_nodes
 from kobune.virt.launcher.filesystems import FilesystemsUnready, wait_for_filesystems
 from kobune.virt.launcher.firmware import check_tables
 from kobune.virt.launcher.libvirtline import Connect
@@ -201,7 +202,8 @@ class LauncherService:
         prepared = time.monotonic()
         kernel = find_kernel(vmi, self._places)
         cpus = tuple(sorted(os.sched_getaffinity(0)))
-        source = DomainSource(vmi, facts, disks, kernel, cpus, container_environment())
+        nodes = numa_nodes() if passes_numa(vmi.spec.domain) else {}
+        source = DomainSource(vmi, facts, disks, kernel, cpus, container_environment(), nodes)
         prepare_state(vmi.spec.domain, domain_uuid(source), self._places)
         xml = render_domain(source)
         log.debug("domain:\n%s", xml)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kobune.api.kubevirt import VirtualMachineInstanceSpec
+from kobune.api.kubevirt import KubeVirtConfiguration, VirtualMachineInstanceSpec
 from kobune.base.quantity import to_bytes
 from kobune.kube.runtime.decision import PatchObject
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
@@ -16,6 +16,7 @@ from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
 )
 from kobune.virt.controllers.virtualmachineinstance.networks import networks_of_running_pod
 from kobune.virt.controllers.virtualmachineinstance.resources import launcher_resources
+from kobune.virt.domain.bindings import binding_plugins
 from support.vms import VMI_UID, instance, launcher, spec
 
 SETTINGS = PodSettings("registry.example/launcher:1")
@@ -257,6 +258,36 @@ def test_secondary_networks_are_asked_for_by_annotation(
     (action,) = networks_of_running_pod(vmi, launcher(annotations={NETWORKS: "before"}))
     assert isinstance(action, PatchObject)
     assert action.patch.body["metadata"]["annotations"] == {NETWORKS: annotations.get(NETWORKS)}
+
+
+PLUGINS = {
+    "l2bridge": {"domainAttachmentType": "managedTap"},
+    "own": {
+        "domainAttachmentType": "tap",
+        "networkAttachmentDefinition": "infra/own-cni",
+        "computeResourceOverhead": {"requests": {"memory": "500Mi"}},
+    },
+}
+
+
+def test_a_binding_plugin_brings_its_network_and_its_memory() -> None:
+    bare, bound = (
+        {**networked(None, None), **domain(devices={"interfaces": [{"name": "default", binding: {"name": "own"}}]})}
+        for binding in ("masquerade", "binding")
+    )
+    settings = PodSettings(
+        "launcher:1", configuration=msgspec.convert({"network": {"binding": PLUGINS}}, KubeVirtConfiguration)
+    )
+    plain, pod = (launcher_pod(instance(spec_changes=changes), settings) for changes in (bare, bound))
+    assert NETWORKS not in plain["metadata"]["annotations"]
+    assert json.loads(pod["metadata"]["annotations"][NETWORKS]) == [
+        {"name": "own-cni", "namespace": "infra", "cni-args": {"logicNetworkName": "default"}}
+    ]
+    amounts = [to_bytes(compute(one)["resources"]["requests"]["memory"]) for one in (plain, pod)]
+    assert amounts[1] - amounts[0] == 500 << 20
+    plugins = binding_plugins(settings.configuration)
+    annotations = pod["metadata"]["annotations"]
+    assert networks_of_running_pod(instance(spec_changes=bound), launcher(annotations=annotations), plugins) == []
 
 
 def test_a_default_network_takes_the_place_of_the_pod_network() -> None:

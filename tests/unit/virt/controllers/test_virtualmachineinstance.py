@@ -283,3 +283,25 @@ def test_devices_that_the_installation_does_not_permit_get_no_pod(
     assert [event.message for event in decision.events] == [told["message"]]
     again = decide(Observed(instance(spec_changes=wanted, status=status_of(decision)), (), NOW, settings))
     assert again.events == ()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        ({"domainAttachmentType": "managedTap"}, ""),
+        ({"domainAttachmentType": "tap", "networkAttachmentDefinition": "cni"}, ""),
+        (None, "couldn't find configuration for network binding: own"),
+        ({"sidecarImage": "registry.example/own:1"}, "network binding own needs a sidecar, which is not supported yet"),
+        ({}, "network binding own has no domainAttachmentType that is supported: tap or managedTap"),
+    ],
+)
+def test_a_network_binding_must_be_one_that_the_installation_has(plugin: dict[str, str] | None, message: str) -> None:
+    devices = {"interfaces": [{"name": "default", "binding": {"name": "own"}}]}
+    vmi = instance(spec_changes={"domain": {"memory": {"guest": "64Mi"}, "devices": devices}})
+    network = {"binding": {} if plugin is None else {"own": plugin}}
+    settings = PodSettings("launcher:1", configuration=msgspec.convert({"network": network}, KubeVirtConfiguration))
+    decision = decide(Observed(vmi, (), NOW, settings))
+    assert bool(decision.actions) is not bool(message)
+    if message:
+        told = condition(status_of(decision), "Synchronized")
+        assert told["message"] == f"failed to render launch manifest: {message}"

@@ -8,6 +8,7 @@ import pytest
 
 from kobune.virt.domain.document import DiskSource, DomainSource, InvalidSpec, KernelSource
 from kobune.virt.domain.facts import Facts, InterfaceFacts
+from kobune.virt.domain.numa import cells
 from kobune.virt.domain.render import render_domain
 from support.vmis import UID, vmi, vmi_document
 
@@ -273,6 +274,44 @@ def test_a_kernel_is_booted_directly(golden: Callable[[str, str], None]) -> None
 def test_dedicated_cpus_are_pinned_one_to_one(golden: Callable[[str, str], None]) -> None:
     cpu = {"cores": 2, "dedicatedCpuPlacement": True, "isolateEmulatorThread": True}
     golden("dedicated-cpus.xml", render_domain(DomainSource(vmi(cpu=cpu), TCG, DISKS, cpus=(3, 5, 7))))
+
+
+NODES = {0: (0, 1, 2, 3), 1: (4, 5, 6, 7)}
+REALTIME = {"cores": 4, "dedicatedCpuPlacement": True, "numa": {"guestMappingPassthrough": {}}, "realtime": {}}
+
+
+def test_the_guest_has_the_numa_nodes_of_its_cpus(golden: Callable[[str, str], None]) -> None:
+    document = vmi_document(
+        cpu={**REALTIME, "isolateEmulatorThread": True}, memory={"guest": "1026Mi", "hugepages": {"pageSize": "2Mi"}}
+    )
+    source = DomainSource(vmi(document), KVM, DISKS, cpus=(2, 3, 5, 6, 7), numa_nodes=NODES)
+    golden("numa-realtime.xml", render_domain(source))
+    shares = [(cell.vcpus, cell.memory_bytes >> 20, cell.host_node) for cell in cells(source)]
+    assert shares == [((0, 1), 514, 0), ((2, 3), 512, 1)]
+
+
+@pytest.mark.parametrize(
+    ("memory", "cpus", "field"),
+    [
+        ({"guest": "1Gi", "hugepages": {"pageSize": "1Gi"}}, (2, 3, 5, 6), "spec.domain.memory.guest"),
+        (
+            {"guest": "1Gi", "hugepages": {"pageSize": "2Mi"}},
+            (2, 3, 5, 9),
+            "spec.domain.cpu.numa.guestMappingPassthrough",
+        ),
+        ({"guest": "1Gi"}, (0, 1, 2, 3), "spec.domain.memory.hugepages"),
+    ],
+)
+def test_memory_that_cannot_be_laid_out_is_told(memory: dict[str, Any], cpus: tuple[int, ...], field: str) -> None:
+    document = vmi_document(cpu=REALTIME, memory=memory)
+    with pytest.raises(InvalidSpec) as error:
+        render_domain(DomainSource(vmi(document), KVM, DISKS, cpus=cpus, numa_nodes=NODES))
+    assert error.value.field == field
+
+
+def test_a_host_that_tells_of_no_numa_nodes_has_none_to_pass_on() -> None:
+    document = vmi_document(cpu=REALTIME, memory={"guest": "1Gi", "hugepages": {"pageSize": "2Mi"}})
+    assert "numatune" not in render_domain(DomainSource(vmi(document), KVM, DISKS, cpus=(0, 1, 2, 3)))
 
 
 def test_a_vsock_device_has_the_instance_s_context_id(golden: Callable[[str, str], None]) -> None:

@@ -35,7 +35,6 @@ DISK = {"name": "root", "disk": {}}
             {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
             "spec.domain.devices.interfaces[0].sriov",
         ),
-        ({"cpu": {"realtime": {}}}, "spec.domain.cpu.realtime"),
         ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
     ],
 )

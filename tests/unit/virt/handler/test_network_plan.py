@@ -230,3 +230,28 @@ def test_a_subdomain_is_searched_in_first() -> None:
     made = plan(convert(document, type=VirtualMachineInstance), POD, "search ns.svc.cluster.local cluster.local\n")
     assert made.dhcp is not None
     assert made.dhcp.search_domains == ("group.ns.svc.cluster.local", "ns.svc.cluster.local", "cluster.local")
+
+
+def test_a_managed_tap_is_bridged_and_left_to_the_network_s_own_addresses() -> None:
+    bound = vmi({"binding": {"name": "l2bridge"}})
+    made = plan(bound, POD, "", {"l2bridge": "managedTap"})
+    assert [(link.name, link.master) for link in made.links] == [
+        ("k6t-eth0", ""),
+        ("eth0", "k6t-eth0"),
+        ("tap0", "k6t-eth0"),
+    ]
+    assert all(link.addresses == () for link in made.links)
+    assert (made.table, made.dhcp, made.sysctls) == (None, None, ())
+    assert made.guests[0].mac == ETH.mac
+
+
+def test_a_tap_of_a_plugin_is_taken_as_it_is() -> None:
+    made = plan(vmi({"binding": {"name": "own"}, "macAddress": "02:00:00:00:00:09"}), POD, "", {"own": "tap"})
+    assert (made.links, made.table, made.dhcp) == ((), None, None)
+    assert (made.guests[0].tap, made.guests[0].mac) == ("tap0", "02:00:00:00:00:09")
+
+
+@pytest.mark.parametrize("attachments", [{}, {"own": ""}, {"own": "sidecar"}])
+def test_a_plugin_without_a_tap_is_not_attached(attachments: dict[str, str]) -> None:
+    with pytest.raises(UnsupportedInterface, match="own"):
+        plan(vmi({"binding": {"name": "own"}}), POD, "", attachments)

@@ -8,6 +8,7 @@ from kobune.api.kubevirt import CPU, DomainSpec, ResourceRequirements, VirtualMa
 from kobune.api.kubevirt.firmware import Firmware
 from kobune.virt.admission.review import Reason
 from kobune.virt.admission.validation.check import LONGEST_SERIAL, SERIAL, Findings, check_path, number_of
+from kobune.virt.domain.numa import chosen_vcpus
 
 __all__ = ["check_boot", "check_compute"]
 
@@ -134,6 +135,11 @@ def _numa(findings: Findings, here: str, domain: DomainSpec, *, dedicated: bool)
             findings.required(f"{here}.cpu.dedicatedCpuPlacement", message)
         if not passthrough:
             findings.required(where, f"{where} must be defined when {here}.cpu.realtime is used")
+        try:
+            chosen_vcpus(cpu.realtime.mask or "", 0)
+        except ValueError:
+            message = f"{here}.cpu.realtime.mask '{cpu.realtime.mask}' is no list of CPUs such as 0-3,^1"
+            findings.add(f"{here}.cpu.realtime.mask", message)
 
 
 def _cpu(findings: Findings, here: str, domain: DomainSpec) -> None:

@@ -54,6 +54,7 @@ from kobune.virt.controllers.virtualmachineinstance.podview import (
 from kobune.virt.controllers.virtualmachineinstance.vm_state import create_state_claim
 from kobune.virt.controllers.virtualmachineinstance.vsock import free_cid, wants_vsock
 from kobune.virt.controllers.words import FINAL_PHASES, NODE_NAME_LABEL, VM_FINALIZER, VMI_FINALIZER
+from kobune.virt.domain.bindings import binding_plugins
 from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["Observed", "decide", "status_of", "status_patch"]
@@ -188,7 +189,7 @@ def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
         # Before the pod runs, so that its kubelet finds the gate and tells "running" and "ready" in one word.
         actions += _unpaused_gate(status, pod, now)
         if not is_over(pod):
-            actions += networks_of_running_pod(vmi, pod)
+            actions += networks_of_running_pod(vmi, pod, binding_plugins(seen.settings.configuration))
     if status["phase"] == "Scheduled" and vmi.metadata.labels.get(NODE_NAME_LABEL) != pod.spec.node_name:
         # Label and status in one write, so that virt-handler never sees one without the other.
         body: Status = {

@@ -3,10 +3,16 @@
 Messages are KubeVirt's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kobune.api.kubevirt import KubeVirtConfiguration, PermittedHostDevices, VirtualMachineInstanceSpec
+from kobune.api.kubevirt import (
+    InterfaceBindingPlugin,
+    KubeVirtConfiguration,
+    PermittedHostDevices,
+    VirtualMachineInstanceSpec,
+)
+from kobune.virt.domain.bindings import MANAGED_TAP, TAP, binding_plugins, used_plugins
 from kobune.virt.domain.hostdevices import wanted
 
 __all__ = ["FAILED_CREATE", "forbidden_by"]
@@ -16,7 +22,19 @@ FAILED_CREATE: Final = "FailedCreate"
 
 def forbidden_by(spec: VirtualMachineInstanceSpec, configuration: KubeVirtConfiguration | None) -> str:
     """Why there can be no pod; empty when nothing speaks against it."""
-    return " ".join(_devices(spec, configuration.permitted_host_devices if configuration is not None else None))
+    permitted = configuration.permitted_host_devices if configuration is not None else None
+    return " ".join((*_devices(spec, permitted), *_bindings(spec, binding_plugins(configuration))))
+
+
+def _bindings(spec: VirtualMachineInstanceSpec, plugins: Mapping[str, InterfaceBindingPlugin]) -> Iterator[str]:
+    for _, name in used_plugins(spec):
+        plugin = plugins.get(name)
+        if plugin is None:
+            yield f"couldn't find configuration for network binding: {name}"
+        elif plugin.sidecar_image:
+            yield f"network binding {name} needs a sidecar, which is not supported yet"
+        elif plugin.domain_attachment_type not in (TAP, MANAGED_TAP):
+            yield f"network binding {name} has no domainAttachmentType that is supported: tap or managedTap"
 
 
 def _devices(spec: VirtualMachineInstanceSpec, permitted: PermittedHostDevices | None) -> Iterator[str]:

@@ -20,13 +20,16 @@ from kobune.api.kubevirt import (
     VirtualMachineInstanceSpec,
 )
 from kobune.api.meta import QuantityValue
+from kobune.base.quantity import to_bytes
 from kobune.virt.controllers.virtualmachineinstance.filesystems import filesystem_containers
 from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import KVM_DEVICE, launcher_resources
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
+from kobune.virt.domain.bindings import binding_plugins, used_plugins
 from kobune.virt.domain.hostdevices import resources as host_devices
+from kobune.virt.domain.numa import wants_realtime
 from kobune.virt.domain.persistence import has_persistent_state
 
 __all__ = ["COMPUTE", "PodSettings", "grace_period_s", "launcher_pod", "launcher_pod_name"]
@@ -84,7 +87,7 @@ def launcher_pod(vmi: VirtualMachineInstance, settings: PodSettings) -> dict[str
             "name": launcher_pod_name(vmi),
             "generateName": _pod_name_prefix(vmi),
             "labels": _labels(vmi),
-            "annotations": _annotations(vmi),
+            "annotations": _annotations(vmi, settings),
             "ownerReferences": [
                 {
                     "apiVersion": "kubevirt.io/v1",
@@ -177,7 +180,7 @@ def _compute(
             "--grace-period-s",
             str(grace_period_s(spec)),
         ],
-        "resources": launcher_resources(spec, devices=devices),
+        "resources": launcher_resources(spec, devices=devices, more_bytes=_bindings_bytes(spec, settings)),
         "volumeMounts": mounts,
         "securityContext": {
             "runAsUser": QEMU_UID,
@@ -196,6 +199,14 @@ def _compute(
         if probe is not None and (rendered := _probe(probe)):
             container[key] = rendered
     return container
+
+
+def _bindings_bytes(spec: VirtualMachineInstanceSpec, settings: PodSettings) -> int:
+    """Memory that the network binding plugins say their part needs, each once."""
+    plugins = binding_plugins(settings.configuration)
+    names = {name for _, name in used_plugins(spec)}
+    overheads = [plugins[name].compute_resource_overhead for name in sorted(names & plugins.keys())]
+    return sum(to_bytes(one.requests.get("memory", 0)) for one in overheads if one is not None)
 
 
 def _ports(interface: Interface) -> list[dict[str, Any]]:
@@ -237,11 +248,11 @@ def _labels(vmi: VirtualMachineInstance) -> dict[str, str]:
     }
 
 
-def _annotations(vmi: VirtualMachineInstance) -> dict[str, str]:
+def _annotations(vmi: VirtualMachineInstance, settings: PodSettings) -> dict[str, str]:
     kept = {key: value for key, value in vmi.metadata.annotations.items() if key not in _KEPT_FROM_POD}
     return {
         **kept,
-        **network_annotations(vmi),
+        **network_annotations(vmi, binding_plugins(settings.configuration)),
         "kubevirt.io/domain": vmi.metadata.name,
         "kubectl.kubernetes.io/default-container": COMPUTE,
     }
@@ -253,6 +264,8 @@ def _node_selector(spec: VirtualMachineInstanceSpec) -> dict[str, str]:
         selector["kubernetes.io/arch"] = spec.architecture
     if spec.domain.cpu is not None and spec.domain.cpu.dedicated_cpu_placement:
         selector["cpumanager"] = "true"
+    if wants_realtime(spec.domain):
+        selector["kubevirt.io/realtime"] = ""
     machine = spec.domain.machine.type if spec.domain.machine is not None else None
     if machine:
         selector[f"machine-type.node.kubevirt.io/{machine}"] = "true"

@@ -4,10 +4,12 @@ Source: the Kubernetes Network Custom Resource Definition De-facto Standard, as 
 """
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from kobune.api.core import Pod
-from kobune.api.kubevirt import VirtualMachineInstance
+from kobune.api.kubevirt import InterfaceBindingPlugin, Network, VirtualMachineInstance
 from kobune.kube.client.core import PODS
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
@@ -17,14 +19,20 @@ from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
 __all__ = ["DEFAULT_NETWORK", "NETWORKS", "network_annotations", "networks_of_running_pod"]
 
 NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
+_NO_PLUGINS: Final[Mapping[str, InterfaceBindingPlugin]] = MappingProxyType({})
 DEFAULT_NETWORK: Final = "v1.multus-cni.io/default-network"
 
 
-def network_annotations(vmi: VirtualMachineInstance) -> dict[str, str]:
-    """None for a guest on the pod network alone."""
+def network_annotations(
+    vmi: VirtualMachineInstance, plugins: Mapping[str, InterfaceBindingPlugin] = _NO_PLUGINS
+) -> dict[str, str]:
+    """None for a guest on the pod network alone. A binding plugin of `plugins` may bring a network of its own."""
     elements: list[dict[str, Any]] = []
     annotations: dict[str, str] = {}
     for interface, network in pairs(vmi.spec):
+        plugin = plugins.get(interface.binding.name) if interface.binding is not None else None
+        if plugin is not None and plugin.network_attachment_definition:
+            elements.append(_plugins_own(plugin.network_attachment_definition, vmi, network))
         if network.multus is None:
             continue
         namespace, _, name = network.multus.network_name.rpartition("/")
@@ -40,9 +48,18 @@ def network_annotations(vmi: VirtualMachineInstance) -> dict[str, str]:
     return annotations
 
 
-def networks_of_running_pod(vmi: VirtualMachineInstance, pod: Pod) -> list[Action]:
+def _plugins_own(definition: str, vmi: VirtualMachineInstance, network: Network) -> dict[str, Any]:
+    """The plugin's CNI plugin learns which network it is for."""
+    namespace, _, name = definition.rpartition("/")
+    args = {"logicNetworkName": network.name}
+    return {"name": name, "namespace": namespace or vmi.metadata.namespace, "cni-args": args}
+
+
+def networks_of_running_pod(
+    vmi: VirtualMachineInstance, pod: Pod, plugins: Mapping[str, InterfaceBindingPlugin] = _NO_PLUGINS
+) -> list[Action]:
     """Tell the pod's node which networks the instance has now. The first network stays what it was."""
-    wanted = network_annotations(vmi).get(NETWORKS, vmi.metadata.annotations.get(NETWORKS))
+    wanted = network_annotations(vmi, plugins).get(NETWORKS, vmi.metadata.annotations.get(NETWORKS))
     if pod.metadata.annotations.get(NETWORKS) == wanted:
         return []
     patch = Patch.merge({"metadata": {"uid": pod.metadata.uid, "annotations": {NETWORKS: wanted}}})

@@ -20,14 +20,20 @@ EPHEMERAL_STORAGE: Final = "50M"
 Quantities = dict[str, QuantityValue]
 
 
-def launcher_resources(spec: VirtualMachineInstanceSpec, *, devices: Quantities) -> dict[str, Quantities]:
-    """`requests` and `limits` of the container `compute`; `devices` are extended resources to add."""
+def launcher_resources(
+    spec: VirtualMachineInstanceSpec, *, devices: Quantities, more_bytes: int = 0
+) -> dict[str, Quantities]:
+    """`requests` and `limits` of the container `compute`; `devices` are extended resources to add.
+
+    `more_bytes` is memory that somebody else's part needs there.
+    """
     asked = spec.domain.resources
     requests: Quantities = dict(asked.requests) if asked is not None else {}
     limits: Quantities = dict(asked.limits) if asked is not None else {}
     dedicated = _is_dedicated(spec)
     kvm = KVM_DEVICE in devices
     overhead = 0 if asked is not None and asked.overcommit_guest_overhead else memory_overhead_bytes(spec, kvm=kvm)
+    overhead += more_bytes
 
     if dedicated:
         requests["cpu"] = limits["cpu"] = str(vcpus(spec))

@@ -5,17 +5,14 @@ the guest starts, for all processes of the container: libvirt hands its limit on
 """
 
 import contextlib
-import logging
-import os
 import resource
 from typing import Final
 
 from kobune.base.errors import RetryableError
 from kobune.host.procroot import HeldProcess
+from kobune.host.procroot.siblings import siblings
 
 __all__ = ["MemoryNotLockable", "allow_locked_memory"]
-
-log = logging.getLogger(__name__)
 
 BESIDE_GUEST_BYTES: Final = 2 << 30
 """Registers of devices are mapped and counted as well; libvirt asks for one GiB of them."""
@@ -25,27 +22,18 @@ class MemoryNotLockable(RetryableError):
     """The limit could not be raised: virt-handler lacks CAP_SYS_RESOURCE."""
 
 
-def allow_locked_memory(process: HeldProcess, guest_bytes: int, *, proc: str = "/proc") -> int:
+def allow_locked_memory(process: HeldProcess, guest_bytes: int) -> int:
     """Raise the limit of every process in the container of `process`; returns how many there are.
 
     Raises ProcessGone and MemoryNotLockable.
     """
     wanted = guest_bytes + BESIDE_GUEST_BYTES
-    descriptor = process.open("ns/pid", os.O_RDONLY)
-    try:
-        own = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
     count = 0
-    for name in os.listdir(proc):
-        if not name.isdigit():
-            continue
+    for pid in siblings(process):
         # A process that ends meanwhile is none that starts QEMU.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            other = os.stat(f"{proc}/{name}/ns/pid")
-            if (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino):
-                _raise(int(name), wanted)
-                count += 1
+        with contextlib.suppress(ProcessLookupError):
+            _raise(pid, wanted)
+            count += 1
     return count
 
 

@@ -18,9 +18,11 @@ from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
 from kobune.kube.runtime.writer import ApiWriter, Written
+from kobune.virt.domain.cpu import topology
 from kobune.virt.domain.facts import Facts
 from kobune.virt.domain.hostdevices import asks_for_devices
 from kobune.virt.domain.memory import guest_memory_bytes
+from kobune.virt.domain.numa import chosen_vcpus
 from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.devices.memorylock import allow_locked_memory
@@ -40,6 +42,7 @@ from kobune.virt.handler.instance.actions import (
     SynchronizeInterfaces,
     SynchronizeVolumes,
 )
+from kobune.virt.handler.instance.realtime import make_realtime
 from kobune.virt.handler.launchers import LauncherLink, Launchers
 from kobune.virt.handler.network.model import QEMU_ID
 from kobune.virt.handler.network.setup import GuestNetworks, HoldInPod
@@ -110,6 +113,7 @@ class InstanceExecutor:
         return None
 
     async def _prepare(self, link: LauncherLink, vmi: VirtualMachineInstance) -> None:
+        await asyncio.to_thread(_raise_priority, self._hold(link.client.peer_pid, link.pod_uid), vmi)
         # The guest runs: what its pod does not have yet comes once it is attached.
         await self._networks.ensure(link.pod_uid, link.client.peer_pid, vmi, partly=True)
         link.network_ready = True
@@ -183,6 +187,7 @@ class InstanceExecutor:
         await self._capabilities.collect(link.pod_uid, image)
         await client.sync_virtual_machine(msgspec.json.encode(vmi), facts)
         link.capacities = capacities(vmi)
+        await asyncio.to_thread(_raise_priority, process, vmi)
         total_s = self._clock.monotonic_s() - began_s
         log.info("%s runs: network %.3f s, launcher %.3f s", key_of(vmi), network_s, total_s - network_s)
 
@@ -202,10 +207,16 @@ USB_DEVICES: Final = "/dev/bus/usb"
 
 def _grant_host_devices(process: HeldProcess, vmi: VirtualMachineInstance) -> None:
     """Open the devices of the node that the pod was given to QEMU's user. Raises MemoryNotLockable."""
-    by_vfio = procroot.grant_devices_below(process, VFIO_DEVICES, QEMU_ID)
-    procroot.grant_devices_below(process, USB_DEVICES, QEMU_ID, depth=2)
-    if by_vfio:
+    if procroot.grant_devices_below(process, VFIO_DEVICES, QEMU_ID):
         allow_locked_memory(process, guest_memory_bytes(vmi.spec.domain))
+    procroot.grant_devices_below(process, USB_DEVICES, QEMU_ID, depth=2)
+
+
+def _raise_priority(process: HeldProcess, vmi: VirtualMachineInstance) -> None:
+    """Real-time priority for the virtual CPUs that are to have it. Raises NoRealtime."""
+    realtime = vmi.spec.domain.cpu.realtime if vmi.spec.domain.cpu is not None else None
+    if realtime is not None:
+        make_realtime(process, chosen_vcpus(realtime.mask or "", topology(vmi.spec.domain).vcpus))
 
 
 def _grant_claims(process: HeldProcess, vmi: VirtualMachineInstance) -> None:

@@ -16,7 +16,7 @@ from kobune.virt.handler.network.model import (
     UnsupportedInterface,
 )
 
-__all__ = ["bridge_part"]
+__all__ = ["bridge_part", "port_mac"]
 
 DHCP_ADDRESS: Final = IPv4Address("169.254.75.10")
 """Where the DHCP server answers from: the bridge has no address of its own in the guest's network."""
@@ -33,8 +33,6 @@ def bridge_part(
     found = pod.global_address("inet")
     if found is None and pod.name == POD_INTERFACE:
         raise UnsupportedInterface(f"interface {interface.name}: the pod has no IPv4 address to give to the guest")
-    identity = f"{vmi.metadata.namespace}/{vmi.metadata.name}/{interface.name}/port"
-    port_mac = ":".join(["02", *(f"{byte:02x}" for byte in hashlib.sha256(identity.encode()).digest()[:5])])
     own = () if found is None else (Address("inet", str(DHCP_ADDRESS + number), 32),)
     return Part(
         guest=guest,
@@ -42,13 +40,19 @@ def bridge_part(
             Link(guest.bridge, BRIDGE_MAC, pod.mtu, True, "bridge", addresses=own),
             # Pod networks may reflect the guest's own broadcasts (hairpin mode of the bridge plugin): a bridge that
             # learnt from them would look for the guest outside.
-            Link(pod.name, port_mac, pod.mtu, True, master=guest.bridge, learning=False),
+            Link(pod.name, port_mac(vmi, interface), pod.mtu, True, master=guest.bridge, learning=False),
             Link(guest.tap, "", pod.mtu, True, "tun", master=guest.bridge),
         ),
         sysctls=(),
         rules={},
         lease=None if found is None else _lease(pod, guest, found),
     )
+
+
+def port_mac(vmi: VirtualMachineInstance, interface: Interface) -> str:
+    """What the pod's interface is called while the guest has its address."""
+    identity = f"{vmi.metadata.namespace}/{vmi.metadata.name}/{interface.name}/port"
+    return ":".join(["02", *(f"{byte:02x}" for byte in hashlib.sha256(identity.encode()).digest()[:5])])
 
 
 def _lease(pod: PodInterface, guest: GuestInterface, found: Address) -> Lease:

@@ -9,10 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
+from types import MappingProxyType
+from typing import Final
 
 from kobune.api.kubevirt import Interface, Network, VirtualMachineInstance
 from kobune.host.dnsmasq import DhcpConfig, Lease
 from kobune.host.nftables import Chain, Table
+from kobune.virt.domain.bindings import MANAGED_TAP, TAP
 from kobune.virt.domain.networks import bridge_name, pairs, pod_interface, tap_name
 from kobune.virt.handler.network.bridge import bridge_part
 from kobune.virt.handler.network.masquerade import masquerade_part
@@ -24,16 +27,24 @@ from kobune.virt.handler.network.model import (
     PodInterface,
     UnsupportedInterface,
 )
+from kobune.virt.handler.network.plugin import managed_tap_part, tap_part
 
 __all__ = ["guest_mac", "plan"]
 
+_NO_ATTACHMENTS: Final[Mapping[str, str]] = MappingProxyType({})
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
 
-def plan(vmi: VirtualMachineInstance, pod: Mapping[str, PodInterface], resolv_conf: str) -> NetworkPlan:
+def plan(
+    vmi: VirtualMachineInstance,
+    pod: Mapping[str, PodInterface],
+    resolv_conf: str,
+    attachments: Mapping[str, str] = _NO_ATTACHMENTS,
+) -> NetworkPlan:
     """The plan for a VMI, given the pod's interfaces by name and the text of its /etc/resolv.conf.
 
-    An interface whose counterpart in the pod is not given is left out. Raises UnsupportedInterface.
+    `attachments` are the `domainAttachmentType`s of binding plugins, by their names. An interface whose counterpart in
+    the pod is not given is left out. Raises UnsupportedInterface.
     """
     known = {network.name for network in vmi.spec.networks}
     for interface in vmi.spec.domain.devices.interfaces:
@@ -46,8 +57,8 @@ def plan(vmi: VirtualMachineInstance, pod: Mapping[str, PodInterface], resolv_co
         found = pod.get(pod_interface(network))
         if found is None:
             continue
-        part = _part(vmi, interface, network, found, number)
-        if any(part.guest.bridge == other.guest.bridge for other in parts):
+        part = _part(vmi, interface, network, found, number, attachments)
+        if any(part.guest.tap == other.guest.tap for other in parts):
             raise UnsupportedInterface(f"interface {interface.name}: a network can be attached once")
         if part.lease is not None:
             part = replace(part, lease=_with_options(interface, part.lease))
@@ -93,7 +104,14 @@ def guest_mac(vmi: VirtualMachineInstance, interface: Interface) -> str:
     return ":".join(["02", *(f"{byte:02x}" for byte in digest[:5])])
 
 
-def _part(vmi: VirtualMachineInstance, interface: Interface, network: Network, pod: PodInterface, number: int) -> Part:
+def _part(
+    vmi: VirtualMachineInstance,
+    interface: Interface,
+    network: Network,
+    pod: PodInterface,
+    number: int,
+    attachments: Mapping[str, str],
+) -> Part:
     guest = GuestInterface(
         interface.name, tap_name(network), bridge_name(network), "", pod.mtu, _queues(vmi, interface)
     )
@@ -102,6 +120,15 @@ def _part(vmi: VirtualMachineInstance, interface: Interface, network: Network, p
     if interface.bridge is not None:
         mac = guest_mac(vmi, interface) if interface.mac_address else pod.mac
         return bridge_part(vmi, interface, pod, replace(guest, mac=mac), number)
+    if interface.binding is not None:
+        name = interface.binding.name
+        kind = attachments.get(name)
+        if kind == MANAGED_TAP:
+            mac = guest_mac(vmi, interface) if interface.mac_address else pod.mac
+            return managed_tap_part(vmi, interface, pod, replace(guest, mac=mac))
+        if kind == TAP:
+            return tap_part(replace(guest, mac=guest_mac(vmi, interface), bridge=""))
+        raise UnsupportedInterface(f"interface {interface.name}: network binding {name} has no tap to attach")
     where = "the pod network" if network.pod is not None else "a secondary network"
     raise UnsupportedInterface(f"interface {interface.name}: its binding is not supported on {where}")
 

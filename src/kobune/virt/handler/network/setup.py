@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -91,13 +91,16 @@ class PodNetworks:
         dhcp: DhcpServers,
         state_dir: Path,
         hold: HoldInPod = HeldProcess.of_group,
+        attachments: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        """`attachments` gives the `domainAttachmentType`s of the installation's binding plugins, by their names."""
         self._runner = runner
         self._netlink = netlink
         self._nftables = nftables
         self._dhcp = dhcp
         self._state_dir = state_dir
         self._hold = hold
+        self._attachments = attachments
 
     async def ensure(
         self, pod_uid: str, pid: int, vmi: VirtualMachineInstance, *, partly: bool = False
@@ -110,9 +113,10 @@ class PodNetworks:
         with _namespace(process) as namespace:
             links = await self._netlink.links(namespace)
             pod = await self._pod_interfaces(pod_uid, namespace, links, vmi, partly=partly)
-            wanted = plan(vmi, pod, resolv_conf)
+            wanted = plan(vmi, pod, resolv_conf, self._attachments())
             if not wanted.guests:
                 return []
+            _must_have_taps(wanted, links)
             await self._converge(pod_uid, namespace, wanted, links)
         await asyncio.to_thread(_grant_tun, process)
         return [
@@ -227,6 +231,14 @@ class PodNetworks:
 
     def _folder(self, pod_uid: str) -> Path:
         return self._state_dir / "pods" / pod_uid
+
+
+def _must_have_taps(wanted: NetworkPlan, links: tuple[Link, ...]) -> None:
+    """Taps that binding plugins make must be there. Raises NotReady."""
+    made, there = {link.name for link in wanted.links}, {link.name for link in links}
+    for guest in wanted.guests:
+        if guest.tap not in made and guest.tap not in there:
+            raise NotReady(f"the pod has no tap {guest.tap} yet, which the binding of interface {guest.name} makes")
 
 
 def _namespace(process: HeldProcess) -> NetworkNamespace:
