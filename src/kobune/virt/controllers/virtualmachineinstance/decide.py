@@ -142,7 +142,7 @@ def _without_claims(seen: Observed) -> Decision[Action]:
 
 def _not_rendered(seen: Observed, why: str) -> Decision[Action]:
     """There can be no pod as the installation is; looked at again when that changes."""
-    status = _status(seen.vmi)
+    status = status_of(seen.vmi)
     message = f"failed to render launch manifest: {why}"
     enter_phase(status, "Pending", seen.now)
     told = condition(status, "Synchronized")
@@ -150,7 +150,7 @@ def _not_rendered(seen: Observed, why: str) -> Decision[Action]:
     set_condition(status, "Synchronized", "False", seen.now, reason=FAILED_CREATE, message=message)
     pod_missing(status, seen.now)
     events = (Event(EventType.WARNING, FAILED_CREATE, message),) if news else ()
-    return Decision(status=_status_patch(seen.vmi, status), events=events)
+    return Decision(status=status_patch(seen.vmi, status), events=events)
 
 
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:
