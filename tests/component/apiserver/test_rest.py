@@ -15,6 +15,7 @@ from kobune.embedded.apiserver.rest import watch as watch_module
 from support.apiserver import Running, api_server
 
 ConfigMap = dict[str, Any]
+RBAC = "rbac.authorization.k8s.io"
 
 
 class Api:
@@ -175,6 +176,66 @@ async def test_a_service_account_may_do_what_it_is_bound_to(api: Api) -> None:
     assert (await api.call("POST", MAPS, config_map("x"), token=token))[0] == 403
     await api.call("DELETE", f"{accounts}/robot")
     assert (await api.call("GET", MAPS, token=token))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/namespaces/default/endpoints", {"apiVersion": "v1", "kind": "Endpoints"}),
+        ("/api/v1/namespaces/default/limitranges", {"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": []}}),
+        (
+            "/api/v1/namespaces/default/services",
+            {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 1}]}},
+        ),
+        (f"/apis/{RBAC}/v1/clusterroles", {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "rules": []}),
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+            {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
+        ),
+    ],
+)
+async def test_some_kinds_are_made_by_an_update(api: Api, path: str, body: dict[str, Any]) -> None:
+    body = body | {"metadata": {"name": "made"}}
+    assert (await api.call("PUT", f"{path}/made", body))[0] == 201
+    assert (await api.call("GET", f"{path}/made"))[0] == 200
+    assert (await api.call("PUT", f"{MAPS}/made", config_map("made")))[0] == 404
+
+
+async def test_who_may_change_but_not_create_makes_nothing(api: Api) -> None:
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    await api.call("POST", accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}})
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = (await api.call("POST", f"{accounts}/robot/token", request))[1]["status"]["token"]
+    meta = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": "changes"}}
+    rules = [{"apiGroups": [""], "resources": ["configmaps", "endpoints"], "verbs": ["get", "update", "patch"]}]
+    subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": "changes"}
+    base = f"/apis/{RBAC}/v1/namespaces/default"
+    await api.call("POST", f"{base}/roles", meta | {"kind": "Role", "rules": rules})
+    binding = meta | {"kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+    assert (await api.call("POST", f"{base}/rolebindings", binding))[0] == 201
+
+    applied = f"{MAPS}/made?fieldManager=robot"
+    media = "application/apply-patch+yaml"
+    status, answer = await api.call("PATCH", applied, config_map("made"), token=token, media=media)
+    assert (status, answer["message"]) == (403, 'configmaps "made" is forbidden: ')
+    endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "made"}}
+    path = "/api/v1/namespaces/default/endpoints/made"
+    assert (await api.call("PUT", path, endpoints, token=token))[0] == 403
+    assert (await api.call("PUT", path, endpoints))[0] == 201
+    assert (await api.call("PUT", path, endpoints, token=token))[0] == 200
+    assert (await api.call("POST", MAPS, config_map("made")))[0] == 201
+    assert (await api.call("PATCH", applied, config_map("made"), token=token, media=media))[0] == 200
+
+
+async def test_an_update_of_a_disruption_budget_names_its_version(api: Api) -> None:
+    path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
+    status, made = await api.call("POST", path, body | {"spec": {"maxUnavailable": 1}})
+    assert status == 201
+    assert (await api.call("PUT", f"{path}/b", body | {"spec": {"maxUnavailable": 2}}))[0] == 422
+    made["spec"]["maxUnavailable"] = 2
+    assert (await api.call("PUT", f"{path}/b", made))[0] == 200
 
 
 async def test_a_definition_serves_its_kind_and_takes_its_objects_along(api: Api) -> None:

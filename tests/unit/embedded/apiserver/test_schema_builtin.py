@@ -102,6 +102,11 @@ def test_quantities_and_times_are_printed_canonically() -> None:
             "json: cannot unmarshal array into Go struct field ConfigMap.data of type map[string]string",
         ),
         (
+            "ConfigMap",
+            {"data": {"a": 1}},
+            "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+        ),
+        (
             "Pod",
             {"spec": {"hostNetwork": "yes"}},
             "json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool",

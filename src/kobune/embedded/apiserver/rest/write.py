@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from kobune.embedded.apiserver.http.message import Response
+from kobune.embedded.apiserver.rbac.attributes import Attributes
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.rest import metadata, respond
 from kobune.embedded.apiserver.rest.body import read_object
@@ -198,6 +199,7 @@ async def _try_update(
         return await _update_once(call, found, transform, options, operation), False
     if not force_create:
         raise not_found(info.group, info.plural, call.info.name)
+    _require_create(call)
     new = await transform(None)
     if new["metadata"].get("uid"):
         raise conflict(
@@ -215,6 +217,17 @@ async def _try_update(
         if error.reason == "AlreadyExists":
             raise RevisionConflict(0, 1) from error  # somebody made it just now: change theirs
         raise
+
+
+def _require_create(call: Call) -> None:
+    """An update or patch that makes its object needs the right to create it as well. Raises StatusError."""
+    info, where = call.resource.info, call.info
+    asked = Attributes(
+        call.user, "create", info.group, where.version, where.namespace, info.plural, where.subresource, where.name
+    )
+    allowed, reason = call.services.authorizer.explain(asked)
+    if not allowed:
+        raise forbidden(info.group, info.plural, where.name, reason)
 
 
 _turns: WeakValueDictionary[tuple[int, str, str], asyncio.Lock] = WeakValueDictionary()

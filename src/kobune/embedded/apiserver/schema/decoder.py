@@ -258,12 +258,7 @@ def _map(values: dict[str, Any]) -> Decode:
                 value[key] = zero()
                 continue
             start = len(unknown)
-            try:
-                decoded = decode_value(entry, unknown)
-            except _Mismatch as error:
-                if not error.owner:
-                    error.owner = "Object"
-                raise
+            decoded = decode_value(entry, unknown)
             if decoded is not entry:
                 value[key] = decoded
             if len(unknown) > start:

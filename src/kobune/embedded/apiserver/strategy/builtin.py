@@ -79,6 +79,7 @@ class _Volume(_ReturnsDeleted):
 
 
 class _Service(_ReturnsDeleted):
+    create_on_update = True
     initial_status = {"loadBalancer": {}}
 
     def prepare_status(self, info: ResourceInfo, obj: dict[str, Any], old: dict[str, Any]) -> None:
@@ -97,14 +98,30 @@ class _Lease(Strategy):
     unconditional_update = False
 
 
-class _Event(Strategy):
+class _CreatedByUpdate(Strategy):
     create_on_update = True
+
+
+class _RuntimeClass(Strategy):
+    create_on_update = True
+    unconditional_update = False
+
+
+class _Conditional(Strategy):
+    """Updates have to name the version that they change."""
+
+    unconditional_update = False
 
 
 class _EndpointSlice(Strategy):
     generation = True
-    unconditional_update = True
     spec_fields = ("addressType", "endpoints", "ports")
+
+    def count_generation(self, obj: dict[str, Any], old: dict[str, Any]) -> None:
+        super().count_generation(obj, old)
+        relabelled = (obj["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {})
+        if relabelled and obj["metadata"].get("generation") == old["metadata"].get("generation"):
+            obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
 class _Configuration(_Generation):
@@ -114,7 +131,7 @@ class _Configuration(_Generation):
     spec_fields = ("webhooks",)
 
 
-class _Policy(_Generation):
+class _ConditionalGeneration(_Generation):
     unconditional_update = False
 
 
@@ -141,6 +158,8 @@ class _Definition(_Generation):
 
 class _Role(Strategy):
     """Go writes a missing list of rules as null."""
+
+    create_on_update = True
 
     def prepare_create(self, info: ResourceInfo, obj: dict[str, Any]) -> None:
         super().prepare_create(info, obj)
@@ -203,15 +222,24 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     (_RBAC, "roles"): _Role(),
     (_RBAC, "clusterroles"): _Role(),
     ("", "replicationcontrollers"): _ReplicationController(),
-    ("", "events"): _Event(),
-    ("events.k8s.io", "events"): _Event(),
+    ("", "events"): _CreatedByUpdate(),
+    ("events.k8s.io", "events"): _CreatedByUpdate(),
+    ("", "endpoints"): _CreatedByUpdate(),
+    ("", "limitranges"): _CreatedByUpdate(),
+    (_RBAC, "rolebindings"): _CreatedByUpdate(),
+    (_RBAC, "clusterrolebindings"): _CreatedByUpdate(),
+    ("node.k8s.io", "runtimeclasses"): _RuntimeClass(),
+    ("storage.k8s.io", "csidrivers"): _ConditionalGeneration(),
+    ("storage.k8s.io", "csinodes"): _Conditional(),
+    ("storage.k8s.io", "volumeattachments"): _Conditional(),
+    ("apiregistration.k8s.io", "apiservices"): _Conditional(),
     ("apps", "deployments"): _Workload(),
     ("apps", "replicasets"): _Workload(),
     ("apps", "statefulsets"): _Workload(),
     ("apps", "daemonsets"): _Workload(),
     ("batch", "jobs"): JobStrategy(),
     ("batch", "cronjobs"): _Workload(),
-    ("policy", "poddisruptionbudgets"): _Generation(),
+    ("policy", "poddisruptionbudgets"): _ConditionalGeneration(),
     ("networking.k8s.io", "ingresses"): _Ingress(),
     ("networking.k8s.io", "ingressclasses"): _Generation(),
     ("networking.k8s.io", "networkpolicies"): _Generation(),
@@ -220,7 +248,7 @@ BUILTIN: dict[tuple[str, str], Strategy] = {
     ("discovery.k8s.io", "endpointslices"): _EndpointSlice(),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): _Configuration(),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): _Configuration(),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _Policy(),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): _Policy(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _ConditionalGeneration(),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): _ConditionalGeneration(),
     ("apiextensions.k8s.io", "customresourcedefinitions"): _Definition(),
 }
