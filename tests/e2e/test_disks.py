@@ -118,9 +118,7 @@ def test_a_disk_whose_storage_is_full_pauses_the_guest_and_goes_on_with_room(ins
     small.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M,uid=107,gid=107,mode=0770", "tmpfs", small], check=True)
     try:
-        gates = {"spec": {"configuration": {"developerConfiguration": {"featureGates": ["HostDisk"]}}}}
-        namespace, name = installation(instance)
-        instance.kubectl("patch", "kubevirt", name, "-n", namespace, "--type=merge", "-p", json.dumps(gates))
+        gated(instance, "HostDisk")
         path = f"{small}/disk.img"
         volume = {"name": "full", "hostDisk": {"type": "DiskOrCreate", "path": path, "capacity": "32Mi"}}
         disk = {"name": "full", "serial": "full", "disk": {"bus": "virtio"}}
@@ -142,14 +140,18 @@ def test_a_disk_whose_storage_is_full_pauses_the_guest_and_goes_on_with_room(ins
         finally:
             console.close()
     finally:
+        gated(instance)
         stop(instance, "fuller")
         subprocess.run(["umount", "--lazy", small], check=True)
         small.rmdir()
 
 
-def installation(instance: Instance) -> tuple[str, str]:
+def gated(instance: Instance, *gates: str) -> None:
+    """Open these feature gates and no others."""
     found = instance.get("kubevirt", "--all-namespaces")["items"][0]["metadata"]
-    return str(found["namespace"]), str(found["name"])
+    patch = {"spec": {"configuration": {"developerConfiguration": {"featureGates": list(gates)}}}}
+    where = (str(found["name"]), "-n", str(found["namespace"]))
+    instance.kubectl("patch", "kubevirt", *where, "--type=merge", "-p", json.dumps(patch))
 
 
 def paused(instance: Instance) -> str:

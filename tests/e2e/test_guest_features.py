@@ -207,8 +207,8 @@ def test_pause_stops_a_guest_and_unpause_continues_it(guests: Instance) -> None:
     boot, before = look(guests, "sized", question)[0].split()
     start = time.monotonic()
     guests.kobune("pause", "vmi", "sized")
-    paused_at = time.monotonic()
     guests.eventually("it is paused", said(lambda: condition(guests, "vmi", "sized", "Paused"), "True"), 30)
+    paused_at = time.monotonic()
     assert not from_pod(guests, *ping)
     time.sleep(6)
     paused_s = time.monotonic() - paused_at

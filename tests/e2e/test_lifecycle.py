@@ -74,9 +74,7 @@ def test_a_vm_boots_is_logged_into_reached_stopped_started_restarted_and_deleted
     # Delete: nothing of it stays.
     instance.kubectl("delete", "vm", "demo", "--timeout=120s")
     instance.eventually("no instance", lambda: no_vmi(instance, "demo"))
-    instance.eventually(
-        "no launcher pod", lambda: instance.get("pod", "-l", "kubevirt.io=virt-launcher")["items"] == []
-    )
+    instance.eventually("no launcher pod", lambda: instance.get("pod", "-l", "vm.kubevirt.io/name=demo")["items"] == [])
     instance.kubectl("delete", "pod", "client", "--grace-period=1")
 
 

@@ -2,19 +2,19 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.instance import Console, Instance
-from support.network_guests import definition, guest, manifests, server_pod
+from kobune.embedded.kubelet.instance import NodeInstance
+from support.instance import Console, Instance, free_port
+from support.network_guests import BRIDGE_PREFIX, definition, guest, manifests, server_pod
 
 POD: dict[str, object] = {"pod": {}}
 SUBNET = "10.177.0.0/24"
-HOST_PORT = 28099
+HOST_PORT = free_port()
 OBJECTS = (
     definition("lan"),
     definition("leased", ipam={"type": "host-local", "subnet": SUBNET}),
@@ -128,8 +128,9 @@ def test_the_pods_address_is_the_guests_by_a_bridge(guests: Instance, left: Cons
 def test_a_bridged_guest_does_not_reach_the_nodes_loopback(guests: Instance, left: Console) -> None:
     """Host ports make the kernel take packets to 127.0.0.1 from the pods' bridge; only theirs may pass."""
     gateway = guests.get("pod", "peer")["status"]["podIP"].rpartition(".")[0] + ".1"
-    bridges = list(Path("/proc/sys/net/ipv4/conf").glob("kobune-*/route_localnet"))
-    assert any(path.read_text().strip() == "1" for path in bridges), "nothing to guard against"
+    bridge = NodeInstance.of(guests.data_dir).network.bridge
+    guarded = Path(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet").read_text()
+    assert guarded.strip() == "1", "nothing to guard against"
     left.run(
         "sudo ip address del 127.0.0.1/8 dev lo; sudo sysctl -qw net.ipv4.conf.eth0.route_localnet=1; "
         f"sudo ip route replace 127.0.0.0/8 via {gateway} dev eth0"
@@ -224,16 +225,20 @@ def test_a_definition_that_is_not_there_is_named_in_the_pods_event(guests: Insta
 def test_bridges_go_with_the_instance(guests: Instance) -> None:
     """What was noted down for the end of the instance; that it goes is looked at by the test of `kobune down`."""
     noted = (guests.data_dir / "kubelet/networks/bridges").read_text().split()
-    assert {"kt-lan", "kt-leased"} <= set(noted)
-    assert all(Path("/sys/class/net", name, "bridge").is_dir() for name in ("kt-lan", "kt-leased"))
+    own = [f"{BRIDGE_PREFIX}{name}" for name in ("lan", "leased")]
+    assert set(own) <= set(noted)
+    assert all(Path("/sys/class/net", name, "bridge").is_dir() for name in own)
 
 
 def test_nothing_is_left_of_a_guests_networks(guests: Instance, left: Console) -> None:
-    leases = guests.data_dir / "cni/networks/leased"
-    records = guests.data_dir / "kubelet/networks"
-    assert len(list(leases.glob("10.*"))) == 2
+    uid = guests.get("pod", "-l", "guest=left")["items"][0]["metadata"]["uid"]
+    lease = guests.data_dir / "cni/networks/leased" / str(interface(guests, "left", "leased")["ipAddress"])
+    record = guests.data_dir / "kubelet/networks" / f"{uid}.json"
+    ports = Path(f"/sys/class/net/{BRIDGE_PREFIX}lan/brif")
+    before = len(list(ports.iterdir()))
+    assert lease.exists()
+    assert record.exists()
     guests.kubectl("delete", "vm", "left", "--timeout=60s")
-    guests.eventually("its lease is free", lambda: len(list(leases.glob("10.*"))) == 1, 60)
-    guests.eventually("its record is gone", lambda: len(list(records.glob("*.json"))) == 1, 60)
-    ports = subprocess.run(["ls", "/sys/class/net/kt-lan/brif"], capture_output=True, text=True, check=True).stdout
-    assert len(ports.split()) == 1
+    guests.eventually("its lease is free", lambda: not lease.exists(), 60)
+    guests.eventually("its record is gone", lambda: not record.exists(), 60)
+    assert len(list(ports.iterdir())) == before - 1

@@ -1,13 +1,16 @@
 """Manifests of guests with several networks."""
 
+import hashlib
 import json
+import os
 from typing import Any
 
 import yaml
 
 __all__ = ["BRIDGE_PREFIX", "definition", "guest", "manifests", "server_pod"]
 
-BRIDGE_PREFIX = "kt-"
+BRIDGE_PREFIX = f"kt{hashlib.sha256(os.environ.get('KOBUNE_TEST_DATA_DIR', '').encode()).hexdigest()[:4]}-"
+"""Bridges are the machine's: another run beside this one has others."""
 
 
 def definition(name: str, **plugin: Any) -> dict[str, Any]:
