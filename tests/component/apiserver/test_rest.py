@@ -228,6 +228,25 @@ async def test_who_may_change_but_not_create_makes_nothing(api: Api) -> None:
     assert (await api.call("PATCH", applied, config_map("made"), token=token, media=media))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("option", "status", "message"),
+    [
+        ("tailLines=-1", 422, "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ("limitBytes=0", 422, "limitBytes: Invalid value: 0: must be greater than 0"),
+        ("sinceSeconds=1&sinceTime=2020-01-01T00:00:00Z", 422, "at most one of `sinceTime` or `sinceSeconds`"),
+        ("sinceSeconds=soon", 400, 'strconv.ParseInt: parsing "soon": invalid syntax'),
+    ],
+)
+async def test_a_log_is_asked_for_in_numbers(api: Api, option: str, status: int, message: str) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    await api.call("POST", pods, pod | {"spec": {"containers": [{"name": "c", "image": "x"}]}})
+    answer = await api.call("GET", f"{pods}/p/log?{option}")
+    assert answer[0] == status
+    assert message in answer[1]["message"]
+    assert (await api.call("GET", f"{pods}/p/log?tailLines=0"))[0] == 204
+
+
 async def test_an_update_of_a_disruption_budget_names_its_version(api: Api) -> None:
     path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
     body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}

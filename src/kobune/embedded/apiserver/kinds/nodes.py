@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from kobune.embedded.apiserver.http.message import AnyResponse, Response
 from kobune.embedded.apiserver.kinds.connect import connect
+from kobune.embedded.apiserver.kinds.log_options import check_log_options
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.services_map import ServiceMap, ServiceUnresolved
@@ -46,6 +47,7 @@ class NodeStreams:
 
     async def log(self, call: Call) -> AnyResponse:
         """GET pods/log."""
+        check_log_options(call.request, call.info.name)
         pod = self._pod(call)
         container = self._container(call, pod, "log", call.request.option("container"))
         if not (pod.get("spec") or {}).get("nodeName"):
