@@ -240,7 +240,10 @@ async def test_who_may_change_but_not_create_makes_nothing(api: Api) -> None:
 async def test_a_log_is_asked_for_in_numbers(api: Api, option: str, status: int, message: str) -> None:
     pods = "/api/v1/namespaces/default/pods"
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
-    await api.call("POST", pods, pod | {"spec": {"containers": [{"name": "c", "image": "x"}]}})
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await api.call("POST", "/api/v1/namespaces/default/serviceaccounts", account)
+    spec = {"containers": [{"name": "c", "image": "x"}]}
+    assert (await api.call("POST", pods, pod | {"spec": spec}))[0] == 201
     answer = await api.call("GET", f"{pods}/p/log?{option}")
     assert answer[0] == status
     assert message in answer[1]["message"]
