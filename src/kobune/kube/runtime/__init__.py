@@ -1,6 +1,6 @@
 """The controller runtime: decisions are pure, the loop around them does all I/O (docs/flows/controller.md)."""
 
-from kobune.kube.runtime.controller import Controller, Execute, Refused, Watch, controller_key
+from kobune.kube.runtime.controller import Controller, Execute, Refused, Watch, controller_key, naming_keys
 from kobune.kube.runtime.decision import (
     Action,
     Apply,
@@ -45,4 +45,5 @@ __all__ = [
     "WorkQueue",
     "Written",
     "controller_key",
+    "naming_keys",
 ]

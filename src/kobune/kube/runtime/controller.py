@@ -23,10 +23,11 @@ from kobune.kube.runtime.events import EventRecorder, Reference
 from kobune.kube.runtime.queue import Backoff, WorkQueue
 from kobune.kube.runtime.writer import ApiWriter, Written, status_difference
 
-__all__ = ["Controller", "Execute", "Refused", "Watch", "controller_key"]
+__all__ = ["Controller", "Execute", "Refused", "Watch", "controller_key", "naming_keys"]
 
 S = TypeVar("S")
 A = TypeVar("A")
+N = TypeVar("N")
 
 Execute: TypeAlias = Callable[[A], Awaitable[Written | None]]
 """Carries out one action of the union A; what it wrote to the API, so that the next pass waits for the cache."""
@@ -56,6 +57,19 @@ def controller_key(kind: str) -> Callable[[Any], Iterable[Key]]:
     def keys(obj: Any) -> Iterable[Key]:
         owner = controller_of(obj)
         return (Key(key_of(obj).namespace, owner.name),) if owner is not None and owner.kind == kind else ()
+
+    return keys
+
+
+def naming_keys(informer: Informer[N], names: Callable[[N], Iterable[str]]) -> Callable[[Any], Iterable[Key]]:
+    """For `Watch.keys`: the objects of `informer` that name the changed one, by what `names` finds in them.
+
+    They are in its namespace; in any, when it is in none.
+    """
+
+    def keys(obj: Any) -> Iterable[Key]:
+        key = key_of(obj)
+        return [key_of(item) for item in informer.list(key.namespace) if key.name in names(item)]
 
     return keys
 

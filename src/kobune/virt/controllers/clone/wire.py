@@ -1,10 +1,11 @@
 """Observing clones, and which changes make the controller look at one."""
 
+from kobune.api.clone import VirtualMachineClone
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_CLONES
-from kobune.kube.client.objects import key_of, to_builtins
+from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
-from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, naming_keys
 from kobune.virt.controllers.clone.decide import Observed, decide
 
 __all__ = ["wire"]
@@ -29,21 +30,16 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
             process.clock.now(),
         )
 
-    def concerned(machine: object) -> list[Key]:
-        """Clones from or to a machine of that name."""
-        name = key_of(machine).name
-        return [
-            key_of(clone)
-            for clone in clones.list(key_of(machine).namespace)
-            if name in (clone.spec.source.name, clone.spec.target.name if clone.spec.target is not None else "")
-        ]
-
     return process.add(
         "virtualmachineclone",
         primary=clones,
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
-        watches=(Watch(machines, concerned),),
+        watches=(Watch(machines, naming_keys(clones, _machines)),),
         workers=2,
     )
+
+
+def _machines(clone: VirtualMachineClone) -> tuple[str, ...]:
+    return (clone.spec.source.name, clone.spec.target.name if clone.spec.target is not None else "")

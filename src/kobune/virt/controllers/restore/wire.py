@@ -1,14 +1,14 @@
 """Observing restores, and which changes make the controller look at one."""
 
+from kobune.api.snapshot import VirtualMachineRestore
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import (
     VIRTUAL_MACHINE_RESTORES,
     VIRTUAL_MACHINE_SNAPSHOT_CONTENTS,
     VIRTUAL_MACHINE_SNAPSHOTS,
 )
-from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
-from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, naming_keys
 from kobune.virt.controllers.restore.decide import Observed, decide
 
 __all__ = ["wire"]
@@ -21,6 +21,8 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
     contents = process.informers.of(VIRTUAL_MACHINE_SNAPSHOT_CONTENTS)
     machines = process.informers.of(VIRTUAL_MACHINES)
 
+    waiting = naming_keys(restores, _awaited)
+
     async def observe(key: Key) -> Observed | None:
         restore = restores.get(key)
         if restore is None:
@@ -31,22 +33,18 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         content = contents.get(Key(key.namespace, name)) if name else None
         return Observed(restore, vm, snapshot, content, process.clock.now())
 
-    def open_ones(obj: object) -> list[Key]:
-        """Restores that wait for the machine or the snapshot of that name."""
-        key = key_of(obj)
-        waiting = (item for item in restores.list(key.namespace) if not item.status.complete)
-        return [
-            key_of(item)
-            for item in waiting
-            if key.name in (item.spec.target.name, item.spec.virtual_machine_snapshot_name)
-        ]
-
     return process.add(
         "virtualmachinerestore",
         primary=restores,
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
-        watches=(Watch(machines, open_ones), Watch(snapshots, open_ones)),
+        watches=(Watch(machines, waiting), Watch(snapshots, waiting)),
         reads=(contents,),
     )
+
+
+def _awaited(restore: VirtualMachineRestore) -> tuple[str, ...]:
+    """The machine and the snapshot that it waits for, until it is complete."""
+    spec = restore.spec
+    return () if restore.status.complete else (spec.target.name, spec.virtual_machine_snapshot_name)

@@ -1,10 +1,11 @@
 """Observing snapshots, and which changes make the controller look at one."""
 
+from kobune.api.snapshot import VirtualMachineSnapshot
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_SNAPSHOT_CONTENTS, VIRTUAL_MACHINE_SNAPSHOTS
 from kobune.kube.client.objects import key_of
 from kobune.kube.client.resource import Key
-from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, naming_keys
 from kobune.virt.controllers.snapshot.decide import Observed, content_name, decide
 
 __all__ = ["wire"]
@@ -32,16 +33,16 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         # It is gone: whoever waits for that.
         return [key_of(item) for item in snapshots.list(key_of(content).namespace) if item.metadata.deletion_timestamp]
 
-    def of_machine(vm: object) -> list[Key]:
-        key = key_of(vm)
-        waiting = (item for item in snapshots.list(key.namespace) if not item.status.ready_to_use)
-        return [key_of(item) for item in waiting if item.spec.source.name == key.name]
-
     return process.add(
         "virtualmachinesnapshot",
         primary=snapshots,
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
-        watches=(Watch(contents, of_content), Watch(machines, of_machine)),
+        watches=(Watch(contents, of_content), Watch(machines, naming_keys(snapshots, _awaited))),
     )
+
+
+def _awaited(snapshot: VirtualMachineSnapshot) -> tuple[str, ...]:
+    """The machine that it waits for, until it is ready."""
+    return () if snapshot.status.ready_to_use else (snapshot.spec.source.name,)

@@ -1,5 +1,6 @@
 """Which changes make the controller look at a VirtualMachine."""
 
+from kobune.api.kubevirt import VirtualMachine
 from kobune.kube.client.core import PERSISTENT_VOLUME_CLAIMS
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.kubevirt_groups import (
@@ -10,8 +11,8 @@ from kobune.kube.client.kubevirt_groups import (
     PREFERENCES,
 )
 from kobune.kube.client.objects import key_of
-from kobune.kube.client.resource import Key, Resource
-from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key
+from kobune.kube.client.resource import Resource
+from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, controller_key, naming_keys
 from kobune.virt.controllers.owners import BY_OWNER, owner_uids
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import volume_names
@@ -34,19 +35,12 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         for typed in (INSTANCETYPES, CLUSTER_INSTANCETYPES, PREFERENCES, CLUSTER_PREFERENCES)
     }
 
-    def users(obj: object) -> list[Key]:
-        """Machines that wait for an instancetype or a preference of that name."""
-        name = key_of(obj).name
-        matchers = ((vm, (vm.spec.instancetype, vm.spec.preference)) for vm in machines.list(key_of(obj).namespace))
-        return [key_of(vm) for vm, pair in matchers if any(item is not None and item.name == name for item in pair)]
-
     data_volumes = process.informers.of(DATA_VOLUMES)
     claims = process.informers.of(PERSISTENT_VOLUME_CLAIMS)
 
-    def disk_users(obj: object) -> list[Key]:
-        """Machines with a volume of that name: a claim or a DataVolume that somebody else made."""
-        key = key_of(obj)
-        return [key_of(vm) for vm in machines.list(key.namespace) if key.name in volume_names(vm)]
+    # A claim or a DataVolume that somebody else made matters as much as the machine's own.
+    disk_users = naming_keys(machines, volume_names)
+    users = naming_keys(machines, _sizes)
 
     return process.add(
         "virtualmachine",
@@ -65,3 +59,9 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         ),
         reads=(revisions,),
     )
+
+
+def _sizes(vm: VirtualMachine) -> list[str]:
+    """The instancetype and the preference that a machine names."""
+    matchers = (vm.spec.instancetype, vm.spec.preference)
+    return [item.name for item in matchers if item is not None and item.name]
