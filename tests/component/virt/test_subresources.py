@@ -71,7 +71,8 @@ async def running_instance(plane: ControlPlane, address: str) -> AsyncIterator[N
     await plane.client.create(NODES, node)
     vmi: dict[str, Any] = {"metadata": {"name": "vm"}, "spec": spec(schedulerName="nobody")}
     await plane.client.create(VIRTUAL_MACHINE_INSTANCES, vmi, "default")
-    body = {"status": {"phase": "Running", "nodeName": "node-1"}}
+    connected = [{"type": "AgentConnected", "status": "True"}]
+    body = {"status": {"phase": "Running", "nodeName": "node-1", "conditions": connected}}
     async with asyncio.timeout(20):
         while True:
             await plane.client.patch(VIRTUAL_MACHINE_INSTANCES, "vm", Patch.merge(body), "default")

@@ -32,7 +32,10 @@ STOP = {"action": "Stop", "uid": VMI_UID}
         ("Halted", None, PowerPlan(spec={"runStrategy": "Always"})),
         ("Halted", ENDED, PowerPlan(spec={"runStrategy": "Always"})),
         ("Manual", None, PowerPlan(status={"stateChangeRequests": [{"action": "Start"}]})),
-        ("RerunOnFailure", ENDED, PowerPlan(status={"stateChangeRequests": [{"action": "Start"}]})),
+        ("RerunOnFailure", None, PowerPlan(status={"stateChangeRequests": [{"action": "Start"}]})),
+        ("RerunOnFailure", ENDED, PowerPlan(status={"stateChangeRequests": [STOP, {"action": "Start"}]})),
+        ("RerunOnFailure", instance(phase="Failed"), 409),
+        ("Manual", ENDED, PowerPlan(status={"stateChangeRequests": [STOP, {"action": "Start"}]})),
         ("Always", None, 409),
         ("Once", ENDED, 409),
         ("Halted", RUNNING, 409),
@@ -61,7 +64,11 @@ def test_machines_that_say_running_keep_saying_it() -> None:
         ("Once", ENDED, PowerPlan(spec={"runStrategy": "Halted"})),
         ("Manual", RUNNING, PowerPlan(status={"stateChangeRequests": [STOP]})),
         ("Manual", None, 409),
+        ("Manual", ENDED, 409),
+        ("RerunOnFailure", RUNNING, PowerPlan(status={"stateChangeRequests": [STOP]})),
+        ("RerunOnFailure", ENDED, 409),
         ("Halted", None, 409),
+        ("Halted", RUNNING, 409),
     ],
 )
 def test_stop(strategy: str, vmi: Any, expected: PowerPlan | int) -> None:
@@ -85,6 +92,16 @@ def test_restart(strategy: str, vmi: Any, expected: PowerPlan | int) -> None:
 def test_a_second_request_waits_for_the_first() -> None:
     busy = machine(strategy="Manual", status={"stateChangeRequests": [{"action": "Start"}]})
     _check(lambda: plan_start(busy, None, StartOptions()), 409)
+
+
+@pytest.mark.parametrize(("present", "wanted", "may"), [(30, 5, True), (30, 30, False), (None, 5, True), (0, 0, False)])
+def test_a_guest_that_ends_can_be_asked_to_hurry(present: int | None, wanted: int, may: bool) -> None:
+    changes = {"terminationGracePeriodSeconds": present} if present is not None else {}
+    ending = instance(phase="Running", spec_changes=changes)
+    plan = PowerPlan(wanted, status={"stateChangeRequests": [STOP]})
+    _check(
+        lambda: plan_stop(machine(strategy="Halted"), ending, StopOptions(grace_period=wanted)), plan if may else 409
+    )
 
 
 def test_forced_ends_shorten_the_time_to_shut_down() -> None:

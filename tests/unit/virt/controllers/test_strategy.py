@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from kobune.kube.runtime import Create, Delete
 from kobune.virt.controllers.virtualmachine.datavolumes import DiskState
+from kobune.virt.controllers.virtualmachine.decide import Observed, decide
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.strategy import (
     Want,
@@ -39,7 +41,9 @@ START = {"action": "Start"}
         ("RerunOnFailure", None, [], Want.START),
         ("RerunOnFailure", "Succeeded", [], Want.NOTHING),
         ("RerunOnFailure", "Succeeded", [START], Want.STOP),
-        ("RerunOnFailure", "Failed", [], Want.STOP),
+        ("RerunOnFailure", "Failed", [], Want.NOTHING),
+        ("RerunOnFailure", "Failed", [START], Want.STOP),
+        ("RerunOnFailure", "Running", [STOP], Want.STOP),
         ("Once", None, [], Want.START),
         ("Once", "Succeeded", [], Want.NOTHING),
         ("Once", "Failed", [], Want.NOTHING),
@@ -160,3 +164,41 @@ def test_a_machine_that_waits_after_a_failed_start_says_so() -> None:
 def test_a_machine_being_deleted_is_terminating_whatever_else() -> None:
     vm = machine(deletionTimestamp="2026-01-01T00:00:00Z")
     assert printable_status(vm, instance(phase="Running"), None) == "Terminating"
+
+
+@pytest.mark.parametrize(
+    ("known", "requests", "expected"),
+    [
+        (None, [], Want.START),
+        ("Halted", [], Want.START),
+        ("RerunOnFailure", [], Want.NOTHING),
+        ("RerunOnFailure", [START], Want.START),
+    ],
+)
+def test_a_machine_that_reruns_on_failure_stays_down_when_it_was_stopped(
+    known: str | None, requests: list[dict[str, Any]], expected: Want
+) -> None:
+    vm = machine(strategy="RerunOnFailure", status={"runStrategy": known, "stateChangeRequests": requests})
+    assert want(vm, None) is expected
+
+
+def test_a_failed_instance_is_ended_once_its_successor_was_asked_for() -> None:
+    vm = machine(strategy="RerunOnFailure", status={"runStrategy": "RerunOnFailure"})
+    ran = [{"phase": "Running", "phaseTransitionTimestamp": "2026-01-01T00:00:00Z"}]
+    failed = instance(phase="Failed", status={"phaseTransitionTimestamps": ran})
+    first = decide(Observed(vm, failed, False, None, NOW))
+    assert [action for action in first.actions if isinstance(action, Delete)] == []
+    assert first.status is not None
+    assert first.status.status["stateChangeRequests"] == [{"action": "Start"}]
+    asked = machine(strategy="RerunOnFailure", status=first.status.status)
+    ended = decide(Observed(asked, failed, False, None, NOW))
+    assert [action.key.name for action in ended.actions if isinstance(action, Delete)] == ["vm"]
+    gone = decide(Observed(asked, None, False, None, NOW))
+    assert any(isinstance(action, Create) for action in gone.actions)
+
+
+def test_until_it_was_started_the_strategy_is_news() -> None:
+    vm = machine(strategy="RerunOnFailure", status={"runStrategy": "Halted"})
+    waiting = decide(Observed(vm, None, True, None, NOW))
+    assert waiting.status is not None
+    assert waiting.status.status["runStrategy"] == "Halted"

@@ -86,8 +86,11 @@ class InstanceVerbs:
                 raise conflict(_KIND, name, "VMI is already paused")
         elif verb == "unpause" and not paused:
             raise conflict(_KIND, name, "VMI is not paused")
-        elif verb == "softreboot" and paused:
-            raise conflict(_KIND, name, "VMI is paused")
+        elif verb == "softreboot":
+            if paused:
+                raise conflict(_KIND, name, "VMI is paused")
+            if not _condition(vmi, "AgentConnected") and not _has_acpi(vmi):
+                raise conflict(_KIND, name, "VMI neither have the agent connected nor the ACPI feature enabled")
         body = await request.read()
         if "All" in _dry_run(body):
             return web.Response(status=202)
@@ -97,6 +100,8 @@ class InstanceVerbs:
     async def _question(self, request: web.Request, vmi: VirtualMachineInstance, rest: str) -> web.StreamResponse:
         if vmi.status.phase != "Running":
             raise conflict(_KIND, vmi.metadata.name, "VMI is not running")
+        if not _condition(vmi, "AgentConnected"):
+            raise conflict(_KIND, vmi.metadata.name, "VMI does not have guest agent connected")
         answer = await self._handlers.call("GET", vmi, request.match_info["verb"])
         return web.Response(body=answer, content_type="application/json")
 
@@ -276,6 +281,12 @@ def _must_run(vmi: VirtualMachineInstance) -> None:
 
 def _condition(vmi: VirtualMachineInstance, kind: str) -> bool:
     return any(item.type == kind and item.status == "True" for item in vmi.status.conditions)
+
+
+def _has_acpi(vmi: VirtualMachineInstance) -> bool:
+    """Whether the guest has a power button; it has unless that was turned off."""
+    features = vmi.spec.domain.features
+    return features is None or features.acpi is None or features.acpi.enabled is not False
 
 
 def _dry_run(body: bytes) -> list[str]:

@@ -77,7 +77,13 @@ def plan_start(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: 
         status = _requests(request) if options.paused else None
         return PowerPlan(status=status, spec=_running(vm, run=True))
     if strategy in ("Manual", "RerunOnFailure"):
+        ended = vmi.status.phase if vmi is not None else None
+        if strategy == "RerunOnFailure" and ended == "Failed":
+            raise conflict(_KIND, name, f"{strategy} does not support starting VM from failed state")
         _refuse_when_busy(vm)
+        if vmi is not None and ended in _FINAL_PHASES:
+            # What ended goes first.
+            return PowerPlan(status=_requests({"action": "Stop", "uid": vmi.metadata.uid}, request))
         return PowerPlan(status=_requests(request))
     raise conflict(_KIND, name, f"{strategy} does not support manual start requests")
 
@@ -86,13 +92,14 @@ def plan_stop(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: S
     """Raises Failure when nothing runs."""
     name, strategy = vm.metadata.name, _strategy(vm)
     grace = _grace(options.grace_period)
-    if strategy == "Halted":
-        if not _is_alive(vmi) or grace is None:
-            raise conflict(_KIND, name, "VM is not running")
-        return PowerPlan(grace_period_s=grace)
-    if strategy == "Manual":
+    if strategy in ("Halted", "Manual", "RerunOnFailure"):
         if vmi is None or not _is_alive(vmi):
             raise conflict(_KIND, name, "VM is not running")
+        present = vmi.spec.termination_grace_period_seconds
+        if strategy == "Halted" and (grace is None or (present is not None and grace >= present)):
+            # It is ending already; it can only be asked to hurry.
+            raise conflict(_KIND, name, f"{strategy} only supports manual stop requests with a shorter graceperiod")
+        # A request leaves the strategy as it is.
         return PowerPlan(grace, status=_requests({"action": "Stop", "uid": vmi.metadata.uid}))
     return PowerPlan(grace if vmi is not None else None, spec=_running(vm, run=False))
 

@@ -28,6 +28,7 @@ from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.virtualmachine.strategy import (
     Want,
+    needs_rerun,
     open_requests,
     run_strategy,
     seconds_to_wait,
@@ -200,8 +201,12 @@ def status_of(seen: Observed, failure: Any) -> Status:
         stopping=wanted is Want.STOP,
         starting=wanted is Want.START,
     )
-    status["runStrategy"] = run_strategy(vm)
+    if run_strategy(vm) != "RerunOnFailure" or wanted is not Want.START:
+        # Until it has been started, that strategy is news to the machine.
+        status["runStrategy"] = run_strategy(vm)
     requests = [msgspec.to_builtins(request) for request in open_requests(vm, vmi)]
+    if needs_rerun(vm, vmi):
+        requests = [{"action": "Start"}]
     _set(status, "stateChangeRequests", requests or None)
     if snapshots := _snapshot_statuses(vm):
         status["volumeSnapshotStatuses"] = snapshots

@@ -18,7 +18,7 @@ from kobune.api.kubevirt import (
 from kobune.base.clock import format_time, parse_time
 from kobune.virt.controllers.words import FINAL_PHASES
 
-__all__ = ["Want", "open_requests", "run_strategy", "start_failure", "want"]
+__all__ = ["Want", "needs_rerun", "open_requests", "run_strategy", "start_failure", "want"]
 
 FIRST_DELAY_S: Final = 10
 LAST_DELAY_S: Final = 300
@@ -76,7 +76,7 @@ def want(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> Want:
     if strategy in ("Always", "WaitAsReceiver"):
         return _always(instance)
     if strategy == "RerunOnFailure":
-        return _rerun_on_failure(instance, start_requested=first == "Start")
+        return _rerun_on_failure(instance, start_requested=first == "Start", is_new=vm.status.run_strategy != strategy)
     if strategy == "Once":
         return Want.NOTHING if instance.exists else Want.START
     if strategy == "Manual":
@@ -93,13 +93,22 @@ def _always(instance: _Instance) -> Want:
     return Want.STOP if instance.is_final or instance.stop_requested else Want.NOTHING
 
 
-def _rerun_on_failure(instance: _Instance, *, start_requested: bool) -> Want:
+def needs_rerun(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> bool:
+    """Whether a start has to be asked for before the instance that failed is ended: without one, the machine would
+    stay down, as it does when somebody stopped it."""
+    if run_strategy(vm) != "RerunOnFailure" or vmi is None or vmi.metadata.deletion_timestamp is not None:
+        return False
+    return vmi.status.phase == "Failed" and not open_requests(vm, vmi)
+
+
+def _rerun_on_failure(instance: _Instance, *, start_requested: bool, is_new: bool) -> Want:
+    """`is_new`: the machine had another strategy when it was looked at last."""
     if not instance.exists:
-        return Want.START
-    if instance.phase == "Failed" or instance.stop_requested:
+        # What was stopped or deleted, or has shut itself down, stays down until somebody asks.
+        return Want.START if start_requested or is_new else Want.NOTHING
+    if instance.stop_requested:
         return Want.STOP
-    # A guest that shut itself down stays down until somebody asks.
-    return Want.STOP if instance.phase == "Succeeded" and start_requested else Want.NOTHING
+    return Want.STOP if instance.is_final and start_requested else Want.NOTHING
 
 
 def _manual(instance: _Instance, *, start_requested: bool) -> Want:
