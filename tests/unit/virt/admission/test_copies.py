@@ -93,6 +93,9 @@ def test_a_machine_is_brought_back_by_one_restore_at_a_time() -> None:
         restore("r"),
         restore("other", target={**VM, "name": "b"}),
     ]
+    failed = msgspec.to_builtins(restore("failed"))
+    failed["status"]["conditions"] = [{"type": "Failure", "status": "True"}]
+    others.append(msgspec.convert(failed, VirtualMachineRestore))
     (problem,) = in_progress(restore(), others)
     assert (problem.field, problem.message) == ("spec.target", 'VirtualMachineRestore "going" in progress')
 

@@ -81,6 +81,15 @@ def test_it_waits_for_its_source_and_refuses_what_it_cannot_copy() -> None:
     assert status_of(look(clone(), with_claim))["phase"] == "Failed"
 
 
+def test_a_snapshot_is_a_source_as_well_once_it_is_ready() -> None:
+    kept = clone(source={"apiGroup": "snapshot.kubevirt.io", "kind": "VirtualMachineSnapshot", "name": "sn"})
+    waiting = status_of(look(kept, None))
+    assert waiting["conditions"][0]["message"] == "VirtualMachineSnapshot sn is not ready"
+    (create,) = look(kept, source()).actions
+    assert isinstance(create, Create)
+    assert create.obj["metadata"]["name"] == "copy"
+
+
 @pytest.mark.parametrize(
     ("key", "patterns", "kept"),
     [

@@ -145,9 +145,61 @@ def test_a_machine_that_is_gone_is_made_again() -> None:
     assert create.obj["metadata"]["name"] == "vm"
 
 
+def test_a_machine_that_ran_is_brought_back_halted() -> None:
+    ran = content()
+    assert ran.spec.source.virtual_machine is not None
+    for strategy, running, expected in (("Always", None, ("runStrategy", "Halted")), (None, True, ("running", False))):
+        raw = machine_dict(strategy=strategy)
+        if running is not None:
+            raw["spec"]["running"] = running
+        kept = {"metadata": {}, "spec": {"source": {"virtualMachine": raw}}}
+        seen = restores.Observed(
+            restore(), machine(), snapshot(READY), msgspec.convert(kept, VirtualMachineSnapshotContent), NOW
+        )
+        (patch,) = restores.decide(seen).actions
+        assert isinstance(patch, PatchObject)
+        field, value = expected
+        assert patch.patch.body[1]["value"][field] == value
+
+
+RUNNING = machine(status={"created": True})
+
+
+def since(minutes: int, **more: Any) -> VirtualMachineRestore:
+    raw = msgspec.to_builtins(restore(**more))
+    raw["metadata"]["creationTimestamp"] = format_time(NOW - timedelta(minutes=minutes))
+    return msgspec.convert(raw, VirtualMachineRestore)
+
+
+def test_a_machine_has_five_minutes_to_get_off() -> None:
+    waiting = bring_back(since(1), RUNNING)
+    assert condition(status_of(waiting), "Ready")["reason"] == "Waiting for target to be ready"
+    assert waiting.requeue_after == timedelta(minutes=4)
+    assert [event.reason for event in waiting.events] == ["RestoreTargetNotReady"]
+    told = msgspec.convert({**msgspec.to_builtins(since(1)), "status": status_of(waiting)}, VirtualMachineRestore)
+    assert bring_back(told, RUNNING).events == ()
+    late = bring_back(since(6), RUNNING)
+    assert condition(status_of(late), "Failure")["status"] == "True"
+    failed = msgspec.convert({**msgspec.to_builtins(since(6)), "status": status_of(late)}, VirtualMachineRestore)
+    assert bring_back(failed, machine()) == Decision()
+
+
+def test_the_policy_says_what_becomes_of_a_machine_that_runs() -> None:
+    patient = bring_back(since(60, targetReadinessPolicy="WaitEventually"), RUNNING)
+    assert (patient.requeue_after, patient.actions) == (None, ())
+    assert "Failure" not in {item["type"] for item in status_of(patient)["conditions"]}
+    strict = bring_back(since(0, targetReadinessPolicy="FailImmediate"), RUNNING)
+    assert condition(status_of(strict), "Failure")["reason"] == "VirtualMachine vm is not off"
+    (stop,) = bring_back(since(0, targetReadinessPolicy="StopTarget"), RUNNING).actions
+    assert isinstance(stop, PatchObject)
+    assert stop.patch.body["spec"] == {"runStrategy": "Halted"}
+    ending = machine(strategy="Halted", status={"created": True})
+    assert bring_back(since(0, targetReadinessPolicy="StopTarget"), ending).actions == ()
+
+
 def test_what_a_restore_waits_for() -> None:
     for decision, words in (
-        (bring_back(restore(), machine(status={"created": True})), "is not off: stop it"),
+        (bring_back(restore(), machine(status={"created": True})), "Waiting for target to be ready"),
         (bring_back(restore(), machine(), snapshot({"readyToUse": False})), "VirtualMachineSnapshot sn is not ready"),
         (restores.decide(restores.Observed(restore(), machine(), None, None, NOW)), "sn does not exist"),
         (bring_back(restore(patches=["nonsense"]), machine()), "spec.patches cannot be read"),

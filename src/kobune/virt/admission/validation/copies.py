@@ -66,12 +66,13 @@ def check_restore_patches(restore: VirtualMachineRestore) -> list[Problem]:
 
 
 def in_progress(restore: VirtualMachineRestore, others: Sequence[VirtualMachineRestore]) -> list[Problem]:
-    """Other restores of the same machine that are not complete."""
+    """Other restores of the same machine that are neither complete nor failed."""
     return [
         Problem("spec.target", Reason.INVALID, f'VirtualMachineRestore "{other.metadata.name}" in progress')
         for other in others
         if other.spec.target == restore.spec.target
         and not other.status.complete
+        and not any(item.type == "Failure" and item.status == "True" for item in other.status.conditions)
         and other.metadata.name != restore.metadata.name
     ]
 

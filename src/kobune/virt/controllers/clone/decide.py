@@ -21,7 +21,8 @@ _FINISHED: Final = ("Succeeded", "Failed")
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A clone, its source, and what holds the target's name; machines as decoded JSON."""
+    """A clone, its source (a machine, or the one that a snapshot keeps), and what holds the target's name; machines
+    as decoded JSON."""
 
     clone: VirtualMachineClone
     source: dict[str, Any] | None
@@ -42,8 +43,6 @@ def decide(seen: Observed) -> Decision[Action]:
         if annotations.get(CLONE_ANNOTATION) == clone.metadata.uid:
             return _succeeded(seen, name)
         return _failed(seen, f"a VirtualMachine {name} exists already: choose another name")
-    if clone.spec.source.kind != "VirtualMachine":
-        return _failed(seen, f"cloning a {clone.spec.source.kind} is not supported yet")
     if seen.source is None:
         return _waiting(seen)
     if obstacle := uncopyable(clone, seen.source):
@@ -70,7 +69,9 @@ def _failed(seen: Observed, message: str) -> Decision[Action]:
 
 def _waiting(seen: Observed) -> Decision[Action]:
     status = _status(seen)
-    message = f"{seen.clone.spec.source.kind} {seen.clone.spec.source.name} does not exist yet"
+    source = seen.clone.spec.source
+    state = "is not ready" if source.kind == "VirtualMachineSnapshot" else "does not exist yet"
+    message = f"{source.kind} {source.name} {state}"
     told = bool(status.get("conditions"))
     set_condition(status, "Progressing", "True", seen.now, reason="SourceDoesNotExist", message=message)
     set_condition(status, "Ready", "False", seen.now, reason="SourceDoesNotExist", message=message)

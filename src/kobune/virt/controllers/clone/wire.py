@@ -1,8 +1,13 @@
 """Observing clones, and which changes make the controller look at one."""
 
 from kobune.api.clone import VirtualMachineClone
+from kobune.api.snapshot.types import VirtualMachine as KeptMachine
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
-from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_CLONES
+from kobune.kube.client.kubevirt_groups import (
+    VIRTUAL_MACHINE_CLONES,
+    VIRTUAL_MACHINE_SNAPSHOT_CONTENTS,
+    VIRTUAL_MACHINE_SNAPSHOTS,
+)
 from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime import Action, Controller, ControllerProcess, Watch, naming_keys
@@ -15,12 +20,23 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
     """Add the controller to the process."""
     clones = process.informers.of(VIRTUAL_MACHINE_CLONES)
     machines = process.informers.of(VIRTUAL_MACHINES)
+    snapshots = process.informers.of(VIRTUAL_MACHINE_SNAPSHOTS)
+    contents = process.informers.of(VIRTUAL_MACHINE_SNAPSHOT_CONTENTS)
+
+    def kept(key: Key) -> KeptMachine | None:
+        """The machine that a snapshot keeps, once it is ready."""
+        snapshot = snapshots.get(key)
+        if snapshot is None or not snapshot.status.ready_to_use:
+            return None
+        content = contents.get(Key(key.namespace, snapshot.status.virtual_machine_snapshot_content_name or ""))
+        return content.spec.source.virtual_machine if content is not None else None
 
     async def observe(key: Key) -> Observed | None:
         clone = clones.get(key)
         if clone is None:
             return None
-        source = machines.get(Key(key.namespace, clone.spec.source.name))
+        named = Key(key.namespace, clone.spec.source.name)
+        source = kept(named) if clone.spec.source.kind == "VirtualMachineSnapshot" else machines.get(named)
         target = clone.spec.target
         found = machines.get(Key(key.namespace, target.name)) if target is not None else None
         return Observed(
@@ -36,10 +52,12 @@ def wire(process: ControllerProcess) -> Controller[Observed, Action]:
         observe=observe,
         decide=decide,
         execute=process.writer.execute,
-        watches=(Watch(machines, naming_keys(clones, _machines)),),
+        watches=(Watch(machines, naming_keys(clones, _machines)), Watch(snapshots, naming_keys(clones, _machines))),
+        reads=(contents,),
         workers=2,
     )
 
 
 def _machines(clone: VirtualMachineClone) -> tuple[str, ...]:
+    """The source, machine or snapshot, and the target."""
     return (clone.spec.source.name, clone.spec.target.name if clone.spec.target is not None else "")
