@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from kobune.api.core import Pod
+from kobune.api.core import ContainerStateTerminated, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.host.containerfs.files import NotThere
@@ -25,6 +25,8 @@ CREATED_BY: Final = "kubevirt.io/created-by"
 ATTACHED_TO: Final = "attached-to"
 """Index of the pods that hold volumes: by the uid of the launcher pod that they hold them for."""
 COMPUTE: Final = "compute"
+SIGNALLED: Final = 128
+"""A container that ends by a signal has this and the signal's number as its exit code."""
 NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 
 
@@ -101,8 +103,18 @@ def launcher_pod(pod: Pod) -> LauncherPod:
         image=image or "",
         attached=_attached(pod.metadata.annotations.get(NETWORK_STATUS, "")),
         ready=readiness("Running", pod),
-        message=(terminated.message if terminated is not None else "") or pod.status.message,
+        message=(_last_words(terminated) if terminated is not None else "") or pod.status.message,
     )
+
+
+def _last_words(terminated: ContainerStateTerminated) -> str:
+    """Why a container ended. One that was killed wrote nothing about it: the end of its log is about something else."""
+    signal_number = terminated.signal or max(terminated.exit_code - SIGNALLED, 0)
+    if terminated.reason == "OOMKilled":
+        return "the launcher ran out of the memory that its pod may use"
+    if signal_number:
+        return f"the launcher was killed from outside (signal {signal_number}), or its node went down"
+    return terminated.message
 
 
 def _attached(status: str) -> tuple[AttachedNetwork, ...]:
