@@ -29,7 +29,7 @@ def render_selector(selector: LabelSelector) -> str:
     """A LabelSelector as the text of a query parameter."""
     parts = [f"{name}={value}" for name, value in sorted(selector.match_labels.items())]
     for requirement in selector.match_expressions:
-        values = ",".join(requirement.values)
+        values = ",".join(sorted(requirement.values))
         match requirement.operator:
             case "In":
                 parts.append(f"{requirement.key} in ({values})")

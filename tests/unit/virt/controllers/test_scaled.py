@@ -8,10 +8,10 @@ import pytest
 from kobune.api.kubevirt import VirtualMachineInstanceReplicaSet
 from kobune.api.meta import LabelSelector, LabelSelectorRequirement
 from kobune.kube.client.resource import Resource
+from kobune.kube.client.selectors import render_selector
 from kobune.kube.runtime import Create, Decision, Delete, PatchObject
 from kobune.virt.controllers.pending import decide as pending
 from kobune.virt.controllers.replicaset import decide as replica_sets
-from kobune.virt.controllers.scaling import selector_text
 from support.vms import NOW, instance, machine, spec
 
 
@@ -83,7 +83,7 @@ def test_the_status_counts_and_carries_the_selector() -> None:
     ],
 )
 def test_selectors_are_written_as_on_a_command_line(selector: LabelSelector, text: str) -> None:
-    assert selector_text(selector) == text
+    assert render_selector(selector) == text
 
 
 def test_kinds_that_nobody_acts_upon_say_so_once() -> None:

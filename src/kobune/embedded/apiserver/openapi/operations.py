@@ -3,12 +3,13 @@
 Owns: the part that OpenAPI v2 and v3 share. Source: the shape of the documents that a kube-apiserver serves.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ResourceInfo, SubresourceInfo
 
-__all__ = ["Operation", "Parameter", "gvk", "operations"]
+__all__ = ["Operation", "Parameter", "by_path", "gvk", "operations", "response_codes", "result_kind"]
 
 _JSON_TYPES = (
     "application/json",
@@ -218,6 +219,21 @@ def _operation(
 def _tag(info: ResourceInfo) -> str:
     name = info.group.split(".")[0] if info.group.endswith("k8s.io") else info.group.replace(".", "")
     return f"{name or 'core'}_{info.version}"
+
+
+def by_path(
+    operations_: Iterable[Operation],
+    rendered: Callable[[Operation], dict[str, Any]],
+    parameter: Callable[[Parameter], dict[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The paths of a document, with each method's operation and what all of a path take."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations_:
+        item = paths.setdefault(operation.path, {})
+        item[operation.method] = rendered(operation)
+        if operation.path_parameters:
+            item["parameters"] = [parameter(one) for one in operation.path_parameters]
+    return paths
 
 
 def response_codes(operation: Operation) -> dict[str, str]:

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kobune.embedded.apiserver.openapi.operations import Operation, Parameter, operations, response_codes, result_kind
+from kobune.embedded.apiserver.openapi.operations import (
+    Operation,
+    Parameter,
+    by_path,
+    operations,
+    response_codes,
+    result_kind,
+)
 from kobune.embedded.apiserver.openapi.schemas import collect, list_name, operand_name
 from kobune.embedded.apiserver.schema.definitions import META, VERSION, names
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
@@ -21,12 +28,7 @@ def v2_document(infos: Iterable[ResourceInfo]) -> dict[str, Any]:
     """The Swagger 2.0 document of the resources."""
     members = list(infos)
     ops = list(operations(members))
-    paths: dict[str, dict[str, Any]] = {}
-    for operation in ops:
-        item = paths.setdefault(operation.path, {})
-        item[operation.method] = _operation(operation)
-        if operation.path_parameters:
-            item["parameters"] = [_parameter(p) for p in operation.path_parameters]
+    paths = by_path(ops, _operation, _parameter)
     known = frozenset(names())
     definitions = {
         name: _PLAIN.get(name) or _schema(schema, custom=name not in known)

@@ -9,6 +9,7 @@ import msgspec
 from kobune.embedded.apiserver.openapi.operations import (
     Operation,
     Parameter,
+    by_path,
     operations,
     response_codes,
     result_kind,
@@ -69,12 +70,7 @@ def v3_document(infos: Iterable[ResourceInfo]) -> dict[str, Any]:
     """The document of the resources of one group version."""
     members = list(infos)
     ops = list(operations(members))
-    paths: dict[str, dict[str, Any]] = {}
-    for operation in ops:
-        item = paths.setdefault(operation.path, {})
-        item[operation.method] = _operation(operation)
-        if operation.path_parameters:
-            item["parameters"] = [_parameter(p) for p in operation.path_parameters]
+    paths = by_path(ops, _operation, _parameter)
     known = frozenset(names())
     schemas = {
         name: _schema(schema, value_fields(name) if name in known else frozenset(("metadata",)), name)

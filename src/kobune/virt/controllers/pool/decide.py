@@ -17,12 +17,11 @@ from kobune.kube.client.objects import owner_reference
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
-from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.pool.choose import followers, in_order
 from kobune.virt.controllers.pool.members import REVISION_LABEL, member, revision_name
 from kobune.virt.controllers.pool.update import broken, restart_outdated, update_outdated
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
-from kobune.virt.controllers.scaling import selector_text
+from kobune.virt.controllers.scaling import scaled_status
 
 __all__ = ["Observed", "decide", "refused"]
 
@@ -209,23 +208,14 @@ def refused(seen: Observed, action: Action, error: TerminalError) -> Decision[Ac
 def _status(seen: Observed, active: list[VirtualMachine], failure: tuple[str, str] | None = None) -> StatusPatch:
     pool = seen.pool
     observed: dict[str, Any] = msgspec.to_builtins(pool.status)
-    status = {**observed, "labelSelector": selector_text(pool.spec.selector)}
-    ready = sum(bool(vm.status.ready) for vm in active)
-    for name, count in (("replicas", len(active)), ("readyReplicas", ready)):
-        if count:
-            status[name] = count
-        else:
-            status.pop(name, None)
-    if pool.spec.paused:
-        set_condition(
-            status, "ReplicaPaused", "True", seen.now, reason="SuccessfulPaused", message="Pool controller is paused"
-        )
-    else:
-        remove_condition(status, "ReplicaPaused")
-    if failure is not None:
-        reason, message = failure
-        set_condition(status, "ReplicaFailure", "True", seen.now, reason=reason, message=message)
-    else:
-        remove_condition(status, "ReplicaFailure")
+    status = scaled_status(
+        observed,
+        pool.spec.selector,
+        seen.now,
+        replicas=len(active),
+        ready=sum(bool(vm.status.ready) for vm in active),
+        paused=("SuccessfulPaused", "Pool controller is paused") if pool.spec.paused else None,
+        failure=failure,
+    )
     key = Key(pool.metadata.namespace, pool.metadata.name)
     return StatusPatch(VIRTUAL_MACHINE_POOLS, key, status, observed)

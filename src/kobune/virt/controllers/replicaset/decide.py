@@ -13,8 +13,7 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, V
 from kobune.kube.client.objects import owner_reference
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, StatusPatch
-from kobune.virt.controllers.conditions import remove_condition, set_condition
-from kobune.virt.controllers.scaling import selector_text
+from kobune.virt.controllers.scaling import scaled_status
 from kobune.virt.controllers.words import FINAL_PHASES
 
 __all__ = ["Observed", "decide", "refused"]
@@ -121,21 +120,14 @@ def _status(
 ) -> StatusPatch:
     replica_set = seen.replica_set
     observed: dict[str, Any] = msgspec.to_builtins(replica_set.status)
-    status = {**observed, "labelSelector": selector_text(replica_set.spec.selector)}
-    ready = sum(_is_ready(vmi) for vmi in active)
-    for name, count in (("replicas", len(active)), ("readyReplicas", ready)):
-        if count:
-            status[name] = count
-        else:
-            status.pop(name, None)
-    if replica_set.spec.paused:
-        set_condition(status, "ReplicaPaused", "True", seen.now, reason="Paused", message="Controller got paused")
-    else:
-        remove_condition(status, "ReplicaPaused")
-    if failure is not None:
-        reason, message = failure
-        set_condition(status, "ReplicaFailure", "True", seen.now, reason=reason, message=message)
-    else:
-        remove_condition(status, "ReplicaFailure")
+    status = scaled_status(
+        observed,
+        replica_set.spec.selector,
+        seen.now,
+        replicas=len(active),
+        ready=sum(_is_ready(vmi) for vmi in active),
+        paused=("Paused", "Controller got paused") if replica_set.spec.paused else None,
+        failure=failure,
+    )
     key = Key(replica_set.metadata.namespace, replica_set.metadata.name)
     return StatusPatch(VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, key, status, observed)
