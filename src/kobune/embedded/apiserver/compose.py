@@ -82,36 +82,8 @@ class Server:
         allocators = Allocators()
         service_map = ServiceMap(storage, service_endpoints)
         webhook_client = WebhookClient(service_map)
-        matcher = Matcher(storage, self.registry)
         restriction = NodeRestriction(storage)
-        lifecycle = NamespaceLifecycle(storage)
-        hooks: list[Step] = [
-            MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
-            Policies(
-                storage.collection(_HOOKS + "validatingadmissionpolicies"),
-                storage.collection(_HOOKS + "validatingadmissionpolicybindings"),
-                matcher,
-                self.registry,
-            ),
-            ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
-        ]
-        steps: list[Step] = [
-            lifecycle,
-            restriction,
-            ServiceAccounts(storage),
-            DefaultTolerations(),
-            Priorities(storage),
-            RuntimeClasses(storage),
-            StorageDefaults(storage),
-            NewNodes(),
-            EscalationCheck(authorizer),
-            LimitRanger(storage),
-            PodSecurity(storage),
-            *hooks,
-            QuotaCheck(storage),
-            CertificateRequests(authorizer),
-        ]
-        admission = AdmissionChain(steps, [lifecycle, *hooks])
+        admission = self._admission(authorizer, webhook_client, restriction)
         services = Services(storage, self.registry, authorizer, admission, {"allocators": allocators})
         self.services = services
         for info in builtin.resources():
@@ -153,6 +125,41 @@ class Server:
         nonresource = NonResource(services, discovery, tokens)
         application = ApiServer(services, authenticator, nonresource, Subresources(handlers))
         return application if audit_log is None else AuditLog(application, authenticator, audit_log)
+
+    def _admission(
+        self, authorizer: Authorizer, webhook_client: WebhookClient, restriction: NodeRestriction
+    ) -> AdmissionChain:
+        """The steps in Kubernetes' order; hooks see objects that are not stored as well."""
+        storage = self.storage
+        matcher = Matcher(storage, self.registry)
+        lifecycle = NamespaceLifecycle(storage)
+        hooks: list[Step] = [
+            MutatingWebhooks(storage.collection(_HOOKS + "mutatingwebhookconfigurations"), matcher, webhook_client),
+            Policies(
+                storage.collection(_HOOKS + "validatingadmissionpolicies"),
+                storage.collection(_HOOKS + "validatingadmissionpolicybindings"),
+                matcher,
+                self.registry,
+            ),
+            ValidatingWebhooks(storage.collection(_HOOKS + "validatingwebhookconfigurations"), matcher, webhook_client),
+        ]
+        steps: list[Step] = [
+            lifecycle,
+            restriction,
+            ServiceAccounts(storage),
+            DefaultTolerations(),
+            Priorities(storage),
+            RuntimeClasses(storage),
+            StorageDefaults(storage),
+            NewNodes(),
+            EscalationCheck(authorizer),
+            LimitRanger(storage),
+            PodSecurity(storage),
+            *hooks,
+            QuotaCheck(storage),
+            CertificateRequests(authorizer),
+        ]
+        return AdmissionChain(steps, [lifecycle, *hooks])
 
     async def start(self, url: str) -> None:
         """Start background work."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kobune.api.core import Pod
+from kobune.api.core import Pod, Service
 from kobune.base.errors import KobuneError
 from kobune.embedded.kubelet.context import NodeContext
 from kobune.embedded.kubelet.devices import DevicePlugins
@@ -122,69 +122,23 @@ async def run_with_client(
         )
         services = Informer(client, SERVICES)
         pods_informer: Informer[Pod] = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
-        images = Images(cri, config.preloaded_images)
-        objects = PodObjects(client, services, facts)
-        mounter = HostMounter()
-
-        async def ensure_image(reference: str, policy: str, pod: Pod) -> None:
-            await images.ensure(reference, policy, await objects.pull_secrets(pod))
-
-        runner = HostRunner()
-        plugins = CniPlugins(runner, CNI_BIN_DIR, instance.network.state_dir)
-        devices = DevicePlugins(paths.device_plugins, lambda: registration.wake())
-        events = EventRecorder(client, component="kubelet", instance=config.node_name)
-        context = NodeContext(
+        context = _context(
+            config,
+            instance,
+            facts,
             client=client,
-            events=events,
-            clock=clock,
+            networks=networks,
             cri=cri,
-            images=images,
-            volumes=PodVolumes(
-                paths,
-                mounter,
-                ImageVolumes(cri, containerd, mounter, ensure_image),
-                NodeClaims(client, LoopDevices(HostRunner())),
-            ),
-            networks=PodAttachments(
-                plugins,
-                IpCommand(runner),
-                Records(paths.networks),
-                definitions(networks) if networks is not None else no_definitions,
-                instance.network.name,
-            ),
-            cluster_network=ClusterNetwork(
-                instance.network, plugins, runner, mounter, _containerd(config).network_namespaces
-            ),
-            objects=objects,
-            devices=devices,
-            cgroups=Cgroups(),
-            paths=paths,
-            facts=facts,
-            cluster_dns=DnsConfig(config.cluster_dns, (config.cluster_domain,)),
-            host_dns=read_host_dns,
-            cgroup_root=instance.cgroup_root,
+            containerd=containerd,
+            services=services,
+            devices_changed=lambda: registration.wake(),
         )
+        devices, events = context.devices, context.events
         pods = NodePods(context, pods_informer, containerd)
-        server = KubeletServer(
-            ServerConfig(
-                host=config.listen_host,
-                port=config.listen_port,
-                node_name=config.node_name,
-                addresses=(address, "127.0.0.1"),
-                tls_cert=config.tls_cert,
-                tls_key=config.tls_key,
-                pki_dir=config.root / "pki",
-                client_ca=config.client_ca,
-                allowed_clients=config.allowed_clients,
-                run_dir=config.run_dir / "exec",
-            ),
-            pods,
-            cri,
-            containerd,
-        )
+        server = KubeletServer(_server_config(config, address), pods, cri, containerd)
         port = await server.start()
         identity = NodeIdentity(config.node_name, address, port, instance.network.subnets, config.labels)
-        registration = NodeRegistration(
+        registration: NodeRegistration = NodeRegistration(
             client, cri, devices, identity, machine, clock, lambda: read_pressure(config.root)
         )
         await devices.start()
@@ -208,6 +162,79 @@ async def run_with_client(
         await asyncio.gather(keeper, return_exceptions=True)
         await cri.close()
         await containerd.close()
+
+
+def _context(
+    config: KubeletConfig,
+    instance: NodeInstance,
+    facts: NodeFacts,
+    *,
+    client: Client,
+    networks: Client | None,
+    cri: CriClient,
+    containerd: ContainerdClient,
+    services: Informer[Service],
+    devices_changed: Callable[[], None],
+) -> NodeContext:
+    """What the pods' workers work with; `services` is run by the caller."""
+    paths = KubeletPaths(config.root, config.pod_logs)
+    images = Images(cri, config.preloaded_images)
+    objects = PodObjects(client, services, facts)
+    mounter = HostMounter()
+
+    async def ensure_image(reference: str, policy: str, pod: Pod) -> None:
+        await images.ensure(reference, policy, await objects.pull_secrets(pod))
+
+    runner = HostRunner()
+    plugins = CniPlugins(runner, CNI_BIN_DIR, instance.network.state_dir)
+    devices = DevicePlugins(paths.device_plugins, devices_changed)
+    events = EventRecorder(client, component="kubelet", instance=config.node_name)
+    return NodeContext(
+        client=client,
+        events=events,
+        clock=SystemClock(),
+        cri=cri,
+        images=images,
+        volumes=PodVolumes(
+            paths,
+            mounter,
+            ImageVolumes(cri, containerd, mounter, ensure_image),
+            NodeClaims(client, LoopDevices(runner)),
+        ),
+        networks=PodAttachments(
+            plugins,
+            IpCommand(runner),
+            Records(paths.networks),
+            definitions(networks) if networks is not None else no_definitions,
+            instance.network.name,
+        ),
+        cluster_network=ClusterNetwork(
+            instance.network, plugins, runner, mounter, _containerd(config).network_namespaces
+        ),
+        objects=objects,
+        devices=devices,
+        cgroups=Cgroups(),
+        paths=paths,
+        facts=facts,
+        cluster_dns=DnsConfig(config.cluster_dns, (config.cluster_domain,)),
+        host_dns=read_host_dns,
+        cgroup_root=instance.cgroup_root,
+    )
+
+
+def _server_config(config: KubeletConfig, address: str) -> ServerConfig:
+    return ServerConfig(
+        host=config.listen_host,
+        port=config.listen_port,
+        node_name=config.node_name,
+        addresses=(address, "127.0.0.1"),
+        tls_cert=config.tls_cert,
+        tls_key=config.tls_key,
+        pki_dir=config.root / "pki",
+        client_ca=config.client_ca,
+        allowed_clients=config.allowed_clients,
+        run_dir=config.run_dir / "exec",
+    )
 
 
 def _containerd(config: KubeletConfig) -> ContainerdConfig:

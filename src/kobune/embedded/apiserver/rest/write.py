@@ -20,10 +20,10 @@ from kobune.embedded.apiserver.rest import metadata, respond
 from kobune.embedded.apiserver.rest.body import read_object
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.convert import from_storage, to_storage
+from kobune.embedded.apiserver.rest.identity import check_identity
 from kobune.embedded.apiserver.rest.options import WriteOptions, write_options
 from kobune.embedded.apiserver.rest.ownership import record
 from kobune.embedded.apiserver.rest.validate import check_create, check_update, default, warnings
-from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.status import (
     StatusError,
     already_exists,
@@ -241,47 +241,20 @@ async def _update_once(
     subresource = call.info.subresource
     old = await from_storage(call.resource, found)
     new = await transform(await from_storage(call.resource, found))
-    meta = new["metadata"]
     default(info, new)
-    version = meta.get("resourceVersion") or ""
-    patch = call.request.method == "PATCH"
-    if not version and not patch and not strategy.unconditional_update:
-        detail = f"Invalid value: {'0' if info.custom else '0x0'}: must be specified for an update"
-        error = FieldError("FieldValueInvalid", "metadata.resourceVersion", detail)
-        raise invalid(info.group, info.plural if info.custom else info.kind, call.info.name, [error])
-    uid = meta.get("uid")
-    if uid and uid != old["metadata"].get("uid") and not patch:
-        raise conflict(
-            info.group,
-            info.plural,
-            call.info.name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata'].get('uid', '')}",
-        )
-    if version and version != "0" and version != str(found.revision):
-        if not version.isdigit():
-            error = FieldError.invalid(
-                "metadata.resourceVersion", version, f'strconv.ParseUint: parsing "{version}": invalid syntax'
-            )
-            raise invalid(info.group, info.kind, call.info.name, [error])
-        raise modified(info.group, info.plural, call.info.name)
-    meta["resourceVersion"] = str(found.revision)
-    if meta.get("name", call.info.name) != call.info.name:
-        raise _renamed(call, meta["name"])
-    if (meta.get("namespace") or "") != (old["metadata"].get("namespace") or ""):
-        if patch:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        meta["namespace"] = old["metadata"].get("namespace") or ""
+    given_uid, given_version = new["metadata"].get("uid"), new["metadata"].get("resourceVersion") or ""
+    check_identity(call, new, old, found.revision)
     record(call, new, old, options)
-    if not version:
-        meta.pop("resourceVersion", None)
+    if not given_version:
+        new["metadata"].pop("resourceVersion", None)
     await call.services.admission.mutate(call, "UPDATE", new, old)
     if call.changed:
         _conform_again(call, new)
     new["metadata"]["resourceVersion"] = str(found.revision)
     metadata.prepare_update(new, old)
     strategy.prepare_update(info, new, old, subresource)
-    if uid and patch:
-        new["metadata"]["uid"] = uid
+    if given_uid and call.request.method == "PATCH":
+        new["metadata"]["uid"] = given_uid
     allocation = call.services.parts["allocators"].update(call, new, old)
     try:
         errors = await check_update(call, new, old)
@@ -307,14 +280,6 @@ async def _update_once(
         allocation.undo()
         raise
     return item
-
-
-def _renamed(call: Call, name: str) -> Exception:
-    info = call.resource.info
-    if call.request.method == "PATCH":
-        return bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.info.name})")
-    error = FieldError.invalid("metadata.name", name, "field is immutable")
-    return invalid(info.group, info.kind, call.info.name, [error])
 
 
 def deletion_complete(obj: dict[str, Any], plural: str, group: str) -> bool:
