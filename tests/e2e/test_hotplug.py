@@ -97,7 +97,7 @@ def test_a_volume_of_an_instance_comes_is_used_grows_and_leaves(machine: Instanc
     try:
         said = machine.kobune("addvolume", NAME, "--volume-name=files", "--dry-run")
         assert "Successfully submitted" in said
-        machine.kobune("addvolume", NAME, "--volume-name=files", "--serial=plugged1")
+        machine.kobune("addvolume", NAME, "--volume-name=files", "--serial=plugged1", "--ephemeral")
         ready = wait_ready(machine, "files")
         assert str(ready["target"]).startswith("sd")
         holder = ready["hotplugVolume"]
@@ -124,7 +124,7 @@ def test_a_volume_of_an_instance_comes_is_used_grows_and_leaves(machine: Instanc
         assert "/hotplug-disks/" not in mounts_of_launcher(machine)
 
         # What was written is there when the volume comes back.
-        machine.kobune("addvolume", NAME, "--volume-name=files", "--serial=plugged1")
+        machine.kobune("addvolume", NAME, "--volume-name=files", "--serial=plugged1", "--ephemeral")
         wait_ready(machine, "files")
         name = device(console, "plugged1")
         assert console.run(f"sudo mount /dev/{name} /plugged && cat /plugged/word") == "kept"

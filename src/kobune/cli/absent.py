@@ -6,9 +6,10 @@ import click
 
 from kobune.cli.verb import CONTEXT
 
-__all__ = ["ABSENT", "adm", "guestfs", "image_upload", "memory_dump", "template", "usbredir", "vmexport"]
+__all__ = ["ABSENT", "adm", "config", "guestfs", "image_upload", "memory_dump", "template", "usbredir", "vmexport"]
 
 ABSENT: Final = {
+    "config": "put `ProxyCommand kobune port-forward --stdio=true vm/NAME 22` into ~/.ssh/config yourself",
     "adm": "the verbosity of components is chosen when they start",
     "guestfs": "start a pod with the claim and the tools that you need: kubectl apply",
     "image-upload": "put the image into a container disk, or fill a claim from a pod: kubectl cp",
@@ -35,6 +36,7 @@ def _absent(name: str) -> click.Command:
     return refuse
 
 
-adm, guestfs, image_upload, memory_dump, template, usbredir, vmexport = (
-    _absent(name) for name in ("adm", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
+adm, config, guestfs, image_upload, memory_dump, template, usbredir, vmexport = (
+    _absent(name)
+    for name in ("adm", "config", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
 )

@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from kobune.cli.lazy import LazyCommand
+from kobune.cli.verb import VerbGroup
 
 __all__ = ["COMMANDS", "app"]
 
@@ -28,6 +29,7 @@ COMMANDS: Final = (
     ("migrate", "kobune.cli.moves:migrate", "Ask for a guest to be moved to another node."),
     ("migrate-cancel", "kobune.cli.moves:migrate_cancel", "Cancel the migration of a guest that is under way."),
     ("objectgraph", "kobune.cli.describe:objectgraph", "Show the objects that a VM depends on, as a tree in JSON."),
+    ("options", "kobune.cli.listing:options", "List the options that every command takes."),
     ("pause", "kobune.cli.power:pause", "Stop the vCPUs of a running guest; its memory stays."),
     ("permitted-devices", "kobune.cli.describe:permitted_devices", "List the host devices that machines may use."),
     ("port-forward", "kobune.cli.portforward:port_forward", "Forward local ports to a guest."),
@@ -48,10 +50,11 @@ COMMANDS: Final = (
 )
 
 # Verbs of virtctl that are not there: each says so, and they are not listed.
-ABSENT: Final = ("adm", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
+ABSENT: Final = ("adm", "config", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
 
 
 @click.group(
+    cls=VerbGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: kobune up; then kubectl apply -f a VirtualMachine, and kobune console NAME.",
 )

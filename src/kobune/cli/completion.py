@@ -11,6 +11,7 @@ __all__ = ["completion"]
     "completion",
     ("For this shell", 'eval "$(kobune completion bash)"'),
     ("For every shell of yours", "kobune completion bash > ~/.local/share/bash-completion/completions/kobune"),
+    shows={},
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kobune.cli.session import Session, command
-from kobune.cli.verb import CONTEXT, examples, verb
+from kobune.cli.verb import CONTEXT, VerbGroup, examples, verb
 
 if TYPE_CHECKING:
     from kobune.kube.client.http import HttpClient
@@ -119,7 +119,7 @@ value_option = click.option("--value", default="", help="The public key itself."
 force_option = click.option("--force", is_flag=True, help="Also change a Secret that the VM does not own.")
 
 
-@click.group("credentials", context_settings=CONTEXT)
+@click.group("credentials", cls=VerbGroup, context_settings=CONTEXT)
 def credentials() -> None:
     """Change SSH keys and passwords of a guest, by its agent."""
 

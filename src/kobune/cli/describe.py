@@ -8,9 +8,8 @@ from typing import Any
 import click
 import yaml
 
-from kobune.cli.power import INSTANCES, MACHINES
 from kobune.cli.session import Session, command
-from kobune.cli.targets import GROUP, subresource
+from kobune.cli.targets import GROUP, INSTANCES, MACHINES, subresource
 from kobune.cli.verb import verb
 
 __all__ = ["expand", "objectgraph", "permitted_devices"]

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from kobune.cli.session import Session, command
-from kobune.cli.verb import verb
+from kobune.cli.verb import choice, verb
 
 __all__ = ["expose", "service_for"]
 
@@ -14,12 +14,14 @@ NAME_LABEL: Final = "vm.kubevirt.io/name"
 """On every launcher pod: the machine's name."""
 
 KINDS: Final = {
-    "vm": ("virtualmachines", "VirtualMachine"),
-    "virtualmachine": ("virtualmachines", "VirtualMachine"),
-    "vmi": ("virtualmachineinstances", "VirtualMachineInstance"),
-    "virtualmachineinstance": ("virtualmachineinstances", "VirtualMachineInstance"),
-    "vmirs": ("virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet"),
-    "virtualmachineinstancereplicaset": ("virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet"),
+    word: (plural, kind)
+    for short, kind in (
+        ("vm", "VirtualMachine"),
+        ("vmi", "VirtualMachineInstance"),
+        ("vmirs", "VirtualMachineInstanceReplicaSet"),
+    )
+    for plural in (f"{kind.lower()}s",)
+    for word in (short, f"{short}s", kind.lower(), plural)
 }
 
 Document = dict[str, Any]
@@ -83,7 +85,11 @@ def _declared_ports(owner: Document) -> list[Document]:
     if owner["kind"] != "VirtualMachineInstance":
         spec = (spec.get("template") or {}).get("spec") or {}
     interfaces = ((spec.get("domain") or {}).get("devices") or {}).get("interfaces") or []
-    declared = [port for interface in interfaces for port in interface.get("ports") or []]
+    # A Service leads to the pod network only.
+    pod_network = next((item["name"] for item in spec.get("networks") or [] if item.get("pod") is not None), None)
+    declared = [
+        port for interface in interfaces if interface["name"] == pod_network for port in interface.get("ports") or []
+    ]
     return [
         {
             "name": port.get("name") or f"port-{number}",
@@ -93,6 +99,14 @@ def _declared_ports(owner: Document) -> list[Document]:
         }
         for number, port in enumerate(declared, 1)
     ]
+
+
+def _families(text: str) -> list[str]:
+    names = {"ipv4": "IPv4", "ipv6": "IPv6"}
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    if len(set(words)) != len(words) or not names.keys() >= set(words):
+        raise click.UsageError(f"--ip-family {text!r}: write IPv4, IPv6, or both with a comma")
+    return [names[word] for word in words]
 
 
 def _labels(text: str) -> dict[str, str]:
@@ -118,11 +132,17 @@ def _labels(text: str) -> dict[str, str]:
 @click.option("--target-port", default="", help="Port of the guest; default: that of the Service.")
 @click.option("--port-name", default="", help="Name of the port.")
 @click.option("--node-port", type=click.IntRange(1, 65535), help="Port of the nodes, for --type NodePort.")
-@click.option("--protocol", type=click.Choice(["TCP", "UDP"]), default="TCP", show_default=True, help="Protocol.")
+@click.option(
+    "--protocol",
+    **choice("TCP", "UDP"),
+    default="TCP",
+    show_default=True,
+    help="Protocol.",
+)
 @click.option(
     "--type",
     "service_type",
-    type=click.Choice(["ClusterIP", "NodePort", "LoadBalancer"]),
+    **choice("ClusterIP", "NodePort", "LoadBalancer"),
     default="ClusterIP",
     show_default=True,
     help="Type of the Service.",
@@ -131,7 +151,16 @@ def _labels(text: str) -> dict[str, str]:
 @click.option("--external-ip", multiple=True, help="Further addresses that lead to it.")
 @click.option("--load-balancer-ip", default="", help="Address to ask the load balancer for.")
 @click.option("--ip-family", default="", help="IPv4, IPv6 or both with a comma.")
-@click.option("--ip-family-policy", default="", help="SingleStack, PreferDualStack or RequireDualStack.")
+@click.option(
+    "--ip-family-policy",
+    **choice("SingleStack", "PreferDualStack", "RequireDualStack"),
+    help="How many families; default: PreferDualStack for two, else the server's.",
+)
+@click.option(
+    "--session-affinity",
+    **choice("None", "ClientIP"),
+    help="Whether a client stays with one guest.",
+)
 @click.option("--labels", default="", help="Labels of the Service: KEY=VALUE,KEY=VALUE.")
 @command
 async def expose(session: Session, /, kind: str, owner_name: str, name: str, **options: Any) -> None:
@@ -139,12 +168,14 @@ async def expose(session: Session, /, kind: str, owner_name: str, name: str, **o
     if kind.lower() not in KINDS:
         raise click.UsageError(f"{kind!r} cannot be exposed: use vm, vmi or vmirs")
     plural, kind_name = KINDS[kind.lower()]
+    families = _families(options["ip_family"])
     more: Document = {
         "clusterIP": options["cluster_ip"],
         "externalIPs": list(options["external_ip"]),
         "loadBalancerIP": options["load_balancer_ip"],
-        "ipFamilies": [word for word in options["ip_family"].split(",") if word],
-        "ipFamilyPolicy": options["ip_family_policy"],
+        "ipFamilies": families,
+        "ipFamilyPolicy": options["ip_family_policy"] or ("PreferDualStack" if len(families) > 1 else None),
+        "sessionAffinity": options["session_affinity"],
     }
     async with session.open() as (client, namespace):
         path = f"/apis/kubevirt.io/v1/namespaces/{namespace}/{plural}/{owner_name}"
@@ -162,4 +193,4 @@ async def expose(session: Session, /, kind: str, owner_name: str, name: str, **o
             more={key: value for key, value in more.items() if value},
         )
         await client.raw("POST", f"/api/v1/namespaces/{namespace}/services", body=json.dumps(service).encode())
-    click.echo(f"Service {name} successfully exposed for {kind} {owner_name}")
+    click.echo(f"Service {name} successfully created for {kind} {owner_name}")

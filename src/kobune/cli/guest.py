@@ -4,42 +4,39 @@ import json
 
 import click
 
-from kobune.cli.power import INSTANCES, put
+from kobune.cli.calls import instance_verb, put
 from kobune.cli.session import Session, command
-from kobune.cli.targets import subresource
+from kobune.cli.targets import INSTANCES, subresource
 from kobune.cli.verb import verb
 
 __all__ = ["freeze", "fslist", "guestosinfo", "unfreeze", "userlist"]
 
 
-async def _show(session: Session, name: str, question: str) -> None:
-    async with session.open() as (client, namespace):
-        answer = json.loads(await client.raw("GET", subresource(namespace, INSTANCES, name, question)))
-    click.echo(json.dumps(answer, indent=2))
+def _question(name: str, subject: str, summary: str, what: str) -> click.Command:
+    """A verb that prints what the agent answers, as JSON."""
+
+    async def ask(session: Session, target: str) -> None:
+        async with session.open() as (client, namespace):
+            answer = json.loads(await client.raw("GET", subresource(namespace, INSTANCES, target, subject)))
+        click.echo(json.dumps(answer, indent=2))
+
+    ask.__doc__ = summary
+    return verb(name, (what, f"kobune {name} demo"))(click.argument("target", metavar="NAME")(command(ask)))
 
 
-@verb("guestosinfo", ("Ask demo's agent", "kobune guestosinfo demo"))
-@click.argument("name")
-@command
-async def guestosinfo(session: Session, name: str) -> None:
-    """Show what the guest agent tells about the operating system."""
-    await _show(session, name, "guestosinfo")
-
-
-@verb("userlist", ("Who is logged in to demo", "kobune userlist demo"))
-@click.argument("name")
-@command
-async def userlist(session: Session, name: str) -> None:
-    """Show who is logged in to a guest."""
-    await _show(session, name, "userlist")
-
-
-@verb("fslist", ("What demo has mounted, and how full it is", "kobune fslist demo"))
-@click.argument("name")
-@command
-async def fslist(session: Session, name: str) -> None:
-    """Show the file systems that a guest has mounted."""
-    await _show(session, name, "filesystemlist")
+guestosinfo = _question(
+    "guestosinfo",
+    "guestosinfo",
+    "Show what the guest agent tells about the operating system.",
+    "Ask demo's agent",
+)
+userlist = _question("userlist", "userlist", "Show who is logged in to a guest.", "Who is logged in to demo")
+fslist = _question(
+    "fslist",
+    "filesystemlist",
+    "Show the file systems that a guest has mounted.",
+    "What demo has mounted, and how full it is",
+)
 
 
 @verb("freeze", ("Freeze demo for at most a minute", "kobune freeze demo --unfreeze-timeout 1m"))
@@ -54,10 +51,6 @@ async def freeze(session: Session, name: str, unfreeze_timeout: str) -> None:
     click.echo(f"VMI {name} was frozen; it thaws in {unfreeze_timeout} or by `kobune unfreeze {name}`")
 
 
-@verb("unfreeze", ("Thaw demo", "kobune unfreeze demo"))
-@click.argument("name")
-@command
-async def unfreeze(session: Session, name: str) -> None:
-    """Thaw the file systems of a guest."""
-    await put(session, INSTANCES, name, "unfreeze", {}, False)
-    click.echo(f"VMI {name} was unfrozen")
+unfreeze = instance_verb(
+    "unfreeze", "unfreeze", "was unfrozen", "Thaw the file systems of a guest.", ("Thaw demo", "kobune unfreeze demo")
+)

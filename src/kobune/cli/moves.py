@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import click
 
-from kobune.cli.power import MACHINES, put
+from kobune.cli.calls import put
 from kobune.cli.session import Session, command
-from kobune.cli.targets import KINDS
+from kobune.cli.targets import KINDS, MACHINES
 from kobune.cli.verb import dry_run_option, verb
 
 __all__ = ["evacuate_cancel", "migrate", "migrate_cancel"]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -15,10 +15,10 @@ from kobune.cli.datagrams import DatagramForward
 from kobune.cli.hints import explained
 from kobune.cli.session import Session, command
 from kobune.cli.sockets import CHUNK_BYTES, PROTOCOL, join_stream
-from kobune.cli.targets import Target, parse_target, subresource
+from kobune.cli.targets import Target, older_reading, parse_target, subresource
 from kobune.cli.terminal import read_chunks, write_all
 from kobune.cli.verb import verb
-from kobune.kube.client.errors import UnexpectedStatus
+from kobune.kube.client.errors import NotFound, UnexpectedStatus
 
 if TYPE_CHECKING:
     from kobune.kube.client.http import HttpClient
@@ -57,8 +57,12 @@ def parse_ports(text: str) -> PortPair:
 @click.argument("ports", nargs=-1, required=True, metavar="[PROTOCOL/][LOCAL:]GUEST...")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")
 @click.option("--stdio", is_flag=True, help="Join standard input and output with one port instead of listening.")
+@click.option("--vsock", is_flag=True, hidden=True, help="Refused: guests are reached by their network.")
+@click.option("--vsock-tls", is_flag=True, hidden=True, help="Goes with --vsock.")
 @command
-async def port_forward(session: Session, target: str, ports: tuple[str, ...], address: str, stdio: bool) -> None:
+async def port_forward(
+    session: Session, target: str, ports: tuple[str, ...], address: str, stdio: bool, vsock: bool, vsock_tls: bool
+) -> None:
     """Forward local ports to a guest.
 
     Runs until Ctrl-C. The guest must serve the port on its pod network; its firewall counts. PROTOCOL is tcp (the
@@ -67,8 +71,10 @@ async def port_forward(session: Session, target: str, ports: tuple[str, ...], ad
     where, pairs = parse_target(target), [parse_ports(text) for text in ports]
     if stdio and len(pairs) != 1:
         raise click.UsageError("--stdio takes one port")
+    if vsock:
+        raise click.UsageError("--vsock: guests are reached by their network; leave it out")
     async with session.open() as (client, namespace):
-        forward = _Forward(client, where, where.namespace or namespace)
+        forward = _Forward(client, where if where.namespace else replace(where, namespace=namespace))
         if stdio:
             await forward.standard_streams(pairs[0])
         else:
@@ -76,15 +82,35 @@ async def port_forward(session: Session, target: str, ports: tuple[str, ...], ad
 
 
 class _Forward:
-    def __init__(self, client: "HttpClient", target: Target, namespace: str) -> None:
+    def __init__(self, client: "HttpClient", target: Target) -> None:
         self._client = client
         self._target = target
-        self._namespace = namespace
 
     async def connect(self, pair: PortPair) -> aiohttp.ClientWebSocketResponse:
         """A tunnel to the guest's port."""
+        try:
+            return await self._connect(self._target, pair)
+        except NotFound:
+            older = older_reading(self._target)
+            if older is None:
+                raise
+            try:
+                socket = await self._connect(older, pair)
+            except NotFound:
+                older = None
+            if older is None:
+                # What was asked for is what is not there.
+                raise
+            self._target = older
+            click.echo(
+                f"Warning: NAME.NAMESPACE is an old form: write {older.short_kind}/{older.name}/{older.namespace}",
+                err=True,
+            )
+            return socket
+
+    async def _connect(self, target: Target, pair: PortPair) -> aiohttp.ClientWebSocketResponse:
         verb = f"portforward/{pair.remote}/{pair.protocol}"
-        path = subresource(self._namespace, self._target.plural, self._target.name, verb)
+        path = subresource(target.namespace, target.plural, target.name, verb)
         try:
             return await self._client.connect_websocket(path, protocols=(PROTOCOL,))
         except UnexpectedStatus as error:

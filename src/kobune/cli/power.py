@@ -1,40 +1,34 @@
 """start, stop, restart, pause, unpause, soft-reboot, reset: one subresource call each."""
 
-import json
-from typing import Any
+from typing import Final
 
 import click
 
+from kobune.cli.calls import instance_verb, put
 from kobune.cli.session import Session, command
-from kobune.cli.targets import kind_and_name, subresource
+from kobune.cli.targets import MACHINES
 from kobune.cli.verb import dry_run_option, verb
 
-__all__ = ["pause", "put", "reset", "restart", "soft_reboot", "start", "stop", "unpause"]
+__all__ = ["pause", "reset", "restart", "soft_reboot", "start", "stop", "unpause"]
 
-MACHINES = "virtualmachines"
-INSTANCES = "virtualmachineinstances"
-
-
-async def put(session: Session, plural: str, name: str, action: str, body: dict[str, Any], dry_run: bool) -> None:
-    """Call a verb; with `dry_run` the server only checks."""
-    if dry_run:
-        body = {**body, "dryRun": ["All"]}
-        click.echo("Dry Run execution")
-    async with session.open() as (client, namespace):
-        path = subresource(namespace, plural, name, action)
-        await client.raw("PUT", path, body=json.dumps(body).encode())
+NOT_GIVEN: Final = -1
+"""What virtctl's scripts pass as a grace period for the machine's own."""
 
 
 def _grace(grace_period: int | None, force: bool, field: str) -> dict[str, int]:
-    if grace_period == 0 and not force:
+    seconds = None if grace_period == NOT_GIVEN else grace_period
+    if seconds == 0 and not force:
         raise click.UsageError("--grace-period 0 ends the guest at once: add --force")
-    if force and grace_period is None:
+    if force and seconds is None:
         raise click.UsageError("--force needs the time that is left to the guest: add --grace-period 0")
-    return {} if grace_period is None else {field: grace_period}
+    return {} if seconds is None else {field: seconds}
 
 
 grace_period_option = click.option(
-    "--grace-period", type=click.IntRange(min=0), metavar="SECONDS", help="Seconds that the guest has to shut down."
+    "--grace-period",
+    type=click.IntRange(min=NOT_GIVEN),
+    metavar="SECONDS",
+    help="Seconds that the guest has to shut down.",
 )
 force_option = click.option("--force", is_flag=True, help="Required with --grace-period 0: unsaved data is lost.")
 
@@ -82,41 +76,34 @@ async def restart(session: Session, name: str, grace_period: int | None, force: 
     click.echo(f"VM {name} was scheduled to restart")
 
 
-@verb("pause", ("Pause demo", "kobune pause vm demo"), ("The same by its instance", "kobune pause vmi demo"))
-@click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
-@dry_run_option
-@command
-async def pause(session: Session, target: tuple[str, ...], dry_run: bool) -> None:
-    """Stop the vCPUs of a running guest; its memory stays."""
-    name = kind_and_name(target)
-    await put(session, INSTANCES, name, "pause", {}, dry_run)
-    click.echo(f"VMI {name} was scheduled to pause")
-
-
-@verb("unpause", ("Let demo run again", "kobune unpause vm demo"))
-@click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
-@dry_run_option
-@command
-async def unpause(session: Session, target: tuple[str, ...], dry_run: bool) -> None:
-    """Let a paused guest run again."""
-    name = kind_and_name(target)
-    await put(session, INSTANCES, name, "unpause", {}, dry_run)
-    click.echo(f"VMI {name} was scheduled to unpause")
-
-
-@verb("soft-reboot", ("Reboot demo from inside", "kobune soft-reboot demo"))
-@click.argument("name")
-@command
-async def soft_reboot(session: Session, name: str) -> None:
-    """Ask a guest to reboot, by its agent or by ACPI."""
-    await put(session, INSTANCES, name, "softreboot", {}, False)
-    click.echo(f"VMI {name} was scheduled to soft reboot")
-
-
-@verb("reset", ("Press demo's reset button", "kobune reset demo"))
-@click.argument("name")
-@command
-async def reset(session: Session, name: str) -> None:
-    """Reset a guest as its reset button would; the pod stays."""
-    await put(session, INSTANCES, name, "reset", {}, False)
-    click.echo(f"VMI {name} was scheduled to reset")
+pause = instance_verb(
+    "pause",
+    "pause",
+    "was scheduled to pause",
+    "Stop the vCPUs of a running guest; its memory stays.",
+    ("Pause demo", "kobune pause vm demo"),
+    ("The same by its instance", "kobune pause vmi demo"),
+    may_be_dry=True,
+)
+unpause = instance_verb(
+    "unpause",
+    "unpause",
+    "was scheduled to unpause",
+    "Let a paused guest run again.",
+    ("Let demo run again", "kobune unpause vm demo"),
+    may_be_dry=True,
+)
+soft_reboot = instance_verb(
+    "soft-reboot",
+    "softreboot",
+    "was scheduled to soft-reboot",
+    "Ask a guest to reboot, by its agent or by ACPI.",
+    ("Reboot demo from inside", "kobune soft-reboot demo"),
+)
+reset = instance_verb(
+    "reset",
+    "reset",
+    "was scheduled to reset",
+    "Reset a guest as its reset button would; the pod stays.",
+    ("Press demo's reset button", "kobune reset demo"),
+)

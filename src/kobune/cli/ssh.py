@@ -3,18 +3,19 @@
 Owns: the command line of ssh and scp. Must not: speak SSH.
 """
 
-import getpass
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
-from kobune.cli.session import Session, global_options
+from kobune.base.errors import KobuneError
+from kobune.cli.hints import explained
+from kobune.cli.session import Session
 from kobune.cli.targets import Target, parse_target
 from kobune.cli.verb import verb
 
@@ -35,7 +36,7 @@ class Login:
 
 
 def _common(login: Login, target: Target) -> list[str]:
-    where = f"{target.short_kind}/{target.name}" + (f"/{target.namespace}" if target.namespace else "")
+    where = f"{target.short_kind}/{target.name}/{target.namespace}"
     proxy = [*login.kobune, "port-forward", *login.api, "--stdio=true", where, str(login.port)]
     arguments = ["-o", f"ProxyCommand={shlex.join(proxy).replace('%', '%%')}"]
     if login.known_hosts:
@@ -47,23 +48,39 @@ def _common(login: Login, target: Target) -> list[str]:
 
 def _host(target: Target) -> str:
     """What ssh believes to speak to; it stands in known_hosts and in messages, and is never resolved."""
-    return ".".join(part for part in (target.short_kind, target.name, target.namespace) if part)
+    return f"{target.short_kind}.{target.name}.{target.namespace}"
 
 
-def ssh_arguments(login: Login, target: Target, command: str) -> list[str]:
-    """The arguments of ssh. Pure."""
-    user = ["-l", target.user or login.username]
-    return [*_common(login, target), *user, _host(target), *([command] if command else [])]
+def _complete(target: Target, namespace: str) -> Target:
+    return target if target.namespace else replace(target, namespace=namespace)
 
 
-def scp_arguments(login: Login, source: str, destination: str, *, recursive: bool, preserve: bool) -> list[str]:
-    """The arguments of scp; exactly one side is in a guest. Raises UsageError. Pure."""
+def ssh_arguments(login: Login, target: Target, namespace: str, command: str) -> list[str]:
+    """The arguments of ssh; `namespace` is that of a target without one. Pure."""
+    target = _complete(target, namespace)
+    user = target.user or login.username
+    return [
+        *_common(login, target),
+        *(["-l", user] if user else []),
+        _host(target),
+        *([command] if command else []),
+    ]
+
+
+def scp_arguments(
+    login: Login, source: str, destination: str, namespace: str, *, recursive: bool, preserve: bool
+) -> list[str]:
+    """The arguments of scp; exactly one side is in a guest, and `namespace` is that of a target without one.
+
+    Raises UsageError. Pure.
+    """
     remote = [_is_remote(source), _is_remote(destination)]
     if sum(remote) != 1:
         raise click.UsageError("one of source and destination is in the guest: write it as [USER@]vm/NAME:PATH")
     text = source if remote[0] else destination
-    target = parse_target(text.partition(":")[0])
-    there = f"{target.user or login.username}@{_host(target)}:{text.partition(':')[2]}"
+    target = _complete(parse_target(text.partition(":")[0]), namespace)
+    user = target.user or login.username
+    there = f"{user}@" * bool(user) + f"{_host(target)}:{text.partition(':')[2]}"
     flags = (["-r"] if recursive else []) + (["-p"] if preserve else [])
     sides = [there, destination] if remote[0] else [source, there]
     return [*_common(login, target), *flags, "--", *sides]
@@ -84,16 +101,25 @@ def _this_program() -> tuple[str, ...]:
     return (os.path.abspath(found),) if found else (sys.executable, "-m", "kobune.main.entry")
 
 
-def _login(session: Session, options: dict[str, Any]) -> Login:
-    return Login(
+def _prepared(options: dict[str, Any]) -> tuple[Login, str]:
+    """How to log in, and the namespace to look in. What is wrong with the configuration is told here, not by ssh."""
+    if options["vsock"]:
+        raise click.UsageError("--vsock: guests are reached by their network; leave it out")
+    session = Session.current()
+    try:
+        config = session.config()
+    except KobuneError as error:
+        raise click.ClickException(explained(error)) from error
+    login = Login(
         kobune=_this_program(),
         api=tuple(session.options()),
         port=options["port"],
-        username=options["username"] or getpass.getuser(),
+        username=options["username"] or "",
         identity_file=options["identity_file"] or "",
         known_hosts=options["known_hosts"] or "",
         options=options["local_ssh_opts"],
     )
+    return login, session.namespace(config)
 
 
 def _become(program: str, arguments: list[str]) -> None:
@@ -112,13 +138,21 @@ def login_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "-t", "--local-ssh-opts", multiple=True, metavar="OPTIONS", help="More options for the local client."
         ),
         click.option("--known-hosts", type=click.Path(), help="File with the guests' host keys; default: ssh's own."),
-        click.option("-p", "--port", default=22, show_default=True, help="Port of the guest's SSH server."),
+        click.option(
+            "-p",
+            "--port",
+            type=click.IntRange(1, 65535),
+            default=22,
+            show_default=True,
+            help="Port of the guest's SSH server.",
+        ),
         click.option("-i", "--identity-file", type=click.Path(), help="Private key to log in with."),
-        click.option("-l", "--username", help="User in the guest; default: your name here."),
+        click.option("-l", "--username", help="User in the guest; default: as ssh has it, your name here."),
         click.option("--local-ssh", is_flag=True, hidden=True, help="Always so; taken for virtctl's scripts."),
+        click.option("--vsock", is_flag=True, hidden=True, help="Refused: guests are reached by their network."),
     ):
         function = option(function)
-    return global_options(function)
+    return function
 
 
 @verb(
@@ -139,9 +173,9 @@ def ssh(target: str, command: str, **options: Any) -> None:
     Uses the ssh of this machine; the connection goes through the Kubernetes API, so the guest needs no address that
     you can reach.
     """
-    session = Session(options["kubeconfig"], options["context"], options["namespace"])
-    login, where = _login(session, options), parse_target(target)
-    _become("ssh", ssh_arguments(login, where, command))
+    where = parse_target(target)
+    login, namespace = _prepared(options)
+    _become("ssh", ssh_arguments(login, where, namespace, command))
 
 
 @verb(
@@ -159,6 +193,6 @@ def scp(source: str, destination: str, recursive: bool, preserve: bool, **option
 
     Uses the scp of this machine, through the Kubernetes API. One side is [USER@][vm|vmi]/NAME[/NAMESPACE]:PATH.
     """
-    session = Session(options["kubeconfig"], options["context"], options["namespace"])
-    login = _login(session, options)
-    _become("scp", scp_arguments(login, source, destination, recursive=recursive, preserve=preserve))
+    login, namespace = _prepared(options)
+    arguments = scp_arguments(login, source, destination, namespace, recursive=recursive, preserve=preserve)
+    _become("scp", arguments)

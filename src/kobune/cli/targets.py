@@ -1,23 +1,30 @@
 """Names of machines and instances as users type them. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import click
 
-__all__ = ["GROUP", "KINDS", "Target", "kind_and_name", "parse_target", "subresource"]
+__all__ = [
+    "GROUP",
+    "INSTANCES",
+    "KINDS",
+    "MACHINES",
+    "Target",
+    "kind_and_name",
+    "older_reading",
+    "parse_target",
+    "subresource",
+]
 
 GROUP: Final = "/apis/subresources.kubevirt.io/v1"
 
+MACHINES: Final = "virtualmachines"
+INSTANCES: Final = "virtualmachineinstances"
+
 KINDS: Final = {
-    "vm": "virtualmachines",
-    "vms": "virtualmachines",
-    "virtualmachine": "virtualmachines",
-    "virtualmachines": "virtualmachines",
-    "vmi": "virtualmachineinstances",
-    "vmis": "virtualmachineinstances",
-    "virtualmachineinstance": "virtualmachineinstances",
-    "virtualmachineinstances": "virtualmachineinstances",
+    **dict.fromkeys(("vm", "vms", "virtualmachine", "virtualmachines"), MACHINES),
+    **dict.fromkeys(("vmi", "vmis", "virtualmachineinstance", "virtualmachineinstances"), INSTANCES),
 }
 
 
@@ -33,7 +40,7 @@ class Target:
     @property
     def short_kind(self) -> str:
         """vm or vmi."""
-        return "vm" if self.plural == "virtualmachines" else "vmi"
+        return "vm" if self.plural == MACHINES else "vmi"
 
 
 def parse_target(text: str) -> Target:
@@ -46,7 +53,7 @@ def parse_target(text: str) -> Target:
         raise click.UsageError(f"{text!r} is no target: write vm/NAME, vmi/NAME or vm/NAME/NAMESPACE")
     kind = KINDS.get(words[0].lower()) if len(words) > 1 else None
     if len(words) == 1:
-        return Target("virtualmachineinstances", words[0], user=user)
+        return Target(INSTANCES, words[0], user=user)
     if kind is None or len(words) > 3:
         raise click.UsageError(f"{text!r} is no target: write vm/NAME, vmi/NAME or vm/NAME/NAMESPACE")
     return Target(kind, words[1], words[2] if len(words) == 3 else "", user)
@@ -65,3 +72,12 @@ def kind_and_name(target: tuple[str, ...]) -> str:
 def subresource(namespace: str, plural: str, name: str, verb: str) -> str:
     """The URL path of a verb."""
     return f"{GROUP}/namespaces/{namespace}/{plural}/{name}/{verb}"
+
+
+def older_reading(target: Target) -> Target | None:
+    """What older clients took `NAME.NAMESPACE` for; None for a name without a dot.
+
+    Names may hold dots, so this is for targets that are not found.
+    """
+    name, dot, namespace = target.name.rpartition(".")
+    return replace(target, name=name, namespace=namespace) if dot and name and namespace else None

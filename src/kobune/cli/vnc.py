@@ -74,10 +74,13 @@ class _Vnc(Verb):
 @verb("screenshot", ("Look at demo's screen", "kobune vnc screenshot demo --file demo.png"))
 @click.argument("target", nargs=-1, required=True, metavar="[vm|vmi] NAME")
 @click.option("-f", "--file", "path", default="-", show_default=True, help="PNG file to write; - is standard output.")
+@click.option("-m", "--move-cursor", is_flag=True, hidden=True, help="Refused: wake a screen by its console or viewer.")
 @command
-async def screenshot(session: Session, target: tuple[str, ...], path: str) -> None:
+async def screenshot(session: Session, target: tuple[str, ...], path: str, move_cursor: bool) -> None:
     """Save the screen of a guest as a PNG file."""
     name = kind_and_name(target)
+    if move_cursor:
+        raise click.UsageError("--move-cursor is not there yet: wake the screen in a viewer (`kobune vnc`)")
     if path == "-" and sys.stdout.isatty():
         raise click.UsageError("a PNG is no text for a terminal: add --file screen.png")
     async with session.open() as (client, namespace):
@@ -161,9 +164,12 @@ async def _serve(
             click.echo(json.dumps({"port": local}))
         else:
             viewer = await _start_viewer(host, local, *viewer_choice)
-        click.echo(f"Screen of {name} on {host}:{local}; waiting {LISTEN_TIMEOUT_S:.0f} s for a viewer", err=True)
+        # A viewer that was started here comes at once, one that somebody starts takes its time.
+        limit_s = None if proxy_only else LISTEN_TIMEOUT_S
+        wait = "until a viewer connects; Ctrl-C ends it" if limit_s is None else f"{limit_s:.0f} s for a viewer"
+        click.echo(f"Screen of {name} on {host}:{local}; waiting {wait}", err=True)
         try:
-            reader, writer = await asyncio.wait_for(taken, LISTEN_TIMEOUT_S)
+            reader, writer = await asyncio.wait_for(taken, limit_s)
         except TimeoutError:
             raise click.ClickException(
                 f"no viewer connected to {host}:{local} within {LISTEN_TIMEOUT_S:.0f} s"

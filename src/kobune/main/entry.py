@@ -1,5 +1,7 @@
 """The `kobune` program: the verbs of cli/ and the commands that run an instance."""
 
+import os
+import sys
 from collections.abc import Iterator
 
 import click
@@ -29,7 +31,13 @@ def main() -> None:
     try:
         app.main(prog_name="kobune", standalone_mode=False)
     except click.exceptions.Abort:
+        # The terminal shows ^C in a line of its own only if something ends it.
+        click.echo("\nInterrupted", err=True)
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Who read our output has seen enough; Python must not try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None

@@ -1,5 +1,6 @@
 """Manifests from flags: what they hold, that they are valid, and what is refused with the way out."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,18 @@ CASES = {
         *("--name", "a", "--instancetype", "u1.medium", "--preference", "virtualmachinepreference/linux"),
         *("--volume-pvc", "src:data", "--termination-grace-period", "5"),
     ],
-    "import-with-guesses": ["--name", "a", "--volume-import", "type:http,url:https://h/d.qcow2?x=1,size:10Gi"],
+    "import-with-guesses": ["--name", "a", "--volume-import", "type:pvc,src:os/root,name:root"],
+    "import-that-says-nothing": [
+        *("--name", "a", "--volume-import"),
+        "type:http,url:https://h/d.qcow2?x=1,size:10Gi,name:root,extraheaders:A: b;C: d",
+    ],
+    "order": [
+        *("--name", "a", "--volume-import", "type:registry,url:docker://r/d:1,size:5Gi,pullmethod:node,name:third"),
+        *("--volume-pvc", "src:second", "--volume-containerdisk", "src:r/e:1"),
+    ],
     "import-that-must-be-known": [
-        *("--name", "a", "--infer-instancetype", "--infer-preference", "--volume-import", "type:ds,src:os/fedora"),
+        *("--name", "a", "--infer-instancetype", "--infer-preference"),
+        *("--volume-import", "type:ds,src:os/fedora,name:root"),
         *("--volume-import", "type:blank,size:1Gi,name:data,storageclass:fast"),
     ],
     "cloud-init": [
@@ -60,6 +70,41 @@ def test_a_machine(name: str, golden: Callable[[str, str], None]) -> None:
     text = printed("vm", *CASES[name])
     msgspec.convert(yaml.safe_load(text), VirtualMachine)
     golden(f"create-vm-{name}.yaml", text)
+
+
+def test_what_is_left_out_and_what_can_be_read_is_told(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("word\n")
+    result = CliRunner().invoke(app, ["create", "vm", "--cloud-init", "none", "--password-file", str(secret)])
+    assert result.exit_code == 0
+    assert "volumes" not in yaml.safe_load(result.stdout)["spec"]["template"]["spec"]
+    assert "plain text" in result.stderr
+    assert "left out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "prefix"), [("vm", "vm"), ("instancetype", "clusterinstancetype"), ("clone", "clone")]
+)
+def test_made_up_names_are_as_virtctl_makes_them(word: str, prefix: str) -> None:
+    arguments = {"instancetype": ["--cpu=1", "--memory=1Gi"], "clone": ["--source-name", "a"]}.get(word, [])
+    assert re.fullmatch(f"{prefix}-[bcdfghjklmnpqrstvwxz2456789]{{5}}", create(word, *arguments)["metadata"]["name"])
+
+
+def test_imports_get_names() -> None:
+    (volume,) = create("vm", "--volume-import=type:blank,size:1Gi")["spec"]["template"]["spec"]["volumes"]
+    assert re.fullmatch(r"imported-volume-\w{5}", volume["name"])
+
+
+def test_the_namespace_stands_before_or_behind_the_verb() -> None:
+    for arguments in (["-n=b", "create", "vm"], ["create", "--namespace", "b", "vm"], ["create", "vm", "-n=b"]):
+        result = CliRunner().invoke(app, [*arguments])
+        assert yaml.safe_load(result.output)["metadata"]["namespace"] == "b"
+
+
+def test_sizes_of_a_namespace() -> None:
+    document = create("instancetype", "-n", "b", "--cpu", "1", "--memory", "1Gi")
+    assert document["kind"] == "VirtualMachineInstancetype"
+    assert document["metadata"]["namespace"] == "b"
 
 
 def test_user_data_may_come_from_a_file(tmp_path: Path) -> None:
@@ -87,7 +132,15 @@ def test_a_machine_without_a_name_gets_one() -> None:
         (["--volume-import", "type:ftp"], "types are blank, http"),
         (["--volume-import", "type:pvc,src:a"], "write src:NAMESPACE/NAME"),
         (["--infer-preference"], "add --volume-import or --volume-pvc"),
-        (["--cloud-init", "none", "--user", "a"], "leave one out"),
+        (["--infer-preference-from", "x", "--volume-pvc", "src:a"], "volumes are a"),
+        (["--infer-instancetype", "--volume-containerdisk", "src:a,name:b"], "from volume 'b'"),
+        (["--volume-import", "type:http,url:u"], "needs size:..."),
+        (["--volume-import", "type:registry,size:1Gi"], "either url:... or imagestream:..."),
+        (["--volume-import", "type:blank,size:big"], "write it like 512Mi"),
+        (["--volume-pvc", "src:ns/a"], "write src:NAME"),
+        (["--volume-pvc", "src:a.b"], "give another one by name:..."),
+        (["--memory", "much"], "--memory: 'much' is no amount"),
+        (["--access-cred", "src:a,method:configDrive", "--cloud-init", "noCloud"], "needs --cloud-init configDrive"),
         (["--cloud-init-user-data", "#cloud-config", "--user", "a"], "put them into it"),
         (["--cloud-init-user-data", "@/does/not/exist"], "cannot read /does/not/exist"),
     ],

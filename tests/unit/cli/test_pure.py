@@ -14,9 +14,9 @@ from kobune.cli.expose import service_for
 from kobune.cli.hints import explained
 from kobune.cli.portforward import PortPair, parse_ports
 from kobune.cli.ssh import Login, scp_arguments, ssh_arguments
-from kobune.cli.targets import Target, parse_target
+from kobune.cli.targets import Target, older_reading, parse_target
 from kobune.cli.vnc import viewer_command
-from kobune.cli.volumes import add_volume_options
+from kobune.cli.volumes import add_volume_options, has_volume
 from kobune.kube.client.errors import Conflict, Forbidden, NotFound, Unavailable
 
 VMI, VM = "virtualmachineinstances", "virtualmachines"
@@ -34,6 +34,11 @@ VMI, VM = "virtualmachineinstances", "virtualmachines"
 )
 def test_targets(text: str, target: Target) -> None:
     assert parse_target(text) == target
+
+
+def test_a_name_with_a_dot_may_be_an_old_form() -> None:
+    assert older_reading(parse_target("me@vm/a.b.ns")) == Target(VM, "a.b", "ns", "me")
+    assert older_reading(parse_target("vm/demo")) is None
 
 
 @pytest.mark.parametrize("text", ["", "pod/demo", "vm/", "vm/a/b/c", "@vm/a", "a/b"])
@@ -65,7 +70,7 @@ LOGIN = Login(("/bin/kobune",), ("--kubeconfig", "/k c"), port=2222, username="m
 
 
 def test_ssh_goes_through_port_forward() -> None:
-    assert ssh_arguments(LOGIN, parse_target("root@vm/demo/ns"), "uname -a") == [
+    assert ssh_arguments(LOGIN, parse_target("root@vm/demo/ns"), "other", "uname -a") == [
         "-o",
         "ProxyCommand=/bin/kobune port-forward --kubeconfig '/k c' --stdio=true vm/demo/ns 2222",
         *("-o", "A=b", "-v", "-l", "root", "vm.demo.ns", "uname -a"),
@@ -74,17 +79,17 @@ def test_ssh_goes_through_port_forward() -> None:
 
 def test_scp_knows_which_side_is_the_guest() -> None:
     login = Login(("kobune",), username="me", identity_file="/key", known_hosts="/hosts")
-    start = ["-o", "ProxyCommand=kobune port-forward --stdio=true vmi/demo 22", "-o", "UserKnownHostsFile=/hosts"]
+    start = ["-o", "ProxyCommand=kobune port-forward --stdio=true vmi/demo/ns 22", "-o", "UserKnownHostsFile=/hosts"]
     key = ["-i", "/key"]
-    assert scp_arguments(login, "./f", "vmi/demo:/tmp", recursive=True, preserve=False) == [
-        *start, *key, "-r", "--", "./f", "me@vmi.demo:/tmp",
+    assert scp_arguments(login, "./f", "vmi/demo:/tmp", "ns", recursive=True, preserve=False) == [
+        *start, *key, "-r", "--", "./f", "me@vmi.demo.ns:/tmp",
     ]  # fmt: skip
-    assert scp_arguments(login, "root@demo:f", "/tmp/", recursive=False, preserve=True) == [
-        *start, *key, "-p", "--", "root@vmi.demo:f", "/tmp/",
+    assert scp_arguments(login, "root@demo:f", "/tmp/", "ns", recursive=False, preserve=True) == [
+        *start, *key, "-p", "--", "root@vmi.demo.ns:f", "/tmp/",
     ]  # fmt: skip
     for both in (("a", "b"), ("vm/a:x", "vm/b:y")):
         with pytest.raises(click.UsageError, match="one of source and destination"):
-            scp_arguments(login, *both, recursive=False, preserve=False)
+            scp_arguments(login, *both, "ns", recursive=False, preserve=False)
 
 
 def test_the_first_installed_viewer_is_taken() -> None:
@@ -97,15 +102,25 @@ def test_the_first_installed_viewer_is_taken() -> None:
 
 
 def test_volumes_to_plug() -> None:
-    claim = add_volume_options("d", "PersistentVolumeClaim", disk_type="disk", bus="scsi", serial="", cache="none")
+    more = {"disk_type": "disk", "bus": "scsi", "serial": ""}
+    claim = add_volume_options("d", "PersistentVolumeClaim", disk_name="", cache="none", **more)
     assert claim == {
         "name": "d",
         "disk": {"name": "d", "disk": {"bus": "scsi"}, "serial": "d", "cache": "none"},
         "volumeSource": {"persistentVolumeClaim": {"claimName": "d", "hotpluggable": True}},
     }
-    volume = add_volume_options("d", "DataVolume", disk_type="lun", bus="scsi", serial="s", cache="")
+    more = {"disk_type": "lun", "bus": "scsi", "serial": "s"}
+    volume = add_volume_options("d", "DataVolume", disk_name="x", cache="", **more)
     assert volume["volumeSource"] == {"dataVolume": {"name": "d", "hotpluggable": True}}
-    assert volume["disk"] == {"name": "d", "lun": {"bus": "scsi"}, "serial": "s"}
+    assert volume["name"] == "x"
+    assert volume["disk"] == {"name": "x", "lun": {"bus": "scsi"}, "serial": "s"}
+
+
+def test_a_volume_is_taken_from_where_it_is() -> None:
+    template = {"spec": {"volumes": [{"name": "root"}]}}
+    assert has_volume(owner(template=template), "root")
+    assert not has_volume(owner(template=template), "data")
+    assert not has_volume(owner(), "root")
 
 
 def owner(kind: str = "VirtualMachine", **spec: Any) -> dict[str, Any]:
@@ -126,8 +141,12 @@ def test_a_service_selects_the_machine_s_pods() -> None:
 
 
 def test_a_service_takes_the_ports_of_the_interfaces() -> None:
-    interfaces = [{"ports": [{"port": 80, "name": "web"}, {"port": 53, "protocol": "UDP"}]}]
-    template = {"spec": {"domain": {"devices": {"interfaces": interfaces}}}}
+    interfaces = [
+        {"name": "blue", "ports": [{"port": 1}]},
+        {"name": "default", "ports": [{"port": 80, "name": "web"}, {"port": 53, "protocol": "UDP"}]},
+    ]
+    networks = [{"name": "blue", "multus": {"networkName": "blue"}}, {"name": "default", "pod": {}}]
+    template = {"spec": {"domain": {"devices": {"interfaces": interfaces}}, "networks": networks}}
     ports = service_for(owner(template=template), "a", port=None)["spec"]["ports"]
     assert ports == [
         {"name": "web", "port": 80, "protocol": "TCP", "targetPort": 80},
@@ -193,6 +212,10 @@ def test_a_console_that_ended_says_why_and_how_to_come_back(
         (["expose", "pod", "a", "--name", "b"], "use vm, vmi or vmirs"),
         (["port-forward", "--stdio=true", "vm/a", "1", "2"], "one port"),
         (["why", "pod", "a"], "give vm NAME"),
+        (["ssh", "vm/a", "--vsock"], "by their network"),
+        (["expose", "vm", "a", "--name", "b", "--ip-family", "ipv5"], "--ip-family 'ipv5'"),
+        (["addvolume", "a", "--volume-name", "b", "--persist", "--ephemeral"], "exclude each other"),
+        (["start", "a", "--request-timeout", "soon", "-s", "http://127.0.0.1:1"], "--request-timeout"),
     ],
 )
 def test_arguments_that_make_no_sense(arguments: list[str], hint: str) -> None:

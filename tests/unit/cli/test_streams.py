@@ -183,8 +183,8 @@ async def test_ssh_becomes_the_local_client(kubeconfig: Path, tmp_path: Path) ->
     assert status == 7
     option, proxy, *rest = output.decode().splitlines()
     assert option == "-o"
-    assert proxy.endswith(f"port-forward --kubeconfig {kubeconfig} --stdio=true vm/demo 22")
-    assert rest == ["-i", "/key", "-l", "me", "vm.demo", "id"]
+    assert proxy.endswith(f"port-forward --kubeconfig {kubeconfig} --stdio=true vm/demo/default 22")
+    assert rest == ["-i", "/key", "-l", "me", "vm.demo.default", "id"]
 
 
 async def test_a_console_that_another_client_took_is_told(kubeconfig: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_agent_may_change_keys_where_it_should() -> None:
     # A volume is there for the server to put keys on, also without anything else.
     plain = machine_manifest(MachineRequest(name="m", access_credentials=("src:keys,method:noCloud",)))
     (volume,) = plain["spec"]["template"]["spec"]["volumes"]
-    assert volume["cloudInitNoCloud"] == {"userData": "#cloud-config\n"}
+    assert volume["cloudInitNoCloud"] == {"userData": "#cloud-config"}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,13 @@ def test_the_agent_may_change_keys_where_it_should() -> None:
 )
 def test_access_credentials_that_cannot_be(text: str) -> None:
     with pytest.raises(click.UsageError, match="--access-cred"):
-        credential_of(text)
+        credential_of(text, cloud_init="noCloud")
+
+
+def test_credentials_choose_the_kind_of_disk() -> None:
+    manifest = machine_manifest(MachineRequest(name="m", access_credentials=("src:k,method:configDrive",)))
+    (volume,) = manifest["spec"]["template"]["spec"]["volumes"]
+    assert volume["cloudInitConfigDrive"] == {"userData": "#cloud-config"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,8 @@ def test_access_credentials_that_cannot_be(text: str) -> None:
 def test_flags_that_virtctl_has_replaced_still_work(flag: str, source: dict[str, Any]) -> None:
     result = CliRunner().invoke(app, ["create", "vm", "--name", "m", flag, "--cloud-init", "nocloud"])
     assert result.exit_code == 0, result.output
-    (template,) = yaml.safe_load(result.output)["spec"]["dataVolumeTemplates"]
+    assert "is deprecated" in result.stderr
+    (template,) = yaml.safe_load(result.stdout)["spec"]["dataVolumeTemplates"]
     assert source.items() <= template["spec"].items()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kobune.kube.client.config import ConfigError, in_cluster_config, load_config
+from kobune.kube.client.config import ConfigError, Impersonation, in_cluster_config, load_config
 
 KUBECONFIG = {
     "apiVersion": "v1",
@@ -78,6 +78,39 @@ def test_exec_plugins_are_understood(path: Path) -> None:
 def test_the_environment_names_the_first_file_that_exists(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", f"/nowhere/config:{path}")
     assert load_config().context == "one"
+
+
+def test_several_files_are_one_and_the_first_counts(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / "config"
+    other.parent.mkdir()
+    (other.parent / "more.pem").write_text("MORE")
+    user = {"name": "more", "user": {"client-certificate": "more.pem", "client-key": "more.pem"}}
+    context = {"name": "four", "context": {"cluster": "c", "user": "more"}}
+    shadowed = {"name": "u", "user": {"token": "not this one"}}
+    other.write_text(yaml.safe_dump({"current-context": "four", "users": [user, shadowed], "contexts": [context]}))
+    monkeypatch.setenv("KUBECONFIG", f"{path}:{other}")
+    assert load_config().token == "t"
+    config = load_config(context="four")
+    assert (config.server, config.client_certificate_pem) == ("https://127.0.0.1:6443", b"MORE")
+
+
+def test_a_user_may_be_somebody_else(path: Path) -> None:
+    document = yaml.safe_load(path.read_text())
+    extra = {"scopes": ["a", "b"]}
+    document["users"][0]["user"] |= {"as": "mary", "as-uid": "7", "as-groups": ["staff"], "as-user-extra": extra}
+    path.write_text(yaml.safe_dump(document))
+    who = load_config(path).impersonate
+    assert who == Impersonation("mary", "7", ("staff",), (("scopes", "a"), ("scopes", "b")))
+
+
+def test_without_a_context_a_cluster_and_a_user_do(path: Path) -> None:
+    document = yaml.safe_load(path.read_text())
+    del document["current-context"]
+    path.write_text(yaml.safe_dump(document))
+    config = load_config(path, cluster="c", user="u")
+    assert (config.server, config.token, config.tls_server_name) == ("https://127.0.0.1:6443", "t", "kubernetes")
 
 
 @pytest.mark.parametrize(

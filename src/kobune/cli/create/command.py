@@ -3,7 +3,6 @@
 Owns: flags, reading files that flags name, printing. Must not: speak to a server.
 """
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,21 @@ import click
 import yaml
 
 from kobune.cli.create.clone import CloneRequest, clone_manifest
-from kobune.cli.create.machine import MachineRequest, machine_manifest
+from kobune.cli.create.fields import random_suffix
+from kobune.cli.create.machine import MachineRequest, machine_manifest, warnings
 from kobune.cli.create.sizes import instancetype_manifest, preference_manifest
-from kobune.cli.verb import CONTEXT, examples, verb
+from kobune.cli.session import Session
+from kobune.cli.verb import CONTEXT, VerbGroup, choice, examples, verb
 
 __all__ = ["create"]
 
+SHOWS = {"api_namespace": "Namespace to write into the manifest."}
 RUN_STRATEGIES = ("Always", "Halted", "Manual", "RerunOnFailure", "Once", "WaitAsReceiver")
 
 
 @click.group(
     "create",
+    cls=VerbGroup,
     context_settings=CONTEXT,
     epilog=examples(("Make a machine and start it", "kobune create vm --name demo | kubectl apply -f -")),
 )
@@ -45,7 +48,12 @@ def _print(manifest: dict[str, Any]) -> None:
 
 
 def _name(given: str, word: str) -> str:
-    return given or f"{word}-{secrets.token_hex(3)}"
+    return given or f"{word}-{random_suffix()}"
+
+
+def _namespace() -> str:
+    """The one that the command line names, to be written into the manifest."""
+    return Session.current().given_namespace
 
 
 def _text_of(option: str, value: str) -> str:
@@ -71,12 +79,12 @@ def _text_of(option: str, value: str) -> str:
         "--volume-import type:http,url:https://example.com/disk.qcow2,size:10Gi",
     ),
     ("With a whole cloud-config", "kobune create vm --name demo --cloud-init-user-data @user-data.yaml"),
+    shows=SHOWS,
 )
 @click.option("--name", default="", help="Name of the VM; default: a random one.")
-@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest.")
 @click.option(
     "--run-strategy",
-    type=click.Choice(RUN_STRATEGIES),
+    **choice(*RUN_STRATEGIES),
     default="Always",
     show_default=True,
     help="When it runs.",
@@ -104,18 +112,16 @@ def _text_of(option: str, value: str) -> str:
     "--volume-import",
     multiple=True,
     metavar="FIELDS",
-    help="type:KIND with what that needs: url:URL for http, s3, gcs, registry, imageio and vddk; src:NAMESPACE/NAME "
-    "for pvc, snapshot and ds (a DataSource); size:SIZE for blank. Also name, bootorder, storageclass, secretref and "
-    "certconfigmap; repeatable.",
+    help="type:KIND with what that needs: url:URL and size:SIZE for http, s3, gcs, registry, imageio and vddk; "
+    "src:NAMESPACE/NAME for pvc, snapshot and ds (a DataSource); size:SIZE for blank. Also name, bootorder, "
+    "storageclass, secretref and certconfigmap; repeatable.",
 )
 @click.option("--volume-pvc", multiple=True, metavar="FIELDS", help="src:NAME[,name:NAME][,bootorder:N]; repeatable.")
 @click.option("--volume-sysprep", default="", metavar="FIELDS", help="src:NAME[,type:configMap|secret].")
 @click.option(
     "--cloud-init",
-    type=click.Choice(["noCloud", "configDrive", "none"], case_sensitive=False),
-    default="noCloud",
-    show_default=True,
-    help="How the guest gets user data.",
+    **choice("noCloud", "configDrive", "none"),
+    help="How the guest gets user data; default: noCloud, where there is any.",
 )
 @click.option("--cloud-init-user-data", default="", metavar="DATA", help="Base64, text beginning with #, or @FILE.")
 @click.option("--cloud-init-network-data", default="", metavar="DATA", help="Base64, YAML text, or @FILE.")
@@ -135,10 +141,17 @@ def _text_of(option: str, value: str) -> str:
 @click.option("--volume-clone-pvc", multiple=True, hidden=True, help="As --volume-import type:pvc.")
 @click.option("--volume-blank", multiple=True, hidden=True, help="As --volume-import type:blank.")
 def vm(**options: Any) -> None:
-    """Print the manifest of a VirtualMachine."""
+    """Print the manifest of a VirtualMachine.
+
+    Without bootorder, container disks are booted first, then claims, then imports in their order.
+    """
+    for flag in ("volume_datasource", "volume_clone_pvc", "volume_blank"):
+        if options[flag]:
+            name = flag.replace("_", "-")
+            click.echo(f"Warning: --{name} is deprecated: write --volume-import with a type", err=True)
     request = MachineRequest(
         name=_name(options["name"], "vm"),
-        namespace=options["namespace"],
+        namespace=_namespace(),
         run_strategy=options["run_strategy"],
         grace_period_s=options["termination_grace_period"],
         memory=options["memory"],
@@ -151,36 +164,43 @@ def vm(**options: Any) -> None:
         container_disks=options["volume_containerdisk"],
         claims=options["volume_pvc"],
         imports=(
-            *options["volume_import"],
             *(f"type:ds,{text}" for text in options["volume_datasource"]),
             *(f"type:pvc,{text}" for text in options["volume_clone_pvc"]),
             *(f"type:blank,{text}" for text in options["volume_blank"]),
+            *options["volume_import"],
         ),
         sysprep=options["volume_sysprep"],
-        cloud_init=options["cloud_init"],
+        cloud_init=options["cloud_init"] or "",
         user_data=_text_of("--cloud-init-user-data", options["cloud_init_user_data"]),
         network_data=_text_of("--cloud-init-network-data", options["cloud_init_network_data"]),
         user=options["user"],
         password=_text_of("--password-file", f"@{options['password_file']}").strip()
         if options["password_file"]
         else "",
-        ssh_keys=options["ssh_key"],
+        ssh_keys=tuple(key.strip() for text in options["ssh_key"] for key in text.split(",") if key.strip()),
         agent_manages_ssh=options["ga_manage_ssh"],
         access_credentials=options["access_cred"],
     )
-    _print(machine_manifest(request))
+    manifest = machine_manifest(request)
+    for text in warnings(request):
+        click.echo(f"Warning: {text}", err=True)
+    _print(manifest)
 
 
 @verb(
     "instancetype",
     ("Two vCPUs and 4 GiB, for the whole cluster", "kobune create instancetype --name small --cpu 2 --memory 4Gi"),
     ("For one namespace", "kobune create instancetype --namespaced --name small --cpu 2 --memory 4Gi"),
+    shows=SHOWS,
 )
 @click.option("--name", default="", help="Name; default: a random one.")
-@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest, with --namespaced.")
 @click.option("--cpu", type=int, required=True, help="Number of vCPUs.")
 @click.option("--memory", required=True, help="Memory of the guest, such as 4Gi.")
-@click.option("--namespaced", is_flag=True, help="A VirtualMachineInstancetype instead of the cluster's kind.")
+@click.option(
+    "--namespaced",
+    is_flag=True,
+    help="A VirtualMachineInstancetype instead of the cluster's kind, as with --namespace.",
+)
 @click.option("--gpu", multiple=True, metavar="FIELDS", help="name:NAME,devicename:RESOURCE; repeatable.")
 @click.option("--hostdevice", multiple=True, metavar="FIELDS", help="name:NAME,devicename:RESOURCE; repeatable.")
 @click.option(
@@ -188,16 +208,17 @@ def vm(**options: Any) -> None:
 )
 def instancetype(**options: Any) -> None:
     """Print the manifest of an instancetype."""
+    namespaced = options["namespaced"] or bool(_namespace())
     _print(
         instancetype_manifest(
-            _name(options["name"], "instancetype"),
+            _name(options["name"], "instancetype" if namespaced else "clusterinstancetype"),
             options["cpu"],
             options["memory"],
-            namespaced=options["namespaced"],
+            namespaced=namespaced,
             gpus=options["gpu"],
             host_devices=options["hostdevice"],
             io_threads_policy=options["iothreadspolicy"] or "",
-            namespace=options["namespace"],
+            namespace=_namespace(),
         )
     )
 
@@ -208,10 +229,12 @@ def instancetype(**options: Any) -> None:
         "Spread vCPUs over cores and use a storage class",
         "kobune create preference --name fast --cpu-topology cores --volume-storage-class local",
     ),
+    shows=SHOWS,
 )
 @click.option("--name", default="", help="Name; default: a random one.")
-@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest, with --namespaced.")
-@click.option("--namespaced", is_flag=True, help="A VirtualMachinePreference instead of the cluster's kind.")
+@click.option(
+    "--namespaced", is_flag=True, help="A VirtualMachinePreference instead of the cluster's kind, as with --namespace."
+)
 @click.option("--volume-storage-class", default="", help="Storage class of volumes that name none.")
 @click.option("--machine-type", default="", help="Machine type, such as q35.")
 @click.option(
@@ -221,14 +244,15 @@ def instancetype(**options: Any) -> None:
 )
 def preference(**options: Any) -> None:
     """Print the manifest of a preference."""
+    namespaced = options["namespaced"] or bool(_namespace())
     _print(
         preference_manifest(
-            _name(options["name"], "preference"),
-            namespaced=options["namespaced"],
+            _name(options["name"], "preference" if namespaced else "clusterpreference"),
+            namespaced=namespaced,
             storage_class=options["volume_storage_class"],
             machine_type=options["machine_type"],
             cpu_topology=options["cpu_topology"] or "",
-            namespace=options["namespace"],
+            namespace=_namespace(),
         )
     )
 
@@ -237,9 +261,9 @@ def preference(**options: Any) -> None:
     "clone",
     ("A second machine like demo", "kobune create clone --source-name demo --target-name demo2 | kubectl create -f -"),
     ("From a snapshot", "kobune create clone --source-type snapshot --source-name before --target-name demo2"),
+    shows=SHOWS,
 )
 @click.option("--name", default="", help="Name of the clone object; default: a random one.")
-@click.option("-n", "--namespace", default="", help="Namespace to write into the manifest.")
 @click.option("--source-name", required=True, help="Name of what is cloned.")
 @click.option("--source-type", default="vm", show_default=True, help="vm or snapshot.")
 @click.option("--target-name", default="", help="Name of the new VM; default: the server's choice.")
@@ -256,7 +280,7 @@ def clone(**options: Any) -> None:
         clone_manifest(
             CloneRequest(
                 name=_name(options["name"], "clone"),
-                namespace=options["namespace"],
+                namespace=_namespace(),
                 source=(options["source_type"], options["source_name"]),
                 target=(options["target_type"], options["target_name"]),
                 labels=options["label_filter"],

@@ -1,11 +1,12 @@
 """Volumes of a machine to be created: what each volume flag adds to the manifest. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import click
 
-from kobune.cli.create.fields import Fields, boot_order, parse_fields
+from kobune.cli.create.fields import Fields, boot_order, check_label, check_quantity, parse_fields, random_suffix
 
 __all__ = ["Disks", "add_claim", "add_container_disk", "add_import", "add_sysprep"]
 
@@ -14,44 +15,54 @@ Document = dict[str, Any]
 # What each kind of source needs besides its type; everything else of _IMPORT_KEYS is optional where it means something.
 _REQUIRED: Final = {
     "blank": ("size",),
-    "http": ("url",),
-    "s3": ("url",),
-    "gcs": ("url",),
-    "registry": ("url",),
-    "imageio": ("url", "diskid"),
-    "vddk": ("url", "uuid", "thumbprint", "backingfile", "secretref"),
+    "http": ("url", "size"),
+    "s3": ("url", "size"),
+    "gcs": ("url", "size"),
+    "registry": ("size",),
+    "imageio": ("url", "diskid", "size"),
+    "vddk": ("url", "uuid", "thumbprint", "backingfile", "secretref", "size"),
     "pvc": ("src",),
     "snapshot": ("src",),
     "ds": ("src",),
 }
 _IMPORT_KEYS: Final = (
     "type", "src", "url", "size", "name", "bootorder", "storageclass", "accessmode", "volumemode", "secretref",
-    "certconfigmap", "pullmethod", "diskid", "uuid", "thumbprint", "backingfile",
+    "certconfigmap", "pullmethod", "imagestream", "diskid", "uuid", "thumbprint", "backingfile", "initimageurl",
+    "extraheaders", "secretextraheaders",
 )  # fmt: skip
 _SOURCE_FIELDS: Final = {
     "url": "url",
     "secretref": "secretRef",
     "certconfigmap": "certConfigMap",
     "pullmethod": "pullMethod",
+    "imagestream": "imageStream",
     "diskid": "diskId",
     "uuid": "uuid",
     "thumbprint": "thumbprint",
     "backingfile": "backingFile",
+    "initimageurl": "initImageURL",
+    "extraheaders": "extraHeaders",
+    "secretextraheaders": "secretExtraHeaders",
 }
+_LISTS: Final = ("extraheaders", "secretextraheaders")
+_LABELLED: Final = ("pvc", "snapshot", "registry", "ds")
+"""Sources whose labels may name an instancetype and a preference."""
 
 
 @dataclass
 class Disks:
-    """The lists of a manifest as they grow; `bootable` is the volume that a preference can be inferred from."""
+    """The lists of a manifest as they grow."""
 
     machine: str
+    suffix: Callable[[], str] = random_suffix
     volumes: list[Document] = field(default_factory=list)
     disks: list[Document] = field(default_factory=list)
     templates: list[Document] = field(default_factory=list)
-    _boot: list[tuple[int, str]] = field(default_factory=list)
+    _labelled: set[str] = field(default_factory=set)
 
-    def add(self, option: str, name: str, source: Document, order: int | None, *, bootable: bool = False) -> None:
+    def add(self, option: str, name: str, source: Document, order: int | None, *, labelled: bool = False) -> None:
         """A volume, and a disk only where the boot order needs one: admission adds the others."""
+        check_label(option, name)
         if any(volume["name"] == name for volume in self.volumes):
             raise click.UsageError(f"{option}: there is already a volume named {name!r}; choose another name:...")
         if order is not None:
@@ -59,8 +70,8 @@ class Disks:
                 raise click.UsageError(f"{option}: bootorder {order} is given twice")
             self.disks.append({"name": name, "bootOrder": order, "disk": {}})
         self.volumes.append({"name": name, **source})
-        if bootable:
-            self._boot.append((order if order is not None else 1000 + len(self._boot), name))
+        if labelled:
+            self._labelled.add(name)
 
     def prefer_virtio(self) -> None:
         """Name the fastest bus for every disk: without a preference the server's default would be SATA."""
@@ -68,17 +79,31 @@ class Disks:
         plain = [named.get(volume["name"]) or {"name": volume["name"], "disk": {}} for volume in self.volumes]
         self.disks = [{**disk, "disk": {"bus": "virtio"}} if "disk" in disk else disk for disk in plain]
 
-    @property
-    def bootable(self) -> str:
-        """The first volume in boot order that has labels to infer from; empty without any."""
-        return min(self._boot)[1] if self._boot else ""
+    def to_infer_from(self, option: str, volume: str = "") -> str:
+        """The volume whose labels name an instancetype or a preference: `volume`, or the first one that is booted.
+
+        Raises UsageError when there is none, or when its source has no labels.
+        """
+        ordered = sorted((disk["bootOrder"], disk["name"]) for disk in self.disks if "bootOrder" in disk)
+        name = volume or (ordered[0][1] if ordered else self.volumes[0]["name"] if self.volumes else "")
+        if not name:
+            raise click.UsageError(f"{option} needs a volume to infer from: add --volume-import or --volume-pvc")
+        if all(name != found["name"] for found in self.volumes):
+            there = ", ".join(found["name"] for found in self.volumes) or "none"
+            raise click.UsageError(f"{option}: there is no volume {name!r}; volumes are {there}")
+        if name not in self._labelled:
+            raise click.UsageError(
+                f"{option}: nothing can be inferred from volume {name!r}: only from claims, and from imports of type "
+                f"{', '.join(_LABELLED)}"
+            )
+        return name
 
 
-def add_container_disk(disks: Disks, text: str) -> None:
-    """`src:IMAGE[,name:NAME][,bootorder:N]`; the image's name may hold colons."""
+def add_container_disk(disks: Disks, number: int, text: str) -> None:
+    """`src:IMAGE[,name:NAME][,bootorder:N]`, the `number`th from 0; the image's name may hold colons."""
     option = "--volume-containerdisk"
     fields = parse_fields(option, text, ("src", "name", "bootorder"), ("src",))
-    name = fields.get("name") or f"{disks.machine}-containerdisk-{len(disks.volumes)}"
+    name = fields.get("name") or f"{disks.machine}-containerdisk-{number}"
     disks.add(option, name, {"containerDisk": {"image": fields["src"]}}, boot_order(option, fields))
 
 
@@ -86,8 +111,10 @@ def add_claim(disks: Disks, text: str) -> None:
     """`src:NAME[,name:NAME][,bootorder:N]`: a claim of the machine's namespace, used as it is."""
     option = "--volume-pvc"
     fields = parse_fields(option, text, ("src", "name", "bootorder"), ("src",))
+    if "/" in fields["src"]:
+        raise click.UsageError(f"{option}: a claim is of the machine's namespace: write src:NAME, not {fields['src']}")
     source = {"persistentVolumeClaim": {"claimName": fields["src"]}}
-    disks.add(option, fields.get("name") or fields["src"], source, boot_order(option, fields), bootable=True)
+    disks.add(option, fields.get("name") or fields["src"], source, boot_order(option, fields), labelled=True)
 
 
 def add_sysprep(disks: Disks, text: str) -> None:
@@ -113,7 +140,7 @@ def add_import(disks: Disks, text: str) -> None:
     missing = [key for key in _REQUIRED[kind] if key not in fields]
     if missing:
         raise click.UsageError(f"{option} type:{kind} needs {', '.join(f'{key}:...' for key in missing)}")
-    name = fields.get("name") or f"{disks.machine}-imported-volume-{len(disks.volumes)}"
+    name = fields.get("name") or f"imported-volume-{disks.suffix()}"
     storage: Document = {}
     if "storageclass" in fields:
         storage["storageClassName"] = fields["storageclass"]
@@ -122,20 +149,31 @@ def add_import(disks: Disks, text: str) -> None:
     if "volumemode" in fields:
         storage["volumeMode"] = fields["volumemode"]
     if "size" in fields:
-        storage["resources"] = {"requests": {"storage": fields["size"]}}
+        storage["resources"] = {"requests": {"storage": check_quantity(f"{option}: size", fields["size"])}}
     spec = {"storage": storage, **_source(kind, fields)}
-    disks.templates.append({"metadata": {"name": name}, "spec": spec})
     order = boot_order(option, fields)
-    disks.add(option, name, {"dataVolume": {"name": name}}, order, bootable=kind != "blank")
+    disks.add(option, name, {"dataVolume": {"name": name}}, order, labelled=kind in _LABELLED)
+    disks.templates.append({"metadata": {"name": name}, "spec": spec})
 
 
 def _source(kind: str, fields: Fields) -> Document:
+    option = f"--volume-import type:{kind}"
     if kind in ("pvc", "snapshot", "ds"):
         namespace, slash, name = fields["src"].rpartition("/")
         reference = {"name": name, **({"namespace": namespace} if slash else {})}
         if kind == "ds":
             return {"sourceRef": {"kind": "DataSource", **reference}}
         if not slash:
-            raise click.UsageError(f"--volume-import type:{kind}: write src:NAMESPACE/NAME")
+            raise click.UsageError(f"{option}: write src:NAMESPACE/NAME")
         return {"source": {kind: reference}}
-    return {"source": {kind: {_SOURCE_FIELDS[key]: value for key, value in fields.items() if key in _SOURCE_FIELDS}}}
+    if kind == "registry":
+        if ("url" in fields) == ("imagestream" in fields):
+            raise click.UsageError(f"{option} needs either url:... or imagestream:...")
+        if fields.get("pullmethod", "pod") not in ("pod", "node"):
+            raise click.UsageError(f"{option}: pullmethod is pod or node, not {fields['pullmethod']!r}")
+    source = {
+        _SOURCE_FIELDS[key]: value.split(";") if key in _LISTS else value
+        for key, value in fields.items()
+        if key in _SOURCE_FIELDS
+    }
+    return {"source": {kind: source}}

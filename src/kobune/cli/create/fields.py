@@ -1,12 +1,45 @@
-"""Values of the form `key:value,key:value`, as virtctl's volume flags take them. Pure."""
+"""Values of the form `key:value,key:value`, as virtctl's volume flags take them. Pure, but for random names."""
 
+import re
+import secrets
 from collections.abc import Collection, Mapping
+from typing import Final
 
 import click
 
-__all__ = ["Fields", "boot_order", "parse_fields"]
+__all__ = ["Fields", "boot_order", "check_label", "check_quantity", "parse_fields", "random_suffix"]
 
 Fields = dict[str, str]
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
+"""Kubernetes' letters of generated names: none that looks like another, and no words by accident."""
+
+
+def random_suffix() -> str:
+    """The end of a generated name."""
+    return "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+
+
+def check_label(option: str, name: str) -> str:
+    """A name of a volume. Raises UsageError."""
+    if not _LABEL.fullmatch(name):
+        raise click.UsageError(
+            f"{option}: {name!r} is no name of a volume: at most 63 lower case letters, digits and dashes; "
+            "give another one by name:..."
+        )
+    return name
+
+
+def check_quantity(option: str, text: str) -> str:
+    """An amount, such as 512Mi. Raises UsageError."""
+    from kobune.base.quantity import parse_quantity
+
+    try:
+        parse_quantity(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {text!r} is no amount: write it like 512Mi or 10Gi") from error
+    return text
 
 
 def parse_fields(option: str, text: str, known: Collection[str], required: Collection[str] = ()) -> Fields:

@@ -1,5 +1,6 @@
 """The manifest of a VirtualMachine from the flags of `create vm`. Pure: files are read by the caller."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,9 @@ import click
 import yaml
 
 from kobune.cli.create.disks import Disks, add_claim, add_container_disk, add_import, add_sysprep
-from kobune.cli.create.fields import parse_fields
+from kobune.cli.create.fields import check_quantity, parse_fields, random_suffix
 
-__all__ = ["MachineRequest", "machine_manifest"]
+__all__ = ["MachineRequest", "machine_manifest", "warnings"]
 
 Document = dict[str, Any]
 
@@ -38,7 +39,8 @@ class MachineRequest:
     claims: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     sysprep: str = ""
-    cloud_init: str = "noCloud"
+    cloud_init: str = ""
+    """noCloud, which is the default, configDrive or none."""
     user_data: str = ""
     network_data: str = ""
     user: str = ""
@@ -47,26 +49,44 @@ class MachineRequest:
     agent_manages_ssh: bool | None = None
     access_credentials: tuple[str, ...] = ()
     namespace: str = ""
+    suffix: Callable[[], str] = random_suffix
+    """Ends of names that have to be made up."""
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a user, a password or keys are asked for."""
+        return bool(self.user or self.password or self.ssh_keys or self.agent_manages_ssh)
+
+
+def warnings(request: MachineRequest) -> list[str]:
+    """What to tell beside the manifest."""
+    told = []
+    if request.password:
+        told.append("--password-file: the manifest holds the password as plain text")
+    if request.cloud_init == "none" and (request.has_login or request.user_data or request.network_data):
+        told.append("--cloud-init none: users, keys and data for cloud-init are left out")
+    return told
 
 
 def machine_manifest(request: MachineRequest) -> Document:
     """The VirtualMachine. Raises UsageError for flags that contradict each other."""
     if request.instancetype and request.memory:
         raise click.UsageError("--memory and --instancetype exclude each other: the instancetype says how much memory")
-    disks = Disks(request.name)
-    for text in request.container_disks:
-        add_container_disk(disks, text)
-    for text in request.imports:
-        add_import(disks, text)
+    disks = Disks(request.name, request.suffix)
+    # Without a boot order the guest boots from what comes first.
+    for number, text in enumerate(request.container_disks):
+        add_container_disk(disks, number, text)
     for text in request.claims:
         add_claim(disks, text)
+    for text in request.imports:
+        add_import(disks, text)
     if request.sysprep:
         add_sysprep(disks, request.sysprep)
     credentials = [_credential(request, text) for text in request.access_credentials]
     _cloud_init(disks, request, credentials)
     spec: Document = {"runStrategy": request.run_strategy}
-    instancetype = _matcher("instancetype", request.instancetype, request.infer_instancetype_from)
-    preference = _matcher("preference", request.preference, request.infer_preference_from)
+    instancetype = _matcher("instancetype", request.instancetype, request.infer_instancetype_from, disks)
+    preference = _matcher("preference", request.preference, request.infer_preference_from, disks)
     # Of a volume with a system on it both are guessed; guessing wrong is no failure unless it was asked for.
     if instancetype is None and not request.memory and request.infer_instancetype is not False:
         instancetype = _inferred("instancetype", disks, asked=request.infer_instancetype is True)
@@ -84,7 +104,7 @@ def machine_manifest(request: MachineRequest) -> Document:
     sized_by_name = instancetype is not None and "inferFromVolumeFailurePolicy" not in instancetype
     if not sized_by_name:
         # An ignored inference leaves the machine to this.
-        domain["memory"] = {"guest": request.memory or "512Mi"}
+        domain["memory"] = {"guest": check_quantity("--memory", request.memory or "512Mi")}
     template: Document = {"domain": domain, "terminationGracePeriodSeconds": request.grace_period_s}
     if credentials:
         template["accessCredentials"] = credentials
@@ -95,12 +115,12 @@ def machine_manifest(request: MachineRequest) -> Document:
     return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata, "spec": spec}
 
 
-def _matcher(what: str, text: str, volume: str) -> Document | None:
+def _matcher(what: str, text: str, volume: str, disks: Disks) -> Document | None:
     """`NAME` or `KIND/NAME`; a bare name is one of the cluster's."""
     if text and volume:
         raise click.UsageError(f"--{what} and --infer-{what}-from exclude each other")
     if volume:
-        return {"inferFromVolume": volume}
+        return {"inferFromVolume": disks.to_infer_from(f"--infer-{what}-from", volume)}
     if not text:
         return None
     kind, slash, name = text.rpartition("/")
@@ -113,10 +133,11 @@ def _matcher(what: str, text: str, volume: str) -> Document | None:
 
 
 def _inferred(what: str, disks: Disks, *, asked: bool) -> Document | None:
-    volume = disks.bootable
-    if not volume:
+    try:
+        volume = disks.to_infer_from(f"--infer-{what}")
+    except click.UsageError:
         if asked:
-            raise click.UsageError(f"--infer-{what} needs a volume to infer from: add --volume-import or --volume-pvc")
+            raise
         return None
     return {"inferFromVolume": volume, **({} if asked else {"inferFromVolumeFailurePolicy": "Ignore"})}
 
@@ -149,33 +170,32 @@ def _credential(request: MachineRequest, text: str) -> Document:
 
 def _cloud_init(disks: Disks, request: MachineRequest, credentials: list[Document]) -> None:
     methods = [item["sshPublicKey"]["propagationMethod"] for item in credentials if "sshPublicKey" in item]
-    by_disk = {key for method in methods for key in method if key != "qemuGuestAgent"}
-    if by_disk - {request.cloud_init}:
-        raise click.UsageError(f"--access-cred with method {by_disk.pop()} needs --cloud-init of the same kind")
-    # Where the guest enforces SELinux, the agent may not change keys unless it is told so.
-    agent = any("qemuGuestAgent" in method for method in methods) and not request.user_data
-    manages = agent if request.agent_manages_ssh is None else request.agent_manages_ssh
-    login = bool(request.user or request.password or request.ssh_keys or request.agent_manages_ssh)
-    if request.cloud_init == "none":
-        if login or request.user_data or request.network_data:
-            raise click.UsageError("--cloud-init none leaves no place for user data, users and keys: leave one out")
+    by_disk = sorted({key for method in methods for key in method if key != "qemuGuestAgent"})
+    wanted = request.cloud_init or (by_disk[0] if by_disk else "noCloud")
+    if any(method != wanted for method in by_disk):
+        raise click.UsageError(f"--access-cred with method {by_disk[0]} needs --cloud-init {by_disk[0]}, not {wanted}")
+    if wanted == "none":
         return
-    if not (login or manages or by_disk or request.user_data or request.network_data):
-        return
-    if login and request.user_data:
+    if request.has_login and request.user_data:
         raise click.UsageError(
             "--cloud-init-user-data excludes --user, --password-file, --ssh-key and --ga-manage-ssh: put them into it"
         )
+    # Where the guest enforces SELinux, the agent may not change keys unless it is told so.
+    agent = any("qemuGuestAgent" in method for method in methods) and not request.user_data
+    manages = agent if request.agent_manages_ssh is None else request.agent_manages_ssh
+    asked = request.cloud_init or request.has_login or manages or by_disk
+    if not (asked or request.user_data or request.network_data):
+        return
     source: Document = {}
     if request.user_data:
         # Base64 as virtctl wants it, or the text itself.
         source["userData" if request.user_data.startswith("#") else "userDataBase64"] = request.user_data
-    elif login or manages or by_disk:
+    else:
         source["userData"] = _cloud_config(request, manages)
     if request.network_data:
         readable = any(sign in request.network_data for sign in (":", "\n"))
         source["networkData" if readable else "networkDataBase64"] = request.network_data
-    kind = {"noCloud": "cloudInitNoCloud", "configDrive": "cloudInitConfigDrive"}[request.cloud_init]
+    kind = {"noCloud": "cloudInitNoCloud", "configDrive": "cloudInitConfigDrive"}[wanted]
     disks.add("--cloud-init", "cloudinitdisk", {kind: source}, None)
 
 
@@ -190,5 +210,5 @@ def _cloud_config(request: MachineRequest, agent_manages_ssh: bool) -> str:
     if agent_manages_ssh:
         config["runcmd"] = [["setsebool", "-P", "virt_qemu_ga_manage_ssh", "on"]]
     if not config:
-        return "#cloud-config\n"
+        return "#cloud-config"
     return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)

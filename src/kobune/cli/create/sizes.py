@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from kobune.cli.create.fields import parse_fields
+from kobune.cli.create.fields import check_quantity, parse_fields
 
 __all__ = ["instancetype_manifest", "preference_manifest"]
 
@@ -27,7 +27,7 @@ def instancetype_manifest(
     """A (cluster) instancetype: `cpu` vCPUs and the quantity `memory`. Raises UsageError."""
     if cpu < 1:
         raise click.UsageError("--cpu must be greater than 0")
-    spec: Document = {"cpu": {"guest": cpu}, "memory": {"guest": memory}}
+    spec: Document = {"cpu": {"guest": cpu}, "memory": {"guest": check_quantity("--memory", memory)}}
     if gpus:
         spec["gpus"] = [_device("--gpu", text) for text in gpus]
     if host_devices:
@@ -58,7 +58,7 @@ def preference_manifest(
 
 
 def _typed(word: str, name: str, spec: Document, namespaced: bool, namespace: str) -> Document:
-    metadata = {"name": name, **({"namespace": namespace} if namespaced and namespace else {})}
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
     kind = f"VirtualMachine{'' if namespaced else 'Cluster'}{word}"
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 

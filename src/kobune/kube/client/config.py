@@ -1,4 +1,4 @@
-"""Where the API is and who we are, from a kubeconfig file or from inside of a pod.
+"""Where the API is and who we are, from kubeconfig files or from inside of a pod.
 
 Owns: `ClientConfig` and loading it. The file's syntax, contexts and the in-cluster files are read by lightkube.
 Must not: connect.
@@ -6,18 +6,23 @@ Must not: connect.
 
 import base64
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kobune.base.errors import TerminalError
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
-__all__ = ["ClientConfig", "ConfigError", "ExecPlugin", "in_cluster_config", "load_config"]
+__all__ = ["ClientConfig", "ConfigError", "ExecPlugin", "Impersonation", "in_cluster_config", "load_config"]
+
+T = TypeVar("T")
 
 SERVICE_ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATHS: Final = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
+"""Fields that name files, relative to the kubeconfig that they stand in."""
 
 
 class ConfigError(TerminalError):
@@ -36,6 +41,16 @@ class ExecPlugin:
 
 
 @dataclass(frozen=True, slots=True)
+class Impersonation:
+    """In whose name requests are made; who makes them needs the right to do so. `extra` may repeat a key."""
+
+    user: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ClientConfig:
     """Everything needed to connect. Certificates and keys are PEM; at most one kind of credentials is used, in the
     order token file, token, exec plugin, basic; client certificates are used beside any of them."""
@@ -50,22 +65,27 @@ class ClientConfig:
     token_file: Path | None = None
     exec_plugin: ExecPlugin | None = None
     basic: tuple[str, str] | None = None
+    impersonate: Impersonation | None = None
     namespace: str = "default"
     context: str = ""
 
 
-def load_config(path: Path | None = None, context: str | None = None) -> ClientConfig:
+def load_config(
+    path: Path | None = None, context: str | None = None, *, cluster: str = "", user: str = ""
+) -> ClientConfig:
     """The configuration to use: `path`, else $KUBECONFIG, else the pod's service account, else ~/.kube/config.
 
-    $KUBECONFIG may list several files: the first one that exists is used. Raises ConfigError.
+    $KUBECONFIG may list several files, which are merged: what comes first counts. `cluster` and `user` name entries
+    to use instead of the context's. Raises ConfigError.
     """
+    paths = [path] if path is not None else []
     if path is None and (listed := os.environ.get("KUBECONFIG")):
-        path = next((Path(part) for part in listed.split(":") if part and Path(part).is_file()), None)
-        if path is None:
+        paths = [found for part in listed.split(":") if part and (found := Path(part).expanduser()).is_file()]
+        if not paths:
             raise ConfigError(f"KUBECONFIG={listed}: no such file")
-    if path is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+    if not paths and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
         return in_cluster_config()
-    return _from_file(path if path is not None else Path("~/.kube/config").expanduser(), context)
+    return _from_files(paths or [Path("~/.kube/config").expanduser()], context, cluster, user)
 
 
 def in_cluster_config(directory: Path = SERVICE_ACCOUNT_DIRECTORY) -> ClientConfig:
@@ -81,11 +101,9 @@ def in_cluster_config(directory: Path = SERVICE_ACCOUNT_DIRECTORY) -> ClientConf
     return _from_single(single, None)
 
 
-def _from_file(path: Path, context: str | None) -> ClientConfig:
-    # lightkube brings httpx along (60 ms, 9 MB): only who reads a kubeconfig pays for it.
+def _read(path: Path) -> dict[str, Any]:
+    """The file's document, its paths made absolute."""
     import yaml
-    from lightkube.config.kubeconfig import KubeConfig
-    from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
     try:
         document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -94,17 +112,79 @@ def _from_file(path: Path, context: str | None) -> ClientConfig:
     if not isinstance(document, dict):
         raise ConfigError(f"{path} is no kubeconfig")
     try:
-        single = KubeConfig.from_dict(document, fname=path.resolve()).get(context)
-    except (LightkubeConfigError, KeyError, TypeError, ValueError) as error:
+        for section, kind in (("clusters", "cluster"), ("users", "user")):
+            for entry in document.get(section) or ():
+                fields = entry[kind]
+                for name in _PATHS.intersection(fields or ()):
+                    fields[name] = str(path.resolve().parent / fields[name])
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"kubeconfig {path}: {error}") from error
-    assert single is not None
-    clusters = {entry["name"]: entry["cluster"] for entry in document["clusters"]}
-    # The library does not know this field.
-    server_name = clusters[single.context.cluster].get("tls-server-name")
-    return _from_single(single, server_name)
+    return document
 
 
-def _from_single(single: "SingleConfig", server_name: str | None) -> ClientConfig:
+def _merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """One document of several: of entries with one name, and of current contexts, the first counts."""
+    merged: dict[str, Any] = {
+        "current-context": next((d["current-context"] for d in documents if d.get("current-context")), None)
+    }
+    for section in ("clusters", "contexts", "users"):
+        named: dict[str, Any] = {}
+        for document in documents:
+            for entry in document.get(section) or ():
+                named.setdefault(entry["name"], entry)
+        merged[section] = list(named.values())
+    return merged
+
+
+def _from_files(paths: list[Path], context: str | None, cluster: str, user: str) -> ClientConfig:
+    # lightkube brings httpx along (60 ms, 9 MB): only who reads a kubeconfig pays for it.
+    from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+    from lightkube.config.models import Context
+    from lightkube.core.exceptions import ConfigError as LightkubeConfigError
+
+    told = ":".join(str(path) for path in paths)
+    documents = [_read(path) for path in paths]
+    try:
+        document = _merged(documents)
+        known = KubeConfig.from_dict(document, fname=paths[0].resolve())
+        if cluster and not (context or known.current_context):
+            single = SingleConfig("", Context(cluster=cluster, user=user or None), known.clusters[cluster])
+        else:
+            found = known.get(context)
+            assert found is not None
+            single = found
+        if cluster:
+            single = single._replace(cluster=_entry(known.clusters, "cluster", cluster))
+        if user:
+            single = single._replace(user=_entry(known.users or {}, "user", user))
+    except (LightkubeConfigError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"kubeconfig {told}: {error}") from error
+    # The library does not know these fields.
+    raw_cluster = _raw(document["clusters"], "cluster", cluster or single.context.cluster)
+    raw_user = _raw(document["users"], "user", user or single.context.user or "")
+    return _from_single(single, raw_cluster.get("tls-server-name"), _impersonation(raw_user))
+
+
+def _entry(known: Mapping[str, T], kind: str, name: str) -> T:
+    if name not in known:
+        raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+    return known[name]
+
+
+def _raw(entries: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next((entry[kind] or {} for entry in entries if entry["name"] == name), {})
+
+
+def _impersonation(user: Mapping[str, Any]) -> Impersonation | None:
+    if not user.get("as"):
+        return None
+    extra = tuple((key, value) for key, values in (user.get("as-user-extra") or {}).items() for value in values)
+    return Impersonation(user["as"], user.get("as-uid") or "", tuple(user.get("as-groups") or ()), extra)
+
+
+def _from_single(
+    single: "SingleConfig", server_name: str | None, impersonate: Impersonation | None = None
+) -> ClientConfig:
     cluster, user = single.cluster, single.user
 
     def pem(data: str | None, file: str | None) -> bytes | None:
@@ -144,6 +224,7 @@ def _from_single(single: "SingleConfig", server_name: str | None) -> ClientConfi
         ca_pem=pem(cluster.certificate_auth_data, cluster.certificate_auth),
         insecure=cluster.insecure,
         tls_server_name=server_name,
+        impersonate=impersonate,
         namespace=single.namespace,
         context=single.context_name,
         **credentials,

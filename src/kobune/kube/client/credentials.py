@@ -10,12 +10,16 @@ import json
 import os
 import ssl
 from asyncio import sslproto
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from multidict import CIMultiDict
 
 from kobune.base.clock import Clock, parse_time
 from kobune.kube.client.clock import SystemClock
-from kobune.kube.client.config import ClientConfig, ConfigError, ExecPlugin
+from kobune.kube.client.config import ClientConfig, ConfigError, ExecPlugin, Impersonation
 
 __all__ = ["Credentials", "tls_context"]
 
@@ -45,20 +49,27 @@ class Credentials:
         self._tls: ssl.SSLContext | None = None
         self._file_token: tuple[int, str] | None = None
 
-    async def headers(self) -> dict[str, str]:
-        """The Authorization header, or nothing. Raises ConfigError when credentials cannot be had."""
+    async def headers(self) -> CIMultiDict[str]:
+        """Who we are and in whose name we ask. Raises ConfigError when credentials cannot be had."""
+        headers: CIMultiDict[str] = CIMultiDict()
+        if authorization := await self._authorization():
+            headers["Authorization"] = authorization
+        for name, value in _impersonation_headers(self._config.impersonate):
+            headers.add(name, value)
+        return headers
+
+    async def _authorization(self) -> str:
         config = self._config
         if config.token_file is not None:
-            return {"Authorization": f"Bearer {self._read_token_file()}"}
+            return f"Bearer {self._read_token_file()}"
         if config.token:
-            return {"Authorization": f"Bearer {config.token}"}
+            return f"Bearer {config.token}"
         if config.exec_plugin is not None:
             result = await self._run_plugin_if_due(config.exec_plugin)
-            return {"Authorization": f"Bearer {result.token}"} if result.token else {}
+            return f"Bearer {result.token}" if result.token else ""
         if config.basic is not None:
-            pair = base64.b64encode(":".join(config.basic).encode()).decode()
-            return {"Authorization": f"Basic {pair}"}
-        return {}
+            return "Basic " + base64.b64encode(":".join(config.basic).encode()).decode()
+        return ""
 
     async def tls(self) -> ssl.SSLContext | None:
         """The TLS context, None for a plain http server. Raises ConfigError."""
@@ -105,6 +116,19 @@ class Credentials:
                     self._tls = None
                 self._exec = known = fresh
             return known
+
+
+def _impersonation_headers(who: Impersonation | None) -> Iterator[tuple[str, str]]:
+    """As kube-apiserver reads them; a key of extra fields is percent-encoded."""
+    if who is None or not who.user:
+        return
+    yield "Impersonate-User", who.user
+    if who.uid:
+        yield "Impersonate-Uid", who.uid
+    for group in who.groups:
+        yield "Impersonate-Group", group
+    for key, value in who.extra:
+        yield f"Impersonate-Extra-{quote(key, safe='')}", value
 
 
 async def _run_plugin(plugin: ExecPlugin) -> _ExecResult:

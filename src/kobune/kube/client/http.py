@@ -7,12 +7,14 @@ Must not: retry on its own but for refused credentials that can be renewed; call
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 from yarl import URL
 
 from kobune.api.meta import ObjectMeta
@@ -49,7 +51,9 @@ class HttpClient:
         user_agent: str = "kobune",
         timeout_s: float = DEFAULT_TIMEOUT_S,
         clock: Clock | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
+        """`warn` is told what the server warns of, each text once; without it, the log is."""
         self.config = config
         self.requests = 0
         """How many requests were sent; benchmarks read it."""
@@ -58,6 +62,7 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
         self._warned: set[str] = set()
+        self._warn = warn or (lambda text: log.warning("server warning: %s", text))
 
     async def get(self, resource: Resource[T], name: str, namespace: str = "") -> T:
         """One object; `NotFound` when there is none."""
@@ -250,20 +255,23 @@ class HttpClient:
     async def _refused_upgrade(
         self,
         url: URL,
-        headers: dict[str, str],
+        headers: CIMultiDict[str],
         tls: ssl.SSLContext | None,
         protocols: Sequence[str],
         request: str,
         error: aiohttp.WSServerHandshakeError,
     ) -> ApiError:
         """The reason of a refused upgrade: the library drops the body, so the same handshake is asked again."""
-        upgrade = headers | {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "a29idW5lLWtvYnVuZS0wMQ==",
-            "Sec-WebSocket-Protocol": ", ".join(protocols),
-        }
+        upgrade = CIMultiDict(headers)
+        upgrade.update(
+            {
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "a29idW5lLWtvYnVuZS0wMQ==",
+                "Sec-WebSocket-Protocol": ", ".join(protocols),
+            }
+        )
         try:
             async with self._open_session().get(
                 url,
@@ -307,7 +315,9 @@ class HttpClient:
         limit: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         """Send, once more after renewing refused credentials; the caller releases the response."""
+        began_s = time.monotonic()
         response = await self._send_once(method, path, query, body, content_type, limit)
+        log.debug("%s %s %d in %.0f ms", method, response.url, response.status, (time.monotonic() - began_s) * 1000)
         if response.status == 401 and self._credentials.refused():
             response.release()
             response = await self._send_once(method, path, query, body, content_type, limit)
@@ -357,7 +367,7 @@ class HttpClient:
         for value in response.headers.getall("Warning", ()):
             if value not in self._warned and len(self._warned) < 1000:
                 self._warned.add(value)
-                log.warning("server warning: %s", value.removeprefix("299 - ").strip('"'))
+                self._warn(value.removeprefix("299 - ").strip('"'))
 
 
 def encode_object(resource: Resource[Any], obj: Any) -> tuple[bytes, ObjectMeta]:
