@@ -144,7 +144,11 @@ class _Forward:
                     stack.push_async_callback(_close, server)
                     host, local = server.sockets[0].getsockname()[:2]
                 click.echo(f"forwarding {pair.protocol} {host}:{local} to {pair.remote}")
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                # Ctrl-C is how it ends, so it is no failure.
+                click.echo("\nStopped forwarding", err=True)
 
     async def _serve_datagrams(self, address: str, pair: PortPair) -> DatagramForward:
         def failed(error: Exception) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
 import click
 
-from kobune.kube.client.errors import Conflict, Invalid, NotFound, Unavailable
+from kobune.cli.targets import MACHINES
+from kobune.kube.client.errors import ApiError, Conflict, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from kobune.kube.client.http import HttpClient
@@ -24,7 +26,7 @@ async def connect_when_ready(
 ) -> aiohttp.ClientWebSocketResponse:
     """Connect, waiting while there is no running guest yet; what is waited for is said whenever it changes.
 
-    Raises the server's last answer when `timeout_s` is over.
+    Raises the server's last answer when `timeout_s` is over, or at once when there is nothing that could run.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
@@ -35,11 +37,28 @@ async def connect_when_ready(
         except (NotFound, Conflict, Invalid, Unavailable) as error:
             if loop.time() >= deadline:
                 raise
-            if str(error) != said:
-                said = str(error)
+            state = await _state(client, path, name) if isinstance(error, NotFound) else str(error)
+            if state is None:
+                raise
+            if state != said:
+                said = state
                 left_s = deadline - loop.time()
                 click.echo(f"Waiting for {name} (at most {_span(left_s)} more): {said}", err=True)
             await asyncio.sleep(min(1.0, max(0.05, deadline - loop.time())))
+
+
+async def _state(client: "HttpClient", path: str, name: str) -> str | None:
+    """What the VM says of itself while it has no instance; None when there is no VM either."""
+    namespace = path.partition("/namespaces/")[2].partition("/")[0]
+    try:
+        found = await client.raw("GET", f"/apis/kubevirt.io/v1/namespaces/{namespace}/{MACHINES}/{name}")
+    except NotFound:
+        return None
+    except ApiError as error:
+        return str(error)
+    status = (json.loads(found).get("status") or {}).get("printableStatus") or "new"
+    hint = f"; `kobune start {name}` starts it" if status == "Stopped" else ""
+    return f"the VM is {status}{hint}"
 
 
 def _span(seconds: float) -> str:

@@ -172,7 +172,18 @@ def test_a_replica_set_is_exposed_by_its_labels() -> None:
         (Unavailable(0, "ConnectionFailed", "no route"), "kobune status"),
         (NotFound(404, "NotFound", 'virtualmachineinstance.kubevirt.io "a" not found'), "kobune start"),
         (NotFound(404, "NotFound", 'virtualmachine.kubevirt.io "a" not found'), "kubectl get vm"),
-        (Forbidden(403, "Forbidden", 'x is forbidden: User "a" cannot update'), "rolebinding"),
+        (
+            Forbidden(403, "Forbidden", 'x: User "a" cannot update resource "vms/start" in the namespace "ns"'),
+            "rolebinding NAME -n ns --clusterrole=kubevirt.io:edit --user=a",
+        ),
+        (
+            Forbidden(403, "Forbidden", 'x: User "system:serviceaccount:a:b" cannot get resource "vms"'),
+            "--clusterrole=kubevirt.io:view --serviceaccount=a:b",
+        ),
+        (Unavailable(0, "ConnectionFailed", "certificate verify failed: self-signed"), "--certificate-authority"),
+        (Unavailable(0, "Timeout", "no answer within 1 s"), "--request-timeout"),
+        (Unavailable(503, "ServiceUnavailable", "10.0.0.1 port 22 does not answer: refused"), "may still boot"),
+        (Conflict(409, "Conflict", "VM is already running"), "kobune why vm"),
         (Conflict(409, "Conflict", "the guest agent is not connected"), "qemu-guest-agent"),
     ],
 )
@@ -182,7 +193,7 @@ def test_errors_name_the_way_out(error: KobuneError, hint: str) -> None:
 
 
 def test_an_error_without_a_known_way_out_is_itself() -> None:
-    assert explained(Conflict(409, "Conflict", "VM is already running")) == "VM is already running"
+    assert explained(Conflict(409, "Conflict", "something else")) == "something else"
 
 
 @pytest.mark.parametrize(

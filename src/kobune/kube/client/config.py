@@ -108,7 +108,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read kubeconfig {path}: {error}") from error
+        text = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigError(f"cannot read kubeconfig {path}: {text}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path} is no kubeconfig")
     try:

@@ -3,6 +3,8 @@
 Source: metav1.Status. The reason decides; the code decides where a proxy or an old server gave no reason.
 """
 
+import os
+import ssl
 from typing import Any, Final
 
 import msgspec
@@ -92,7 +94,13 @@ def error_from_response(code: int, body: bytes, retry_after: str | None, request
 
 def connection_error(request: str, cause: BaseException) -> Unavailable:
     """No answer because there is no connection."""
-    return Unavailable(0, "ConnectionFailed", f"{request}: {cause or type(cause).__name__}")
+    # The HTTP library puts addresses of objects into its texts; what the system said is inside.
+    inner = getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None) or cause
+    number = inner.errno if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError) else None
+    text = os.strerror(number) if number else str(inner) or type(inner).__name__
+    host, port = getattr(cause, "host", None), getattr(cause, "port", None)
+    where = f" at {host}:{port}" if host is not None else ""
+    return Unavailable(0, "ConnectionFailed", f"{request}: no connection{where}: {text}")
 
 
 def timeout_error(request: str, timeout_s: float | None) -> Unavailable:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -154,7 +155,8 @@ class InstanceVerbs:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(address, port)
         except (OSError, TimeoutError) as error:
-            message = f"{address} port {port} does not answer: {error or 'timeout'}"
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no answer in time"
+            message = f"{address} port {port} does not answer: {why}"
             raise Failure(503, "ServiceUnavailable", message) from error
         client = _websocket()
         try:
