@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
+from kobune.kube.testing import eventually
+
 ROUNDS = 4
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -59,6 +61,11 @@ async def test_acknowledged_writes_survive_sigkill(tmp_path: Path) -> None:
                             acknowledged[name] = int(answer["metadata"]["resourceVersion"])
 
                 writers = [asyncio.create_task(write(worker)) for worker in range(8)]
+
+                def begun(before: int = len(acknowledged)) -> bool:
+                    return len(acknowledged) > before
+
+                await eventually(begun, "the first writes", timeout_s=20)
                 await asyncio.sleep(0.4)
                 process.send_signal(signal.SIGKILL)
                 await asyncio.gather(*writers, return_exceptions=True)

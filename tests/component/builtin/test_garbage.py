@@ -63,9 +63,11 @@ async def test_an_owner_waits_for_blocking_dependents_in_the_foreground(client: 
 async def test_orphans_stay_without_their_owner(client: HttpClient) -> None:
     owner = await client.create(CONFIG_MAPS, {"metadata": {"name": "owner"}}, NAMESPACE)
     await client.create(SECRETS, owned("child", owner_reference(CONFIG_MAPS, owner)), NAMESPACE)
-    await asyncio.sleep(
-        0.3
-    )  # the graph must know the child: as with a real collector, orphaning looks at what it knows
+    # The graph must know the child: as with a real collector, orphaning looks at what it knows. What was made after the
+    # child, and is collected, came to it by the same watch.
+    never = {"apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "no-such-uid"}
+    await client.create(SECRETS, owned("later", never), NAMESPACE)
+    await gone(client, SECRETS, "later")
     await client.delete(CONFIG_MAPS, "owner", NAMESPACE, propagation=Propagation.ORPHAN)
     await gone(client, CONFIG_MAPS, "owner")
     assert (await client.get(SECRETS, "child", NAMESPACE)).metadata.owner_references == []

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from kobune.host.mount import HostMounter
 from kobune.host.netlink import IpCommand
 from kobune.host.run import CommandError, HostRunner, Runner
 
-__all__ = ["NodeRemains", "cleanup", "remove_node"]
+__all__ = ["NodeRemains", "cleanup", "forget_attachments", "remove_node"]
 
 _LOG = logging.getLogger(__name__)
 STOP_LIMIT_S = 60.0
@@ -181,9 +181,20 @@ async def _remove_network(remains: NodeRemains, runner: Runner, left: list[str])
         await remove_left_rules(runner, remains.network.name)
     except CommandError as error:
         left.append(f"rules of network {remains.network.name}: {error}")
-    for cache in CNI_CACHES:
+    forget_attachments(remains, CNI_CACHES)
+
+
+def forget_attachments(remains: NodeRemains, caches: Iterable[Path]) -> None:
+    """Remove the runtime's records of what it has attached: of this network, and of the instance's loopback devices."""
+    own = os.fsencode(remains.containerd.network_namespaces)
+    for cache in caches:
         for file in cache.glob(f"{remains.network.name}-*"):
             file.unlink(missing_ok=True)
+        for file in cache.glob("cni-loopback-*"):
+            # The network is that of all instances; the record tells whose namespace it was.
+            with contextlib.suppress(FileNotFoundError):
+                if own + b"/" in file.read_bytes():
+                    file.unlink(missing_ok=True)
 
 
 def _remove_directories(remains: NodeRemains, left: list[str]) -> None:
