@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kobune.api.cdi import DataVolume
-from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance, VirtualMachineInstanceSpec
+from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
@@ -16,13 +16,10 @@ from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event
 from kobune.virt.controllers.conditions import remove_condition, set_condition
 from kobune.virt.controllers.revisions import CONTROLLER_REVISIONS
 from kobune.virt.controllers.virtualmachine.datavolumes import disk_state, missing_data_volumes
-from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes, without_plugged
+from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance, revision_name
-from kobune.virt.controllers.virtualmachine.networks import (
-    networks_need_restart,
-    plug_interfaces,
-    without_networks,
-)
+from kobune.virt.controllers.virtualmachine.liveupdate import follow, restart_reason
+from kobune.virt.controllers.virtualmachine.networks import plug_interfaces
 from kobune.virt.controllers.virtualmachine.patience import may_wait_s
 from kobune.virt.controllers.virtualmachine.printable import printable_status
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
@@ -85,7 +82,7 @@ def decide(seen: Observed) -> Decision[Action]:
         actions += _release_ended(seen.vmi)
         if wanted is Want.NOTHING:
             # One change of the instance at a time: each replaces lists as it knows them.
-            actions += plug_volumes(vm, seen.vmi) or plug_interfaces(vm, seen.vmi)
+            actions += plug_volumes(vm, seen.vmi) or plug_interfaces(vm, seen.vmi) or follow(vm, seen.vmi, seen.sizing)
     if wanted is Want.START and seen.foreign_instance:
         message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
         events.append(Event(EventType.WARNING, "FailedCreate", message))
@@ -256,31 +253,10 @@ def _conditions(status: Status, seen: Observed) -> None:
             remove_condition(status, old.type)
     for item in mirrored:
         set_condition(status, item.type, item.status, now, reason=item.reason or "", message=item.message or "")
-    if seen.vmi is not None and _template_changed(seen):
-        set_condition(
-            status,
-            "RestartRequired",
-            "True",
-            now,
-            message="a non-live-updatable field was changed in the template spec",
-        )
+    if reason := restart_reason(seen.revision, seen.vm, vmi):
+        set_condition(status, "RestartRequired", "True", now, message=reason)
     elif vmi is None or seen.revision is not None:
         remove_condition(status, "RestartRequired")
-
-
-def _template_changed(seen: Observed) -> bool:
-    """Whether the running instance was made from another template."""
-    if seen.revision is None or seen.vmi is None or seen.vmi.status.phase in FINAL_PHASES:
-        return False
-    spec = (seen.revision.get("data") or {}).get("spec") or {}
-    then = (spec.get("template") or {}).get("spec")
-    if then is None:
-        return False
-    now = seen.vm.spec.template.spec
-    if now is not None and networks_need_restart(msgspec.convert(then, VirtualMachineInstanceSpec), now):
-        return True
-    rest_then, rest_now = (without_networks(spec) for spec in (then, msgspec.to_builtins(now)))
-    return without_plugged(rest_then) != without_plugged(rest_now)
 
 
 def _snapshot_statuses(vm: VirtualMachine) -> list[Status]:
