@@ -4,7 +4,8 @@ Owns: compiling a policy's spec and deciding on one request. Pure: what the expr
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program
 from kobune.embedded.apiserver.cel.policy_scope import Scope, compile_policy
@@ -29,6 +30,9 @@ class _Validation:
     reason: str
 
 
+_Named: TypeAlias = "tuple[str, Program | str]"
+
+
 def _compile(text: str, scope: Scope) -> "Program | str":
     """The program, or why there is none."""
     try:
@@ -44,33 +48,46 @@ def _run(program: "Program | str", bindings: dict[str, Any]) -> Any:
 
 
 class PolicyProgram:
-    """The compiled spec of a policy. `fails`: an error denies the request (it does not under failurePolicy Ignore)."""
+    """The spec of a policy, compiled when the first request is to be decided: most policies of a cluster wait for kinds
+    that nobody writes, and compiling costs a server 15 MB.
+
+    `fails`: an error denies the request (it does not under failurePolicy Ignore).
+    """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.fails = spec.get("failurePolicy", "Fail") != "Ignore"
+        self._spec = spec
         params = spec.get("paramKind") is not None
-        full = Scope(params, namespace=True, authorizer=True, variables=True)
-        plain = Scope(params, namespace=True, authorizer=False, variables=True)
-        self._conditions = [
-            (c.get("name", ""), _compile(c.get("expression", ""), full)) for c in spec.get("matchConditions") or ()
-        ]
-        self._variables = [
-            (v.get("name", ""), _compile(v.get("expression", ""), full)) for v in spec.get("variables") or ()
-        ]
-        self._validations = [
+        self._full = Scope(params, namespace=True, authorizer=True, variables=True)
+        self._plain = Scope(params, namespace=True, authorizer=False, variables=True)
+
+    @cached_property
+    def _conditions(self) -> "list[_Named]":
+        return self._all("matchConditions", "name", "expression")
+
+    @cached_property
+    def _variables(self) -> "list[_Named]":
+        return self._all("variables", "name", "expression")
+
+    @cached_property
+    def _annotations(self) -> "list[_Named]":
+        return self._all("auditAnnotations", "valueExpression", "valueExpression")
+
+    @cached_property
+    def _validations(self) -> list[_Validation]:
+        return [
             _Validation(
                 v.get("expression", ""),
-                _compile(v.get("expression", ""), full),
+                _compile(v.get("expression", ""), self._full),
                 v.get("message", ""),
-                _compile(v["messageExpression"], plain) if v.get("messageExpression") else None,
+                _compile(v["messageExpression"], self._plain) if v.get("messageExpression") else None,
                 v.get("reason") or "Invalid",
             )
-            for v in spec.get("validations") or ()
+            for v in self._spec.get("validations") or ()
         ]
-        self._annotations = [
-            (a.get("valueExpression", ""), _compile(a.get("valueExpression", ""), full))
-            for a in spec.get("auditAnnotations") or ()
-        ]
+
+    def _all(self, field: str, name: str, expression: str) -> "list[_Named]":
+        return [(v.get(name, ""), _compile(v.get(expression, ""), self._full)) for v in self._spec.get(field) or ()]
 
     def evaluate(self, bindings: dict[str, Any]) -> list[Denial]:
         """What is wrong with a request; empty when nothing is or the policy does not apply.
