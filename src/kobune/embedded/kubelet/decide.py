@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kobune.api.core import Container, Pod
+from kobune.embedded.kubelet.container_status import CRASH_LOOP
 from kobune.embedded.kubelet.model import (
     NETWORKS_PROBLEM,
     AttachNetworks,
@@ -48,7 +49,7 @@ from kobune.embedded.kubelet.questions import (
     orphan_grace,
     spec_grace,
 )
-from kobune.embedded.kubelet.status import CRASH_LOOP, Verdict, pod_status
+from kobune.embedded.kubelet.status import Verdict, pod_status
 from kobune.kube.runtime.decision import Event, EventType
 
 __all__ = ["decide"]

@@ -56,6 +56,28 @@ def node_status(
 
     Extended resources that are gone stay with 0, as plugins may come back.
     """
+    capacity, allocatable = _resources(machine, devices, stored)
+    return {
+        "capacity": capacity,
+        "allocatable": allocatable,
+        "conditions": _conditions(pressure, runtime, stored, now),
+        "addresses": [
+            {"type": "InternalIP", "address": identity.address},
+            {"type": "Hostname", "address": identity.name},
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": identity.kubelet_port}},
+        "nodeInfo": {
+            "kubeProxyVersion": "",
+            **to_builtins(machine.info),
+        },
+        "images": images,
+    }
+
+
+def _resources(
+    machine: Machine, devices: Mapping[str, tuple[int, int]], stored: Node | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What there is, and what pods may have of it."""
     base: dict[str, str] = {
         "cpu": str(machine.cpus),
         "memory": f"{machine.memory_bytes // 1024}Ki",
@@ -70,6 +92,13 @@ def node_status(
         capacity[name] = allocatable[name] = "0"
     for name, (total, usable) in devices.items():
         capacity[name], allocatable[name] = str(total), str(usable)
+    return capacity, allocatable
+
+
+def _conditions(
+    pressure: Pressure, runtime: Mapping[str, tuple[bool, str]], stored: Node | None, now: str
+) -> list[dict[str, Any]]:
+    """The kubelet's own conditions, and those that others have written."""
     problems = [f"{name}: {message}" for name, (good, message) in sorted(runtime.items()) if not good]
     if not runtime:
         problems = ["container runtime is down"]
@@ -104,22 +133,7 @@ def node_status(
             }
         )
     own = {kind for kind, *_ in wanted}
-    conditions += [to_builtins(old) for kind, old in before.items() if kind not in own]
-    return {
-        "capacity": capacity,
-        "allocatable": allocatable,
-        "conditions": conditions,
-        "addresses": [
-            {"type": "InternalIP", "address": identity.address},
-            {"type": "Hostname", "address": identity.name},
-        ],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": identity.kubelet_port}},
-        "nodeInfo": {
-            "kubeProxyVersion": "",
-            **to_builtins(machine.info),
-        },
-        "images": images,
-    }
+    return conditions + [to_builtins(old) for kind, old in before.items() if kind not in own]
 
 
 # Condition, then reason and message with and without pressure, as kubelets word them.

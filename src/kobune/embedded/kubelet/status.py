@@ -5,17 +5,13 @@ Source: fields, reasons and messages of core/v1 PodStatus as kubelets fill them;
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from kobune.api.core import (
     Container,
-    ContainerState,
-    ContainerStateRunning,
-    ContainerStateTerminated,
-    ContainerStateWaiting,
     ContainerStatus,
     HostIP,
     Pod,
@@ -24,17 +20,13 @@ from kobune.api.core import (
     PodStatus,
 )
 from kobune.base.clock import format_time
-from kobune.embedded.kubelet.model import ImageViewState, PodObserved, is_sidecar
-from kobune.embedded.kubelet.pulling import IMAGE_REASONS
+from kobune.embedded.kubelet.container_status import CREATING, INITIALIZING, container_status, settled
+from kobune.embedded.kubelet.model import PodObserved, is_sidecar
 from kobune.embedded.kubelet.qos import qos_class
-from kobune.host.cri.types import ContainerInfo
 from kobune.host.cri.types import ContainerState as RuntimeState
 
-__all__ = ["CRASH_LOOP", "Verdict", "encode_status", "may_wait_s", "pod_status", "status_patch"]
+__all__ = ["Verdict", "encode_status", "may_wait_s", "pod_status", "status_patch"]
 
-CRASH_LOOP = "CrashLoopBackOff"
-CREATING = "ContainerCreating"
-INITIALIZING = "PodInitializing"
 STARTING_S = 1.0
 _OWNED_FIELDS = ("reason", "message", "hostIP", "hostIPs", "podIP", "podIPs", "containerStatuses")
 OWNED_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
@@ -53,13 +45,13 @@ def pod_status(seen: PodObserved, verdict: Verdict | None, waiting: Mapping[str,
     """The whole status. `waiting` gives the reason and message of containers that wait for a known reason."""
     pod = seen.pod
     assert pod is not None, "an orphan has no status"
-    inits = [_container_status(seen, pod, container, waiting, init=True) for container in pod.spec.init_containers]
-    mains = [_container_status(seen, pod, container, waiting, init=False) for container in pod.spec.containers]
-    debugging = [_container_status(seen, pod, own, waiting, init=False) for own in pod.spec.ephemeral_containers]
+    inits = [container_status(seen, pod, container, waiting, init=True) for container in pod.spec.init_containers]
+    mains = [container_status(seen, pod, container, waiting, init=False) for container in pod.spec.containers]
+    debugging = [container_status(seen, pod, own, waiting, init=False) for own in pod.spec.ephemeral_containers]
     phase = _phase(pod, verdict, inits, mains)
     if verdict is not None and verdict.phase and not _any_running(seen):
-        inits = [_settled(status) for status in inits]
-        mains = [_settled(status) for status in mains]
+        inits = [settled(status) for status in inits]
+        mains = [settled(status) for status in mains]
     ips = _pod_ips(seen, pod)
     return PodStatus(
         phase=phase,
@@ -108,121 +100,6 @@ def _init_passed(container: Container, status: ContainerStatus) -> bool:
 
 def _any_running(seen: PodObserved) -> bool:
     return any(container.state is RuntimeState.RUNNING for container in seen.containers)
-
-
-def _settled(status: ContainerStatus) -> ContainerStatus:
-    """A container that never ran stays waiting in a pod that has ended, and is not ready."""
-    if status.state.terminated is not None or status.last_state.terminated is None:
-        return status
-    return ContainerStatus(
-        name=status.name,
-        state=status.last_state,
-        restart_count=status.restart_count,
-        image=status.image,
-        image_id=status.image_id,
-        container_id=status.container_id,
-        started=False,
-    )
-
-
-def _container_status(
-    seen: PodObserved, pod: Pod, container: Container, waiting: Mapping[str, tuple[str, str]], *, init: bool
-) -> ContainerStatus:
-    latest = seen.latest(container.name)
-    previous = seen.previous(container.name)
-    probe = seen.memory.probes.get(container.name)
-    started = ready = False
-    last_state = ContainerState()
-    reason = waiting.get(container.name)
-    if latest is None:
-        known = next(
-            (
-                status
-                for status in [
-                    *pod.status.init_container_statuses,
-                    *pod.status.container_statuses,
-                    *pod.status.ephemeral_container_statuses,
-                ]
-                if status.name == container.name
-            ),
-            None,
-        )
-        if known is not None and known.state.terminated is not None:
-            # Its container is gone, its result is not.
-            return known
-        default = INITIALIZING if not init and pod.spec.init_containers else CREATING
-        view = seen.memory.images.get(container.name)
-        if reason is None and view is not None and view.state is ImageViewState.FAILED:
-            reason = (view.reason, view.message)
-        problem = seen.memory.problems.get("")
-        if reason is None and problem is not None and problem.reason in IMAGE_REASONS and _mounts_image(pod, container):
-            reason = (problem.reason, problem.message)
-        state = _waiting(reason or (default, ""))
-    elif latest.state is RuntimeState.RUNNING:
-        state = ContainerState(running=ContainerStateRunning(started_at=_rfc3339(latest.started_at_ns)))
-        started = probe is None or probe.started
-        ready = started and (probe is None or probe.ready)
-        if init and not is_sidecar(container):
-            started, ready = True, False
-    elif latest.state is RuntimeState.EXITED:
-        ended = _terminated(seen, latest)
-        if reason is not None:
-            state, last_state = _waiting(reason), ended
-        else:
-            state = ended
-        ready = init and not is_sidecar(container) and latest.exit_code == 0
-    elif latest.state is RuntimeState.UNKNOWN:
-        state = ContainerState(
-            terminated=ContainerStateTerminated(
-                exit_code=137,
-                reason="ContainerStatusUnknown",
-                message="The container could not be located when the pod was terminated",
-                container_id=_container_id(latest),
-            )
-        )
-    else:
-        state = _waiting(reason or (CREATING, ""))
-    if last_state == ContainerState() and previous is not None and previous.state is RuntimeState.EXITED:
-        last_state = _terminated(seen, previous)
-    return ContainerStatus(
-        name=container.name,
-        state=state,
-        last_state=last_state,
-        ready=ready,
-        restart_count=0 if latest is None else latest.attempt,
-        image=container.image,
-        image_id="" if latest is None else latest.image_ref,
-        container_id="" if latest is None else _container_id(latest),
-        started=started,
-    )
-
-
-def _waiting(reason: tuple[str, str]) -> ContainerState:
-    return ContainerState(waiting=ContainerStateWaiting(reason=reason[0], message=reason[1]))
-
-
-def _terminated(seen: PodObserved, ended: ContainerInfo) -> ContainerState:
-    reason = ended.reason or ("Completed" if ended.exit_code == 0 else "Error")
-    return ContainerState(
-        terminated=ContainerStateTerminated(
-            exit_code=ended.exit_code,
-            reason=reason,
-            message=seen.memory.termination_messages.get(ended.id, "") or ended.message,
-            started_at=_rfc3339(ended.started_at_ns),
-            finished_at=_rfc3339(ended.finished_at_ns),
-            container_id=_container_id(ended),
-        )
-    )
-
-
-def _container_id(container: ContainerInfo) -> str:
-    return f"containerd://{container.id}"
-
-
-def _rfc3339(nanoseconds: int) -> str | None:
-    if nanoseconds <= 0:
-        return None
-    return format_time(datetime.fromtimestamp(nanoseconds / 1e9, UTC))
 
 
 def _pod_ips(seen: PodObserved, pod: Pod) -> list[str]:
@@ -337,8 +214,3 @@ def status_patch(wanted: PodStatus, stored: PodStatus) -> dict[str, Any] | None:
     changes: dict[str, Any] = {key: value for key, value in new.items() if old.get(key) != value}
     changes |= {key: None for key in old if key not in new and key in _OWNED_FIELDS}
     return changes or None
-
-
-def _mounts_image(pod: Pod, container: Container) -> bool:
-    images = {volume.name for volume in pod.spec.volumes if volume.image is not None}
-    return any(mount.name in images for mount in container.volume_mounts)
