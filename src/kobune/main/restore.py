@@ -11,7 +11,7 @@ from kobune.main.instance import hold_instance, running_pid
 from kobune.main.restoring import put_in_place, stage, unstage
 from kobune.main.settings import Settings, default_data_dir
 
-__all__ = ["RestoreFailed", "restore", "restore_file"]
+__all__ = ["restore", "restore_file"]
 
 
 class RestoreFailed(TerminalError):

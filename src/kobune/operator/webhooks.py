@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kobune.operator.names import PART_OF, VIRT_API_SERVICE, service_account
 
-__all__ = ["MUTATING", "VALIDATING", "Webhook", "api_services", "webhook_configurations"]
+__all__ = ["Webhook", "api_services", "webhook_configurations"]
 
 Manifest = dict[str, Any]
 SUBRESOURCES_GROUP: Final = "subresources.kubevirt.io"

@@ -23,7 +23,7 @@ from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.schema.structural import StructuralSchema
 from kobune.embedded.store import RevisionConflict
 
-__all__ = ["CLEANUP", "Definitions"]
+__all__ = ["Definitions"]
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from kobune.base.clock import parse_time
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.store import RevisionConflict
 
-__all__ = ["EVENT_LIFE", "EventExpiry", "last_seen"]
+__all__ = ["EventExpiry"]
 
 log = logging.getLogger(__name__)
 

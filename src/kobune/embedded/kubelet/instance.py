@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kobune.host.cni import BridgeNetwork
 
-__all__ = ["DEFAULT_SUBNET", "NodeInstance"]
+__all__ = ["NodeInstance"]
 
 DEFAULT_DATA_DIR = Path("/var/lib/kobune")
 DEFAULT_SUBNET = "10.42.0.0/24"

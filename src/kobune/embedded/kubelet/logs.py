@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["LogEntry", "LogOptions", "last_lines", "parse_entry", "read_log", "rotate_log"]
+__all__ = ["LogOptions", "last_lines", "read_log", "rotate_log"]
 
 CHUNK_BYTES = 64 << 10
 FOLLOW_POLL_S = 0.1

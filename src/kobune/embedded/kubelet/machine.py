@@ -8,15 +8,7 @@ from pathlib import Path
 
 from kobune.api.core import NodeSystemInfo
 
-__all__ = [
-    "MEMORY_RESERVE_BYTES",
-    "Machine",
-    "Pressure",
-    "machine_architecture",
-    "own_address",
-    "read_machine",
-    "read_pressure",
-]
+__all__ = ["MEMORY_RESERVE_BYTES", "Machine", "Pressure", "own_address", "read_machine", "read_pressure"]
 
 KUBELET_VERSION = "v1.33.0+kobune"
 MEMORY_RESERVE_BYTES = 100 << 20

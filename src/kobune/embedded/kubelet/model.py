@@ -11,7 +11,6 @@ from kobune.host.cri.types import ContainerInfo, ContainerState, SandboxInfo
 from kobune.kube.runtime.decision import Event
 
 __all__ = [
-    "EMPTY_MEMORY",
     "NETWORKS_PROBLEM",
     "AttachNetworks",
     "ContainerInfo",

@@ -11,7 +11,6 @@ from kobune.api.core import Pod
 
 __all__ = [
     "BACKOFF_ANNOTATION",
-    "CONTAINER_NAME",
     "GRACE_ANNOTATION",
     "MESSAGE_FILE_ANNOTATION",
     "MESSAGE_PATH_ANNOTATION",

@@ -17,7 +17,7 @@ from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.informer import Informer
 
-__all__ = ["NodeFacts", "PodObjects", "config_map_names", "secret_names"]
+__all__ = ["NodeFacts", "PodObjects"]
 
 REFRESH_SHARE = 0.8
 """A token is replaced when this share of its life is over."""

@@ -3,7 +3,7 @@
 from kobune.api.core import Pod
 from kobune.base.quantity import parse_quantity
 
-__all__ = ["BEST_EFFORT", "BURSTABLE", "GUARANTEED", "qos_class"]
+__all__ = ["BEST_EFFORT", "GUARANTEED", "qos_class"]
 
 GUARANTEED = "Guaranteed"
 BURSTABLE = "Burstable"

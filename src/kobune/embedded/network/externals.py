@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-__all__ = ["Externals", "Resolve", "host_addresses"]
+__all__ = ["Externals"]
 
 _LOG = logging.getLogger(__name__)
 KEEP_S = 30.0

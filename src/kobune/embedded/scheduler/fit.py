@@ -21,16 +21,7 @@ from kobune.api.core import (
 from kobune.api.meta import LabelSelector
 from kobune.base.quantity import parse_quantity
 
-__all__ = [
-    "FILTERS",
-    "Filter",
-    "NodeView",
-    "matches_labels",
-    "node_term_matches",
-    "pod_requests",
-    "pods_of_term",
-    "tolerates",
-]
+__all__ = ["FILTERS", "NodeView", "node_term_matches", "pod_requests", "pods_of_term", "tolerates"]
 
 UNSCHEDULABLE_TAINT = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 

@@ -20,7 +20,7 @@ from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.runtime import ControllerProcess
 
-__all__ = ["CLASS_NAME", "USER", "StorageConfig", "install", "run", "run_with_client"]
+__all__ = ["USER", "StorageConfig", "install", "run", "run_with_client"]
 
 _LOG = logging.getLogger(__name__)
 CLASS_NAME = "local"

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kobune.base.errors import TerminalError
 
-__all__ = ["AgentAnswerInvalid", "AgentInfo", "GuestAgent", "Transport"]
+__all__ = ["AgentAnswerInvalid", "GuestAgent", "Transport"]
 
 MAX_ANSWER_BYTES = 1024 * 1024
 

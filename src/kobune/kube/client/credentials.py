@@ -21,7 +21,7 @@ from kobune.base.clock import Clock, parse_time
 from kobune.kube.client.clock import SystemClock
 from kobune.kube.client.config import ClientConfig, ConfigError, ExecPlugin, Impersonation
 
-__all__ = ["Credentials", "tls_context"]
+__all__ = ["Credentials"]
 
 TLS_BUFFER_BYTES = 32 * 1024
 """Two TLS records."""

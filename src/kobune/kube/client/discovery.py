@@ -16,7 +16,7 @@ from kobune.kube.client.errors import ApiError
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 
-__all__ = ["ApiResource", "Discovered", "discover"]
+__all__ = ["ApiResource", "discover"]
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from kobune.kube.testing.selection import collection_of, decode, selector
 from kobune.kube.testing.store import Collection, Store
 from kobune.kube.testing.watches import Watches
 
-__all__ = ["FakeApi", "RawHandler", "Request"]
+__all__ = ["FakeApi", "Request"]
 
 T = TypeVar("T")
 

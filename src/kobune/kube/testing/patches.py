@@ -7,7 +7,7 @@ from kobune.kube.client.errors import Invalid
 from kobune.kube.client.merge import merge_patch
 from kobune.kube.client.types import Patch, PatchType
 
-__all__ = ["apply_json_patch", "apply_patch", "server_side_apply"]
+__all__ = ["apply_patch", "server_side_apply"]
 
 
 def apply_patch(document: dict[str, Any], patch: Patch) -> dict[str, Any]:

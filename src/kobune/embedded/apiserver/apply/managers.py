@@ -8,7 +8,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.apply.fields import FieldSet, decode_fields, encode_fields
 
-__all__ = ["MAX_UPDATE_MANAGERS", "Managed", "Owner"]
+__all__ = ["Managed", "Owner"]
 
 MAX_UPDATE_MANAGERS = 10
 """More managers of plain updates than this are merged, oldest first."""

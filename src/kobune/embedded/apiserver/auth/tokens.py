@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.user import User, service_account_user
 
-__all__ = ["AUDIENCE", "ISSUER", "ServiceAccountTokens", "TokenRejected"]
+__all__ = ["AUDIENCE", "ServiceAccountTokens", "TokenRejected"]
 
 ISSUER = "https://kubernetes.default.svc"
 AUDIENCE = "https://kubernetes.default.svc"

@@ -16,7 +16,6 @@ from kobune.embedded.apiserver.cel.types import CelType
 
 __all__ = [
     "COST_LIMIT",
-    "MAX_EXPRESSION",
     "CelBudgetSpent",
     "CelCompileError",
     "CelRuntimeError",

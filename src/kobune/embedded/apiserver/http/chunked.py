@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kobune.embedded.apiserver.http.message import frame_chunk
 
-__all__ = ["ChunkedStream", "Writable"]
+__all__ = ["ChunkedStream"]
 
 
 class Writable(Protocol):

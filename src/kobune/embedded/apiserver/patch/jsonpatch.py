@@ -9,7 +9,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.patch.errors import PatchError
 
-__all__ = ["MAX_OPERATIONS", "json_patch"]
+__all__ = ["json_patch"]
 
 MAX_OPERATIONS = 10_000
 

@@ -54,8 +54,8 @@ async def delete_collection(call: Call) -> Response:
         call.info.namespace = item.namespace
         try:
             await delete_object(call, item.name, options)
-        except Exception as error:
-            if getattr(error, "code", 0) != 404:
+        except StatusError as error:
+            if error.code != 404:
                 raise
         finally:
             call.info.namespace = namespace

@@ -7,7 +7,7 @@ from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import WriteOptions
 
-__all__ = ["manager_name", "record"]
+__all__ = ["record"]
 
 
 def manager_name(call: Call, options: WriteOptions) -> str:

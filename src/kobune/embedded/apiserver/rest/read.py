@@ -15,7 +15,7 @@ from kobune.embedded.apiserver.rest.options import ListOptions, list_options
 from kobune.embedded.apiserver.status import StatusError, bad_request, expired, not_found
 from kobune.embedded.store import Compacted
 
-__all__ = ["check_not_too_new", "get", "list_objects", "select"]
+__all__ = ["get", "list_objects", "select"]
 
 
 async def get(call: Call) -> Response:

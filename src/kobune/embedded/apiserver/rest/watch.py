@@ -22,7 +22,7 @@ from kobune.embedded.apiserver.rest.read import select
 from kobune.embedded.apiserver.status import StatusError, expired, not_acceptable
 from kobune.embedded.store import Compacted
 
-__all__ = ["BOOKMARK_EVERY_S", "MAX_PENDING", "watch"]
+__all__ = ["MAX_PENDING", "watch"]
 
 MAX_PENDING = 2000
 BOOKMARK_EVERY_S = 60.0

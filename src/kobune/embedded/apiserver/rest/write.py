@@ -37,7 +37,7 @@ from kobune.embedded.apiserver.status import (
 from kobune.embedded.apiserver.strategy import strategy_for
 from kobune.embedded.store import RevisionConflict
 
-__all__ = ["Transform", "answer", "create", "create_object", "update", "update_object"]
+__all__ = ["Transform", "answer", "create", "update", "update_object"]
 
 Transform = Callable[[dict[str, Any] | None], Awaitable[dict[str, Any]]]
 """From the stored object in the request's version (the transform's to change; None: there is none) to the new one."""

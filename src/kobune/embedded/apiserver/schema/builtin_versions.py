@@ -10,7 +10,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.schema.decoder import decode_root
 
-__all__ = ["BuiltinCodec", "autoscaler_codec", "event_codec"]
+__all__ = ["autoscaler_codec", "event_codec"]
 
 Convert = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -19,7 +19,7 @@ from kobune.embedded.apiserver.schema.scalars import (
     check_base64,
 )
 
-__all__ = ["Decode", "decoder", "short_name"]
+__all__ = ["decoder", "short_name"]
 
 Decode = Callable[[Any, list[str]], Any]
 """(value, unknown) -> stored value. `unknown` collects paths relative to the value. Raises _Mismatch."""

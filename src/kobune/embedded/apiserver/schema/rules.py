@@ -26,7 +26,7 @@ from kobune.embedded.apiserver.schema.structural_validation import MISSING, corr
 if TYPE_CHECKING:
     from kobune.embedded.apiserver.cel.checking import SchemaType
 
-__all__ = ["Rule", "SchemaRules", "compile_rule", "rule_type", "uses_old"]
+__all__ = ["Rule", "SchemaRules", "compile_rule", "rule_type"]
 
 _BLOCKING = frozenset(
     (

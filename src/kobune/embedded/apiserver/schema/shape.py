@@ -7,7 +7,7 @@ Owns: the tree (possibly cyclic, built lazily) of `Shape` nodes. Sources: x-kube
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["ANY", "Shape", "ShapeKind"]
+__all__ = ["ANY", "Shape"]
 
 ShapeKind = Literal["scalar", "object", "map", "list", "any"]
 

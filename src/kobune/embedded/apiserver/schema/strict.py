@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "BodyError", "read_json", "read_yaml"]
+__all__ = ["BodyError", "read_json", "read_yaml"]
 
 MAX_DEPTH = 500
 """Deeper bodies are refused: the walkers of this server are recursive."""

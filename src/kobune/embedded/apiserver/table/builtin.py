@@ -55,7 +55,7 @@ from kobune.embedded.apiserver.table.workload_rows import (
     stateful_set_row,
 )
 
-__all__ = ["BUILTIN", "Row"]
+__all__ = ["BUILTIN"]
 
 Row = Callable[[dict[str, Any], datetime], list[Any]]
 

@@ -5,7 +5,7 @@ Source: the API documentation's "Defaults to ..." of PodSpec and its parts, and 
 
 from typing import Any
 
-__all__ = ["default_container", "default_pod", "default_pod_spec", "default_template", "default_volume"]
+__all__ = ["default_pod", "default_template"]
 
 
 def default_pod(pod: dict[str, Any]) -> None:

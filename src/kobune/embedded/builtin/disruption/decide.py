@@ -15,7 +15,7 @@ from kobune.base.clock import format_time, parse_time
 from kobune.kube.client.resource import Key, Resource
 from kobune.kube.runtime.decision import Action, Decision, StatusPatch
 
-__all__ = ["BUDGETS", "Budget", "BudgetSpec", "Observed", "decide"]
+__all__ = ["BUDGETS", "Budget", "Observed", "decide"]
 
 _NOTE_LIFETIME: Final = timedelta(minutes=2)
 

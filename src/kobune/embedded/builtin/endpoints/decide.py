@@ -17,7 +17,7 @@ from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, PatchObject
 
-__all__ = ["MANAGED_BY", "Observed", "decide", "pod_key"]
+__all__ = ["MANAGED_BY", "Observed", "decide"]
 
 MANAGED_BY: Final = "endpointslice-controller.k8s.io"
 _MANAGED_LABEL: Final = "endpointslice.kubernetes.io/managed-by"

@@ -14,7 +14,7 @@ from kobune.kube.client.objects import to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import Action, Decision, Delete, StatusPatch
 
-__all__ = ["QUARANTINE", "Observed", "decide"]
+__all__ = ["Observed", "decide"]
 
 QUARANTINE: Final = timedelta(seconds=40)
 """How long a node may be missing before its pods count as lost: a node is sometimes deleted and registers again."""

@@ -24,7 +24,7 @@ from kobune.host.cni import Attachment, CniResult, InvalidNetwork, NetworkList, 
 from kobune.host.netlink import DeleteLink, Link, Netlink, RenameLink, SetLink
 from kobune.host.netns import HOST, NamespaceGone, NetworkNamespace
 
-__all__ = ["Definitions", "NetworksOutcome", "PodAttachments", "remove_bridges"]
+__all__ = ["Definitions", "PodAttachments", "remove_bridges"]
 
 _LOG = logging.getLogger(__name__)
 ASIDE: Final = "kobune-eth0"

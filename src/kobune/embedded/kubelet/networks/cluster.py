@@ -26,7 +26,7 @@ from kobune.host.cni import (
 from kobune.host.mount import Mounter
 from kobune.host.run import Runner
 
-__all__ = ["CNI_RESULTS", "ClusterNetwork"]
+__all__ = ["ClusterNetwork"]
 
 _LOG = logging.getLogger(__name__)
 CNI_RESULTS: Final = Path("/var/lib/cni/results")

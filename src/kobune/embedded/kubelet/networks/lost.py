@@ -7,7 +7,7 @@ runtime does not list is lost only when that stays so for longer than any call m
 from collections.abc import Collection
 from typing import Final
 
-__all__ = ["LOST_AFTER_S", "LostSandboxes"]
+__all__ = ["LostSandboxes"]
 
 LOST_AFTER_S: Final = 330.0
 """Above the limit of a call that makes or removes a sandbox, and a minute for what the runtime does when it is over."""

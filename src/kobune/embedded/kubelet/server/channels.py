@@ -16,7 +16,6 @@ __all__ = [
     "STDERR",
     "STDIN",
     "STDOUT",
-    "V5",
     "StreamOptions",
     "failure_status",
     "parse_resize",
