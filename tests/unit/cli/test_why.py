@@ -12,9 +12,9 @@ from kobune.api.core import CoreEvent, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import format_time
 from kobune.cli.why.explain import explain
+from kobune.cli.why.notes import plugging_notes
 from kobune.cli.why.seen import Seen
 from kobune.cli.why.show import age, show
-from kobune.cli.why.storage import plugging_notes
 from support.vms import NOW, instance, machine
 
 AGO = format_time(NOW - timedelta(seconds=30))
@@ -109,8 +109,16 @@ CASES = {
         "Running", "on node node1", "", ("kobune console vm",), ("software emulation (TCG)",),
     ),
     "its guest agent does not answer": Case(
-        seen(vm=machine(), vmi=instance(status=phase("Running", READY))),
+        seen(vm=machine(), vmi=instance(status=phase("Running", READY, since=LONG_AGO))),
         "Running", "without an address", "", ("kobune console vm",), ("qemu-guest-agent",),
+    ),
+    "it still boots": Case(
+        seen(vm=machine(), vmi=instance(status=phase("Running", READY))),
+        "Running", "without an address", "", ("kobune console vm",),
+    ),
+    "it ends without KVM": Case(
+        seen(vm=machine(), vmi=instance(status=RUNNING, deletionTimestamp=AGO), events=(TCG,)),
+        "Stopping", "asked to shut down", "the guest to shut down",
     ),
     "it runs, but its probe fails": Case(
         seen(vmi=instance(status=phase("Running", AGENT, cond("Ready", "False", "NotReady", "probe failed")))),
@@ -202,14 +210,29 @@ CASES = {
     ),
     "its image cannot be pulled": Case(
         seen(vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(waiting=PULL),)),
-        "ImagePullBackOff", "registry.example/demo:1 cannot be had: no such host", "the image", ("Check the name",),
+        "ImagePullBackOff", "registry.example/demo:1 cannot be had: no such host", "the image",
+        ("does not reach the registry",),
+    ),
+    "its image wants a login": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")),
+            pods=(pod(waiting={"reason": "ErrImagePull", "message": "pull access denied, may require authorization"}),),
+        ),
+        "ErrImagePull", "cannot be had: pull access denied", "the image", ("imagePullSecret", "Check the name"),
+    ),
+    "its image has another name": Case(
+        seen(
+            vm=machine(), vmi=instance(status=phase("Scheduling")),
+            pods=(pod(waiting={"reason": "ErrImagePull", "message": "manifest unknown"}),),
+        ),
+        "ErrImagePull", "cannot be had: manifest unknown", "the image", ("Check the name", "imagePullSecret"),
     ),
     "its container disk cannot be pulled as a volume": Case(
         seen(
             vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(pod(),),
             events=(event("Pod", "virt-launcher-vm-x", "FailedMount", 'volume "root": no such host', warning=True),),
         ),
-        "ErrImagePull", "registry.example/demo:1 cannot be had", "the image", ("Check the name",),
+        "ErrImagePull", "registry.example/demo:1 cannot be had", "the image", ("does not reach the registry",),
     ),
     "its network cannot be made": Case(
         seen(
@@ -246,6 +269,23 @@ CASES = {
             data_volumes=({"metadata": {"name": "data"}, "status": {"phase": "ImportInProgress", "progress": "42%"}},),
         ),
         "Provisioning", "data is ImportInProgress (42%)", "DataVolume data to be filled",
+    ),
+    "its DataVolume does not exist": Case(
+        seen(
+            vm=machine(), missing_claims=("absent",),
+            vmi=instance(
+                status=phase("Pending"), spec_changes={"volumes": [{"name": "x", "dataVolume": {"name": "absent"}}]}
+            ),
+        ),
+        "ErrorPvcNotFound", "neither a DataVolume absent nor a claim", "DataVolume absent", ("kubectl get datavolume",),
+    ),
+    "DataVolumes are not imported here": Case(
+        seen(
+            vm=machine(), missing_claims=("data",),
+            data_volumes=({"metadata": {"name": "data"}, "status": {"phase": "Pending"}},),
+            events=(event("DataVolume", "data", "NotSupported", "DataVolume is not supported yet", warning=True),),
+        ),
+        "Provisioning", "data is not filled", "a claim data", ("Make the claim data yourself",),
     ),
     "nobody imports DataVolumes": Case(
         seen(vm=machine(), data_volumes=({"metadata": {"name": "data"}},)),
@@ -302,9 +342,25 @@ CASES = {
         "CrashLoopBackOff", "3 times in a row soon after its start; last: The VirtualMachineInstance crashed: panic.",
         "in 40 s", ("kobune console vm", "kobune stop vm"),
     ),
+    "it fails before it boots": Case(
+        seen(
+            vm=machine(status={"startFailure": FAILURE}), vmi=instance(status=phase("Failed")),
+            events=(event("VirtualMachineInstance", "vm", "SyncFailed", "the image has no folder /disk"),),
+        ),
+        "CrashLoopBackOff", "last: the image has no folder /disk.", "in 40 s", ("kubectl edit vm -n ns vm",),
+    ),
     "its instancetype does not exist": Case(
-        seen(vm=machine(status={"conditions": [cond("Failure", "True", "FailedCreate", "u1 does not exist")]})),
-        "Stopped", "u1 does not exist", "what the message names", ("kubectl edit vm -n ns vm",),
+        seen(
+            vm=machine(
+                status={
+                    "conditions": [
+                        cond("Failure", "True", "", "VirtualMachineClusterInstancetype u1 does not exist; create it")
+                    ]
+                }
+            )
+        ),
+        "Stopped", "u1 does not exist", "what the message names",
+        ("kubectl get virtualmachineclusterinstancetype", "kubectl edit vm -n ns vm"),
     ),
     "its instance is about to come": Case(
         seen(vm=machine(creationTimestamp=AGO)), "Starting", "not there yet", "virt-controller to create the instance",
@@ -357,6 +413,29 @@ def test_one_screen(golden: Callable[[str, str], None]) -> None:
     case = CASES["a claim is not bound"].seen
     whole = Seen("vm", "ns", NOW, case.vm, case.vmi, case.pods, case.claims, ("logs",), (), (*many, *case.events, TCG))
     golden("why.txt", show(whole, explain(whole)) + "\n")
+
+
+def test_the_first_line_has_the_word_of_kubectl() -> None:
+    waiting = CASES["a claim is not bound"].seen
+    vm = machine(status={"printableStatus": "ErrorUnschedulable"})
+    whole = Seen("vm", "ns", NOW, vm, waiting.vmi, waiting.pods, waiting.claims)
+    assert show(whole, explain(whole)).splitlines()[0] == "VM ns/vm: ErrorUnschedulable"
+
+
+def test_long_messages_are_cut() -> None:
+    told = event("VirtualMachineInstance", "vm", "Told", "word " * 100)
+    whole = Seen("vm", "ns", NOW, None, instance(status=RUNNING), events=(told,))
+    last = show(whole, explain(whole)).splitlines()[-1]
+    assert last.endswith("...")
+    assert len(last) < 260
+
+
+def test_too_large_machines_say_what_they_ask_for() -> None:
+    document = msgspec.to_builtins(CASES["no node takes it"].seen.pods[0])
+    resources = {"requests": {"memory": "900Gi", "cpu": "100m"}}
+    document["spec"]["containers"] = [{"name": "compute", "image": "i", "resources": resources}]
+    whole = seen(vm=machine(), vmi=instance(status=phase("Scheduling")), pods=(msgspec.convert(document, Pod),))
+    assert any("asks for memory 900Gi, cpu 100m" in line for line in explain(whole).advice)
 
 
 def test_ages() -> None:

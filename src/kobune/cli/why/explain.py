@@ -4,6 +4,7 @@ Source of states and reasons: KubeVirt's printable status and conditions.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,16 +13,16 @@ from typing import Final
 from kobune.api.core import CoreEvent
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.base.clock import parse_time
+from kobune.cli.why.notes import notes
 from kobune.cli.why.pod import launcher_trouble
-from kobune.cli.why.seen import Explanation, Seen
-from kobune.cli.why.storage import plugging_notes, storage_trouble
+from kobune.cli.why.seen import FINAL_PHASES, PATIENCE, Explanation, Seen, is_alive, phase_since
+from kobune.cli.why.storage import storage_trouble
 
 __all__ = ["explain"]
 
-FINAL_PHASES: Final = ("Succeeded", "Failed")
-PATIENCE: Final = timedelta(seconds=60)
-"""What a controller does at once on a healthy cluster; after this it deserves a look."""
-
+_SIZES: Final = re.compile(r"\bVirtualMachine(?:Cluster)?(?:Instancetype|Preference)\b")
+EVENTS_OF_ONE_TRY: Final = 6
+"""The last try of a machine that fails again and again is among that many events."""
 _REFUSED: Final = ("ReconcileFailed", "FailedCreate")
 
 Rule = Callable[[Seen], Explanation | None]
@@ -29,16 +30,12 @@ Rule = Callable[[Seen], Explanation | None]
 
 def explain(seen: Seen) -> Explanation:
     """What state the machine is in and why."""
-    rules = _RULES_OF_INSTANCE if _is_alive(seen.vmi) else _RULES_WITHOUT_INSTANCE
+    rules = _RULES_OF_INSTANCE if is_alive(seen.vmi) else _RULES_WITHOUT_INSTANCE
     for rule in rules:
         found = rule(seen)
         if found is not None:
-            return replace(found, notes=(*found.notes, *_notes(seen)))
+            return replace(found, notes=(*found.notes, *notes(seen)))
     raise AssertionError("the last rule fits always")
-
-
-def _is_alive(vmi: VirtualMachineInstance | None) -> bool:
-    return vmi is not None and vmi.status.phase not in FINAL_PHASES
 
 
 def _vmi(seen: Seen) -> VirtualMachineInstance:
@@ -48,13 +45,6 @@ def _vmi(seen: Seen) -> VirtualMachineInstance:
 
 def _time(text: str | None) -> datetime | None:
     return parse_time(text) if text else None
-
-
-def _phase_since(vmi: VirtualMachineInstance) -> datetime | None:
-    for entry in reversed(vmi.status.phase_transition_timestamps):
-        if entry.phase == vmi.status.phase:
-            return _time(entry.phase_transition_timestamp)
-    return _time(vmi.metadata.creation_timestamp)
 
 
 def _strategy(vm: VirtualMachine) -> str:
@@ -116,7 +106,7 @@ def _running(seen: Seen) -> Explanation | None:
         return None
     addresses = [item.ip_address for item in vmi.status.interfaces if item.ip_address]
     where = f"on node {vmi.status.node_name or '?'}" + (f", at {addresses[0]}" if addresses else ", without an address")
-    since = _phase_since(vmi)
+    since = phase_since(vmi)
     ready = next((item for item in vmi.status.conditions if item.type == "Ready"), None)
     if ready is not None and ready.status == "False":
         return Explanation(
@@ -143,7 +133,7 @@ def _unsynchronized(seen: Seen) -> Explanation | None:
     return Explanation(
         "Starting",
         f"Starting the guest fails and is tried again: {found.message or found.reason}",
-        _time(found.last_transition_time) or _phase_since(vmi),
+        _time(found.last_transition_time) or phase_since(vmi),
         "the next attempt of virt-handler",
         (
             "Change what the message names in the VM, then: kobune restart " + seen.name,
@@ -161,7 +151,7 @@ def _log_advice(seen: Seen) -> tuple[str, ...]:
 
 def _starting(seen: Seen) -> Explanation | None:
     vmi = _vmi(seen)
-    since = _phase_since(vmi)
+    since = phase_since(vmi)
     late = _is_late(seen, since)
     if not seen.pods:
         refused = next((item for item in reversed(seen.events) if item.reason in _REFUSED and _is_of_vmi(item)), None)
@@ -260,7 +250,7 @@ def _standing_alone(seen: Seen) -> Explanation | None:
         vmi.status.phase or "Pending",
         ("The guest failed" if failed else "The guest shut down")
         + (f": {reason}." if (reason := _reason_of_end(seen)) else "."),
-        _phase_since(vmi),
+        phase_since(vmi),
         advice=(f"An instance does not start twice: kubectl delete vmi -n {seen.namespace} {seen.name}, then make it "
                 "again; a VirtualMachine would start it anew by itself",),
     )  # fmt: skip
@@ -283,7 +273,10 @@ def _failed_to_create(seen: Seen) -> Explanation | None:
         f"Its instance cannot be made: {found.message or found.reason}",
         _time(found.last_transition_time),
         "what the message names",
-        (f"Change the machine: kubectl edit vm -n {seen.namespace} {seen.name}; it is tried again by itself",),
+        (
+            *(f"See what there is: kubectl get {kind.lower()}" for kind in _SIZES.findall(found.message or "")[:1]),
+            f"Change the machine: kubectl edit vm -n {seen.namespace} {seen.name}; it is tried again by itself",
+        ),
     )
 
 
@@ -296,14 +289,17 @@ def _crash_loop(seen: Seen) -> Explanation | None:
     retry = _time(failure.retry_after_timestamp)
     wait_s = max(0, round((retry - seen.now).total_seconds())) if retry is not None else 0
     reason = _reason_of_end(seen)
+    never_ran = any(item.reason == "SyncFailed" for item in seen.events[-EVENTS_OF_ONE_TRY:])
     times = "once" if count == 1 else f"{count} times in a row"
     return Explanation(
         "CrashLoopBackOff",
         f"The guest ended {times} soon after its start" + (f"; last: {reason}." if reason else "."),
-        _phase_since(seen.vmi) if seen.vmi is not None else None,
+        phase_since(seen.vmi) if seen.vmi is not None else None,
         f"the next attempt, in {wait_s} s" if wait_s else "the next attempt, now",
         (
-            f"Watch it fail: kobune console {seen.name} --timeout 10",
+            f"It fails before it boots: change what the message names, kubectl edit vm -n {seen.namespace} {seen.name}"
+            if never_ran
+            else f"Watch it fail: kobune console {seen.name} --timeout 10",
             f"Stop trying: kobune stop {seen.name}",
             *_log_advice(seen),
         ),
@@ -349,32 +345,6 @@ def _about_to_start(seen: Seen) -> Explanation | None:
         "virt-controller to create the instance",
         advice if _is_late(seen, since) else (),
     )
-
-
-# What is worth knowing in any state
-
-
-def _notes(seen: Seen) -> tuple[str, ...]:
-    notes = []
-    vmi = seen.vmi
-    if any(item.reason == "SoftwareEmulation" for item in seen.events) and _is_alive(vmi):
-        notes.append(
-            "It runs in software emulation (TCG), which is slow: the node has no working KVM. "
-            "Enable virtualization in the firmware, or nested virtualization of the machine that the node runs in."
-        )
-    if vmi is not None and vmi.status.phase == "Running":
-        connected = next((item for item in vmi.status.conditions if item.type == "AgentConnected"), None)
-        if connected is None or connected.status != "True":
-            notes.append(
-                "No guest agent answers: guestosinfo, users, file systems and freeze are not available. "
-                "Install and start qemu-guest-agent in the guest."
-            )
-        notes += plugging_notes(vmi)
-    for condition in seen.vm.status.conditions if seen.vm is not None else ():
-        if condition.type == "RestartRequired" and condition.status == "True":
-            what = condition.message or "its specification was changed"
-            notes.append(f"Changes wait for a restart ({what}): kobune restart {seen.name}")
-    return tuple(notes)
 
 
 _RULES_OF_INSTANCE: Final[tuple[Rule, ...]] = (

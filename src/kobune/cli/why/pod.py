@@ -7,6 +7,7 @@ from typing import Final
 from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
+from kobune.base.quantity import format_quantity, parse_quantity
 from kobune.cli.why.seen import Explanation, Seen
 
 __all__ = ["launcher_trouble"]
@@ -33,6 +34,22 @@ _REMEDIES: Final = (
 )
 
 
+_CHECK_NAME: Final = "Check the name and the tag of the image in the machine's volumes"
+_LOGIN: Final = "In a registry that wants a login: name a Secret in containerDisk.imagePullSecret"
+_IMAGE_REMEDIES: Final = (
+    (
+        ("no such host", "dial tcp", "i/o timeout", "connection refused", "network is unreachable"),
+        (
+            f"The node does not reach the registry. {_CHECK_NAME}",
+            "If it is right: the node's network and name service, or a registry that it reaches, have to be mended",
+        ),
+    ),
+    (("unauthorized", "authentication required", "access denied", "denied:", "forbidden"), (_LOGIN, _CHECK_NAME)),
+    (("x509", "certificate"), ("The node does not trust the registry's certificate: add its authority on the node",)),
+)
+"""Words of containerd's message, and the way out."""
+
+
 def launcher_trouble(seen: Seen) -> Explanation | None:
     """None while the pod is on its way."""
     for pod in seen.pods:
@@ -54,7 +71,7 @@ def _unschedulable(seen: Seen, pod: Pod) -> Explanation | None:
         f"No node takes the launcher pod: {message}",
         parse_time(since) if since else None,
         "a node that fits",
-        (_selectors(pod) if _NO_MATCH in message else remedies[:2])
+        (_selectors(pod) if _NO_MATCH in message else _with_amount(pod, remedies[:2]))
         or (f"kubectl describe pod -n {seen.namespace} {pod.metadata.name}",),
     )
 
@@ -72,6 +89,19 @@ def _selectors(pod: Pod) -> tuple[str, ...]:
     if asked:
         return (f"Label a node with {', '.join(asked)}, or change nodeSelector: kubectl get nodes --show-labels",)
     return ("The node may take no guests now: kubectl get nodes -L kubevirt.io/schedulable; `kobune status`",)
+
+
+def _with_amount(pod: Pod, remedies: tuple[str, ...]) -> tuple[str, ...]:
+    """The ways out, with what the pod asks for where it asks for too much."""
+    if not any(text.startswith("Give the guest") for text in remedies):
+        return remedies
+    asked = [
+        f"{name} {format_quantity(total, binary=name == 'memory')}"
+        for name in ("memory", "cpu")
+        if (total := sum(parse_quantity(c.resources.requests.get(name, 0)) for c in pod.spec.containers))
+    ]
+    where = f"The pod asks for {', '.join(asked)}; what there is: kubectl describe nodes"
+    return (*remedies, where) if asked else remedies
 
 
 def _no_image(seen: Seen, pod: Pod) -> Explanation | None:
@@ -96,9 +126,9 @@ def _image_missing(seen: Seen, pod: Pod, state: str, image: str, message: str) -
         "the image; it is pulled again by itself",
         (f"It is no image of the machine's own: kubectl describe pod -n {seen.namespace} {pod.metadata.name}",)
         if seen.vmi is not None and image not in _images(seen.vmi)
-        else (
-            f"Check the name and the tag of {image} in the machine's volumes",
-            "In a registry that wants a login: name a Secret in containerDisk.imagePullSecret",
+        else next(
+            (advice for words, advice in _IMAGE_REMEDIES if any(word in message.lower() for word in words)),
+            (_CHECK_NAME, _LOGIN),
         ),
     )
 

@@ -1,13 +1,18 @@
 """What `kobune why` looks at, and what it says. Plain values; the rules are in `explain`."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from kobune.api.core import CoreEvent, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.base.clock import parse_time
 
-__all__ = ["Explanation", "Seen"]
+__all__ = ["FINAL_PHASES", "PATIENCE", "Explanation", "Seen", "is_alive", "phase_since"]
+
+FINAL_PHASES: Final = ("Succeeded", "Failed")
+PATIENCE: Final = timedelta(seconds=60)
+"""What a controller does at once on a healthy cluster; after this it deserves a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +47,17 @@ class Explanation:
     waits_for: str = ""
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def is_alive(vmi: VirtualMachineInstance | None) -> bool:
+    """Whether there is an instance that is not over."""
+    return vmi is not None and vmi.status.phase not in FINAL_PHASES
+
+
+def phase_since(vmi: VirtualMachineInstance) -> datetime | None:
+    """When the instance's phase began."""
+    for entry in reversed(vmi.status.phase_transition_timestamps):
+        if entry.phase == vmi.status.phase and entry.phase_transition_timestamp:
+            return parse_time(entry.phase_transition_timestamp)
+    created = vmi.metadata.creation_timestamp
+    return parse_time(created) if created else None

@@ -10,6 +10,7 @@ from kobune.cli.why.seen import Explanation, Seen
 __all__ = ["age", "show"]
 
 EVENTS_PER_OBJECT = 4
+MESSAGE_LIMIT = 200
 
 
 def show(seen: Seen, explanation: Explanation) -> str:
@@ -19,7 +20,9 @@ def show(seen: Seen, explanation: Explanation) -> str:
 
 def _lines(seen: Seen, said: Explanation) -> Iterator[str]:
     kind = "VM" if seen.vm is not None else "VMI"
-    yield f"{kind} {seen.namespace}/{seen.name}: {said.state}"
+    # The word that `kubectl get vm` shows, so that nobody has to translate.
+    state = (seen.vm.status.printable_status if seen.vm is not None else None) or said.state
+    yield f"{kind} {seen.namespace}/{seen.name}: {state}"
     yield f"  {said.summary}"
     if said.since is not None:
         yield f"  Since:     {said.since:%Y-%m-%d %H:%M:%S} UTC ({age(seen.now - said.since)} ago)"
@@ -38,7 +41,13 @@ def _lines(seen: Seen, said: Explanation) -> Iterator[str]:
     for event in events:
         count = f" (x{event.count})" if event.count > 1 else ""
         what = f"{event.involved_object.kind}/{event.involved_object.name}"
-        yield f"  {_age_of(seen.now, event):>5}  {event.type:7}  {event.reason}{count}  {what}: {event.message}"
+        yield f"  {_age_of(seen.now, event):>5}  {event.type:7}  {event.reason}{count}  {what}: {_short(event.message)}"
+
+
+def _short(message: str) -> str:
+    """What fits on a line or two; the whole text is in `kubectl get events`."""
+    line = " ".join(message.split())
+    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 3]}..."
 
 
 def _objects(seen: Seen) -> Iterator[tuple[str, str]]:

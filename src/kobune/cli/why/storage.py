@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.seen import Explanation, Seen
 
-__all__ = ["plugging_notes", "storage_trouble"]
+__all__ = ["storage_trouble"]
 
 DONE = ("Succeeded", "WaitForFirstConsumer", "PendingPopulation")
 
@@ -18,6 +17,18 @@ def storage_trouble(seen: Seen) -> Explanation | None:
         if (volume.get("status") or {}).get("phase") not in DONE:
             return _data_volume(seen, volume)
     missing = list(seen.missing_claims)
+    if absent := [name for name in missing if name in _data_volumes_of(seen)]:
+        names = ", ".join(absent)
+        return Explanation(
+            "ErrorPvcNotFound",
+            f"There is neither a DataVolume {names} nor a claim of that name in namespace {seen.namespace}.",
+            _created(seen),
+            f"DataVolume {names}",
+            (
+                "Make it, or a claim of that name, or name another one in the machine's volumes",
+                f"kubectl get datavolume,pvc -n {seen.namespace}",
+            ),
+        )
     if missing:
         names = ", ".join(missing)
         return Explanation(
@@ -82,6 +93,17 @@ def _data_volume(seen: Seen, volume: dict[str, Any]) -> Explanation:
     running = next((item for item in conditions if item.get("type") == "Running"), {})
     created = volume["metadata"].get("creationTimestamp")
     since = running.get("lastTransitionTime") or created
+    if "not supported" in (running.get("message") or "") or _is_unsupported(seen, name):
+        return Explanation(
+            "Provisioning",
+            f"DataVolume {name} is not filled: this installation imports none yet.",
+            parse_time(since) if since else None,
+            f"a claim {name}",
+            (
+                f"Make the claim {name} yourself and fill it from a pod (kubectl cp), or use a container disk",
+                f"kubectl describe datavolume -n {seen.namespace} {name}",
+            ),
+        )
     detail = f" ({progress})" if progress and progress != "N/A" else ""
     message = f": {running['message']}" if running.get("message") else "."
     return Explanation(
@@ -96,20 +118,24 @@ def _data_volume(seen: Seen, volume: dict[str, Any]) -> Explanation:
     )
 
 
+def _is_unsupported(seen: Seen, name: str) -> bool:
+    return any(
+        event.reason == "NotSupported"
+        and event.involved_object.kind == "DataVolume"
+        and event.involved_object.name == name
+        for event in seen.events
+    )
+
+
+def _data_volumes_of(seen: Seen) -> set[str]:
+    """The DataVolumes that volumes name."""
+    spec = seen.vmi.spec if seen.vmi is not None else seen.vm.spec.template.spec if seen.vm is not None else None
+    return (
+        {item.data_volume.name for item in spec.volumes if item.data_volume is not None} if spec is not None else set()
+    )
+
+
 def _created(seen: Seen) -> Any:
     owner = seen.vmi or seen.vm
     created = owner.metadata.creation_timestamp if owner is not None else None
     return parse_time(created) if created else None
-
-
-def plugging_notes(vmi: VirtualMachineInstance) -> list[str]:
-    """Volumes that are on their way into a running guest, or out of it, and how far they are."""
-    notes = []
-    wanted = {volume.name for volume in vmi.spec.volumes}
-    for found in vmi.status.volume_status:
-        if found.hotplug_volume is None or (found.phase == "Ready" and found.name in wanted):
-            continue
-        way = "being plugged in" if found.name in wanted else "being unplugged"
-        why = found.message or found.reason or "its pod is being made"
-        notes.append(f"Volume {found.name} is {way} ({found.phase or 'Pending'}): {why}")
-    return notes
