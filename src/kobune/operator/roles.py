@@ -48,7 +48,7 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         rule("", ("pods",), (*READ, "create", "patch", "delete")),
         rule("", ("pods/status",), ("patch",)),
         rule("", ("nodes",), (*READ, "patch")),
-        rule("", ("persistentvolumeclaims",), (*READ, "create")),
+        rule("", ("persistentvolumeclaims",), (*READ, "create", "patch")),
         rule("", ("namespaces",), READ),
         rule("", ("events",), ("create", "patch")),
         rule("apps", ("controllerrevisions",), (*READ, "create", "patch", "delete")),

@@ -28,6 +28,8 @@ from kobune.host.libvirt.types import (
 __all__ = ["CALL_TIMEOUT_S", "LibvirtConnection", "open_connection"]
 
 CALL_TIMEOUT_S = 30.0
+DUMP_TIMEOUT_S = 880.0
+"""A guest's whole memory goes to a disk."""
 MAX_SCREENSHOT_BYTES = 2 * 1024 * 1024
 POOL_THREADS = 3
 """One for what a user waits for, one for the agent, which may hang for its time limit, and one to spare."""
@@ -247,6 +249,18 @@ class LibvirtConnection:
             connection.lookupByName(name).blockResize(target, size_bytes, flag)
 
         await self._call("resize disk", ask)
+
+    async def dump_memory(self, name: str, path: str) -> None:
+        """See types.Hypervisor."""
+
+        def ask(connection: Any) -> None:
+            import libvirt
+
+            domain = connection.lookupByName(name)
+            raw = libvirt.VIR_DOMAIN_CORE_DUMP_FORMAT_RAW
+            domain.coreDumpWithFormat(path, raw, libvirt.VIR_DUMP_MEMORY_ONLY)
+
+        await self._call("dump memory", ask, DUMP_TIMEOUT_S)
 
     async def screenshot(self, name: str) -> bytes:
         """See types.Hypervisor."""

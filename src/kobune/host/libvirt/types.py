@@ -202,6 +202,10 @@ class Hypervisor(Protocol):
         """Let the guest see another size of a disk; what is behind it has that size already."""
         ...
 
+    async def dump_memory(self, name: str, path: str) -> None:
+        """Write the guest's memory to a file that is not there, as an ELF core; the guest stands still meanwhile."""
+        ...
+
     async def screenshot(self, name: str) -> bytes:
         """What the first screen shows, as PNG (QEMU makes it from 7.1 on)."""
         ...

@@ -18,7 +18,9 @@ __all__ = [
     "HOTPLUG_BUSES",
     "bootable",
     "claim_of",
+    "dump_volumes",
     "ephemeral_volumes",
+    "held_volumes",
     "hotplug_bus",
     "hotplug_volumes",
     "is_hotpluggable",
@@ -36,6 +38,8 @@ def claim_of(volume: Volume) -> str:
         return volume.persistent_volume_claim.claim_name
     if volume.data_volume is not None:
         return volume.data_volume.name
+    if volume.memory_dump is not None:
+        return volume.memory_dump.claim_name
     return ""
 
 
@@ -67,6 +71,16 @@ def hotplug_volumes(spec: VirtualMachineInstanceSpec) -> dict[str, Volume]:
         return {}
     pluggable = {disk.name for disk in spec.domain.devices.disks if hotplug_bus(disk)}
     return {volume.name: volume for volume in spec.volumes if is_hotpluggable(volume) and volume.name in pluggable}
+
+
+def dump_volumes(spec: VirtualMachineInstanceSpec) -> dict[str, Volume]:
+    """The volumes that a dump of the guest's memory goes to, by name. The guest sees none of them."""
+    return {volume.name: volume for volume in spec.volumes if volume.memory_dump is not None}
+
+
+def held_volumes(spec: VirtualMachineInstanceSpec) -> dict[str, Volume]:
+    """The volumes that are brought to the launcher while it runs, each by a pod of its own."""
+    return {**hotplug_volumes(spec), **dump_volumes(spec)}
 
 
 def bootable(vmi: VirtualMachineInstance, plugged: Collection[str]) -> VirtualMachineInstance:

@@ -104,10 +104,7 @@ def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
 
 def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
     for index, volume in enumerate(volumes):
-        for name, wanted in (
-            ("memoryDump", volume.memory_dump),
-            ("containerPath", volume.container_path),
-        ):
+        for name, wanted in (("containerPath", volume.container_path),):
             if wanted is not None:
                 yield Unsupported(f"{path}[{index}].{name}", "this kind of volume is not supported yet")
 

@@ -15,6 +15,7 @@ from kobune.base.clock import Clock
 from kobune.base.errors import KobuneError, RetryableError, TerminalError
 from kobune.kube.client.resource import Key
 from kobune.virt.handler.bounds import bounded
+from kobune.virt.handler.hotplug.dump import Dump
 from kobune.virt.handler.instance.observed import LauncherView, Setback
 from kobune.virt.launcherproto.client import LauncherClient
 from kobune.virt.launcherproto.errors import ConnectionLost
@@ -43,7 +44,7 @@ def pod_volume(kubelet_root: Path, pod_uid: str, volume: str) -> Path:
 
 
 class LauncherLink:
-    """The line to one launcher. `network_ready`, `capacities` and `shutdown_*` are set by whoever acts."""
+    """The line to one launcher. `network_ready`, `capacities`, `dumps` and `shutdown_*` are set by whoever acts."""
 
     def __init__(self, pod_uid: str, vmi_uid: str, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
         self.pod_uid = pod_uid
@@ -51,6 +52,7 @@ class LauncherLink:
         self.network_ready = False
         self.capacities: Mapping[str, str] | None = None
         self.pruned: frozenset[str] = frozenset()
+        self.dumps: Mapping[str, Dump] = {}
         self.shutdown_grace_s: float | None = None
         self.shutdown_told = False
         self._path = path
@@ -84,10 +86,15 @@ class LauncherLink:
             network_ready=self.network_ready,
             capacities=self.capacities,
             pruned=self.pruned,
+            dumps=self.dumps,
             shutdown_grace_s=self.shutdown_grace_s,
             shutdown_told=self.shutdown_told,
             setback=self._setback,
         )
+
+    def tell(self) -> None:
+        """What is known has changed, although nothing has ended."""
+        self._changed()
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` in the background; its failure becomes a setback. Nothing happens while another one runs."""

@@ -8,11 +8,13 @@ import logging
 from typing import TypeAlias
 
 from kobune.base.errors import KobuneError
+from kobune.virt.launcher.dumps import prepare_dump
 from kobune.virt.launcher.guest import guest_filesystems, guest_info, guest_users, run_in_guest
 from kobune.virt.launcher.record import DomainRecord
 from kobune.virt.launcherproto.messages import (
     DomainStatus,
     Done,
+    DumpMemory,
     ErrorCode,
     Freeze,
     GetFilesystems,
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 S = DomainStatus
 
 AgentCommand: TypeAlias = Freeze | Unfreeze | GetGuestInfo | GetUsers | GetFilesystems | GuestPing | GuestExec
-Action: TypeAlias = AgentCommand | Pause | Unpause | SoftReboot | Reset | Screenshot
+Action: TypeAlias = AgentCommand | Pause | Unpause | SoftReboot | Reset | Screenshot | DumpMemory
 AGENT_COMMANDS = (Freeze, Unfreeze, GetGuestInfo, GetUsers, GetFilesystems, GuestPing, GuestExec)
 
 
@@ -73,6 +75,15 @@ class Actions:
             case Screenshot():
                 record.require(S.RUNNING, S.PAUSED)
                 return Image(png=await record.line.live().screenshot(record.domain))
+            case DumpMemory(volume=volume, file=file):
+                record.require(S.RUNNING, S.PAUSED)
+                path = await asyncio.to_thread(prepare_dump, record.places.hotplug_disks, volume, file)
+                try:
+                    await record.line.live().dump_memory(record.domain, str(path))
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+                return Done()
         return await self._by_agent(command)
 
     async def _by_agent(self, command: AgentCommand) -> Result:

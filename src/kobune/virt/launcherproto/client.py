@@ -24,6 +24,7 @@ from kobune.virt.launcherproto.messages import (
     Command,
     DomainState,
     Done,
+    DumpMemory,
     ExecResult,
     Failure,
     Filesystems,
@@ -57,6 +58,8 @@ from kobune.virt.launcherproto.messages import (
 
 __all__ = ["COMMAND_TIMEOUT_S", "START_TIMEOUT_S", "LauncherClient"]
 
+DUMP_TIMEOUT_S = 900.0
+"""A guest's whole memory goes to a disk."""
 COMMAND_TIMEOUT_S = 15.0
 START_TIMEOUT_S = 120.0
 BURST = 400.0
@@ -224,6 +227,10 @@ class LauncherClient:
     async def screenshot(self) -> Image:
         """See messages.Screenshot."""
         return await self._call(Screenshot(), Image)
+
+    async def dump_memory(self, volume: str, file: str, *, timeout_s: float = DUMP_TIMEOUT_S) -> None:
+        """See messages.DumpMemory."""
+        await self._call(DumpMemory(volume=volume, file=file), Done, timeout_s)
 
     async def _call(self, command: Command, result_type: type[R], timeout_s: float = COMMAND_TIMEOUT_S) -> R:
         if self._closed:

@@ -9,6 +9,7 @@ from kobune.virt.launcherproto.base import Message
 
 __all__ = [
     "Command",
+    "DumpMemory",
     "Freeze",
     "GetFilesystems",
     "GetGuestInfo",
@@ -122,6 +123,15 @@ class Screenshot(Message, frozen=True, kw_only=True, tag_field="command", tag="s
     """What the guest's screen shows. Legal in RUNNING and PAUSED. -> Image."""
 
 
+class DumpMemory(Message, frozen=True, kw_only=True, tag_field="command", tag="dumpMemory"):
+    """Write the guest's memory to `file` in the plugged `volume`, in place of an older dump there. The guest stands
+    still meanwhile. Legal in RUNNING and PAUSED. -> Done, when the file is complete.
+    """
+
+    volume: str
+    file: str
+
+
 Command: TypeAlias = (
     Subscribe
     | GetState
@@ -140,4 +150,5 @@ Command: TypeAlias = (
     | GuestPing
     | GuestExec
     | Screenshot
+    | DumpMemory
 )

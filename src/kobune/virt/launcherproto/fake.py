@@ -19,6 +19,7 @@ from kobune.virt.launcherproto.messages import (
     DomainState,
     DomainStatus,
     Done,
+    DumpMemory,
     ErrorCode,
     ExecResult,
     ExitInfo,
@@ -179,6 +180,9 @@ class FakeLauncher:
             case Screenshot():
                 self._require(S.RUNNING, S.PAUSED)
                 return Image(png=b"\x89PNG\r\n\x1a\n")
+            case DumpMemory():
+                self._require(S.RUNNING, S.PAUSED)
+                return Done()
             case _:
                 raise Refusal(ErrorCode.BAD_REQUEST, f"{type(command).__name__} is no command for a launcher")
 

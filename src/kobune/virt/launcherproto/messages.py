@@ -17,6 +17,7 @@ from kobune.virt.launcherproto.base import (
 )
 from kobune.virt.launcherproto.commands import (
     Command,
+    DumpMemory,
     Freeze,
     GetFilesystems,
     GetGuestInfo,
@@ -68,6 +69,7 @@ __all__ = [
     "DomainState",
     "DomainStatus",
     "Done",
+    "DumpMemory",
     "ErrorCode",
     "ExecResult",
     "ExitInfo",

@@ -125,6 +125,10 @@ def test_a_dump_goes_to_one_claim() -> None:
         claim_of_request(with_dump(), "")
     with pytest.raises(Failure, match=r"while pvc \[used\] is still associated"):
         claim_of_request(with_dump(phase="Completed"), "other")
+    assert claim_of_request(with_dump(phase="Failed"), "used") == "used"
+    for phase in ("Associating", "InProgress", "Unmounting", "Dissociating"):
+        with pytest.raises(Failure, match=r"for pvc \[used\] already in progress"):
+            claim_of_request(with_dump(phase=phase), "used")
     with pytest.raises(Failure, match="no association found"):
         check_removal(with_dump())
     with pytest.raises(Failure, match="already exists"):

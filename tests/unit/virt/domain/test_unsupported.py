@@ -47,10 +47,10 @@ def test_what_is_not_rendered_is_named_by_its_path(domain: dict[str, Any], field
 
 def test_a_template_is_named_by_its_own_path() -> None:
     document = vmi_document()
-    document["spec"]["volumes"].append({"name": "m", "memoryDump": {"claimName": "c"}})
+    document["spec"]["volumes"].append({"name": "m", "containerPath": {"path": "/p"}})
     found = unsupported_spec(vmi(document).spec, "spec.template.spec")
     assert found == [
-        Unsupported("spec.template.spec.volumes[2].memoryDump", "this kind of volume is not supported yet")
+        Unsupported("spec.template.spec.volumes[2].containerPath", "this kind of volume is not supported yet")
     ]
 
 

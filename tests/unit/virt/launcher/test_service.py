@@ -532,3 +532,37 @@ async def test_a_dedicated_thread_is_made_for_a_plugged_disk(pod: Pod) -> None:
     state = await client.sync_virtual_machine(json.dumps(document).encode(), Facts(plugged=["a"]))
     assert targets(state) == {**BOOT, "a": "vdc"}
     assert "add I/O thread 1" in pod.hypervisor.calls
+
+
+async def test_a_dump_takes_the_place_of_older_ones_in_its_volume(pod: Pod) -> None:
+    volume = pod.places.hotplug_disks / "dumps"
+    volume.mkdir(parents=True)
+    (volume / "old.memory.dump").write_bytes(b"\x7fELF")
+    (volume / "kept.txt").write_text("not a dump")
+    (volume / "link.memory.dump").symlink_to(volume / "kept.txt")
+    client = await pod.connect()
+    with pytest.raises(TerminalFailure) as failure:
+        await client.dump_memory("dumps", "new.memory.dump")
+    assert failure.value.code is ErrorCode.ILLEGAL_STATE
+    await client.sync_virtual_machine(VMI, Facts())
+    await client.dump_memory("dumps", "new.memory.dump")
+    assert sorted(path.name for path in volume.iterdir()) == ["kept.txt", "link.memory.dump", "new.memory.dump"]
+
+
+@pytest.mark.parametrize(
+    ("volume", "file", "why"),
+    [
+        ("dumps", "../../etc/passwd", "no name"),
+        ("..", "x.memory.dump", "no name"),
+        ("nowhere", "x.memory.dump", "no file system"),
+        ("dumps", "link", "there already"),
+    ],
+)
+async def test_a_dump_goes_nowhere_but_into_its_volume(pod: Pod, volume: str, file: str, why: str) -> None:
+    folder = pod.places.hotplug_disks / "dumps"
+    folder.mkdir(parents=True)
+    (folder / "link").symlink_to("/nowhere")
+    client = await pod.connect()
+    await client.sync_virtual_machine(VMI, Facts())
+    with pytest.raises(TerminalFailure, match=why):
+        await client.dump_memory(volume, file)

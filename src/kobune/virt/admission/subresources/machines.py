@@ -25,7 +25,13 @@ from kobune.virt.admission.lookups import ClusterLookups
 from kobune.virt.admission.subresources.change import Change, change_object
 from kobune.virt.admission.subresources.failure import bad_request, conflict, not_found
 from kobune.virt.admission.subresources.instances import InstanceVerbs, json_answer
-from kobune.virt.admission.subresources.memorydump import check_claim, check_removal, claim_of_request, not_yet
+from kobune.virt.admission.subresources.memorydump import (
+    check_claim,
+    check_removal,
+    claim_of_request,
+    request_of,
+    request_of_removal,
+)
 from kobune.virt.admission.subresources.objectgraph import machine_graph
 from kobune.virt.admission.subresources.power import (
     PowerPlan,
@@ -182,11 +188,22 @@ class MachineVerbs:
             raise not_found("persistentvolumeclaim", claim_name) from None
         memory = vmi.status.memory.guest_current if vmi.status.memory is not None else None
         check_claim(claim, to_bytes(memory) if memory is not None else 0)
-        raise not_yet(vm)
+        return await self._request_dump(vm, request_of(claim_name), body)
 
     async def _remove_memory_dump(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         check_removal(vm)
-        raise not_yet(vm)
+        return await self._request_dump(vm, request_of_removal(), decode_options(await request.read(), dict))
+
+    async def _request_dump(
+        self, vm: VirtualMachine, status: dict[str, Any], body: dict[str, Any]
+    ) -> web.StreamResponse:
+        """Into the machine's status, as long as it is what was checked."""
+        if "All" not in (body.get("dryRun") or []):
+            version = {"resourceVersion": vm.metadata.resource_version}
+            patch = Patch.merge({"metadata": version, "status": status})
+            name, namespace = vm.metadata.name, vm.metadata.namespace
+            await self._client.patch(VIRTUAL_MACHINES, name, patch, namespace, subresource="status")
+        return web.Response(status=202)
 
     async def _object_graph(self, request: web.Request, vm: VirtualMachine, rest: str) -> web.StreamResponse:
         options: ObjectGraphOptions = decode_options(await request.read(), ObjectGraphOptions)

@@ -1,13 +1,19 @@
-"""Checks of memory dump requests. Pure. Carrying one out needs volumes that are plugged while the guest runs."""
+"""Requests for dumps of a guest's memory: their checks, and what they leave in the machine's status. Pure.
+
+virt-controller carries them out.
+"""
+
+from typing import Any
 
 from kobune.api.core import PersistentVolumeClaim
 from kobune.api.kubevirt import VirtualMachine
 from kobune.base.quantity import format_quantity, to_bytes
-from kobune.virt.admission.subresources.failure import Failure, bad_request, conflict
+from kobune.virt.admission.subresources.failure import bad_request, conflict
 
-__all__ = ["check_claim", "check_removal", "claim_of_request"]
+__all__ = ["check_claim", "check_removal", "claim_of_request", "request_of", "request_of_removal"]
 
 _KIND = "virtualmachine"
+_OVER = ("Completed", "Failed")
 OVERHEAD_BYTES = 100 * 1024 * 1024
 """What a dump has beside the guest's memory."""
 
@@ -19,6 +25,9 @@ def claim_of_request(vm: VirtualMachine, claim_name: str) -> str:
         if not claim_name:
             raise bad_request("Memory dump requires claim name to be set")
         return claim_name
+    if present.phase not in _OVER:
+        message = f"memory dump request for pvc [{present.claim_name}] already in progress"
+        raise conflict(_KIND, vm.metadata.name, message)
     if claim_name and claim_name != present.claim_name:
         raise conflict(
             _KIND,
@@ -56,6 +65,12 @@ def check_removal(vm: VirtualMachine) -> None:
         raise conflict(_KIND, vm.metadata.name, message)
 
 
-def not_yet(vm: VirtualMachine) -> Failure:
-    """The answer to a request that nothing is wrong with."""
-    return conflict(_KIND, vm.metadata.name, "memory dumps are not supported yet")
+def request_of(claim_name: str) -> dict[str, Any]:
+    """A merge patch of the machine's status: what an earlier dump has left there goes."""
+    gone = dict.fromkeys(("endTimestamp", "fileName", "message", "remove", "startTimestamp"))
+    return {"memoryDumpRequest": {"claimName": claim_name, "phase": "Associating", **gone}}
+
+
+def request_of_removal() -> dict[str, Any]:
+    """A merge patch of the machine's status."""
+    return {"memoryDumpRequest": {"remove": True}}

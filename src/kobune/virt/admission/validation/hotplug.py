@@ -29,7 +29,7 @@ def check_plugging(old: VirtualMachineInstance, new: VirtualMachineInstance) -> 
     if lost := sorted(set(disks) - set(now) - (set(disks_were) - set(was))):
         return [_wrong(f"disk {lost[0]} has no volume")]
     plugged = {item.name for item in old.status.volume_status if item.hotplug_volume is not None}
-    permanent = {name for name in was if name not in plugged}
+    permanent = {name for name, volume in was.items() if name not in plugged and volume.memory_dump is None}
     if not permanent <= set(now):
         return [_wrong("Number of permanent volumes has changed")]
     for name in was.keys() & now.keys():
@@ -41,6 +41,8 @@ def check_plugging(old: VirtualMachineInstance, new: VirtualMachineInstance) -> 
     for name in now.keys() - was.keys():
         if not claim_of(now[name]):
             return [_wrong(f"volume {name} is not a PVC or DataVolume")]
+        if now[name].memory_dump is not None and name not in disks:
+            continue
         if name not in disks:
             return [_wrong(f"disk {name} does not exist")]
         if wrong := check_plugged_disk(msgspec.to_builtins(disks[name]), name, "Hotplug configuration"):

@@ -19,6 +19,7 @@ from kobune.virt.controllers.virtualmachine.datavolumes import disk_state, missi
 from kobune.virt.controllers.virtualmachine.hotplug import plug_volumes
 from kobune.virt.controllers.virtualmachine.instance import controller_revision, instance, revision_name
 from kobune.virt.controllers.virtualmachine.liveupdate import follow, restart_reason
+from kobune.virt.controllers.virtualmachine.memorydump import DumpStep, follow_dump
 from kobune.virt.controllers.virtualmachine.networks import plug_interfaces
 from kobune.virt.controllers.virtualmachine.patience import may_wait_s
 from kobune.virt.controllers.virtualmachine.printable import printable_status
@@ -83,6 +84,12 @@ def decide(seen: Observed) -> Decision[Action]:
         if wanted is Want.NOTHING:
             # One change of the instance at a time: each replaces lists as it knows them.
             actions += plug_volumes(vm, seen.vmi) or plug_interfaces(vm, seen.vmi) or follow(vm, seen.vmi, seen.sizing)
+    dump = follow_dump(vm, seen.vmi, seen.now)
+    if not actions or not dump.actions:
+        # Changes of the machine and of its instance are made one after the other, too.
+        actions += dump.actions
+    else:
+        dump = DumpStep((), msgspec.to_builtins(vm.status.memory_dump_request))
     if wanted is Want.START and seen.foreign_instance:
         message = f"A VirtualMachineInstance {vm.metadata.name} that this machine does not own exists: delete it"
         events.append(Event(EventType.WARNING, "FailedCreate", message))
@@ -107,6 +114,7 @@ def decide(seen: Observed) -> Decision[Action]:
             # Stopping, and no longer ready, is one write of the next pass, which sees what this one does.
             return Decision(actions=tuple(actions), events=tuple(events))
     status = status_of(seen, failure)
+    _set(status, "memoryDumpRequest", dump.request)
     requeue_after = timedelta(seconds=wait_s) if wait_s > 0 and wanted is not Want.NOTHING else None
     return Decision(
         actions=tuple(actions), status=status_patch(vm, status), events=tuple(events), requeue_after=requeue_after

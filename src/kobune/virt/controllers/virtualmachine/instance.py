@@ -9,6 +9,7 @@ from kobune.api.instancetype.prefer import AUTOATTACHED_INPUT
 from kobune.api.kubevirt import VirtualMachine
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINES
 from kobune.kube.client.objects import owner_reference
+from kobune.virt.controllers.virtualmachine.memorydump import without_dumps
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.words import VM_FINALIZER, VM_GENERATION_ANNOTATION
 
@@ -56,7 +57,9 @@ def instance(vm: VirtualMachine, sizing: Sizing | None = None) -> dict[str, Any]
     }
     if template.metadata.labels:
         metadata["labels"] = dict(template.metadata.labels)
-    spec = expand(msgspec.to_builtins(template.spec), sizing.instancetype_spec(), sizing.preference_spec())
+    spec = expand(
+        without_dumps(msgspec.to_builtins(template.spec)), sizing.instancetype_spec(), sizing.preference_spec()
+    )
     if sizing.instancetype is not None:
         cpu = spec["domain"]["cpu"]
         cpu.setdefault("maxSockets", cpu["sockets"] * MAX_SOCKETS_RATIO)

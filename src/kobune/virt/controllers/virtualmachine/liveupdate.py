@@ -17,6 +17,7 @@ from kobune.kube.client.objects import key_of
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, PatchObject
 from kobune.virt.controllers.virtualmachine.hotplug import without_plugged
+from kobune.virt.controllers.virtualmachine.memorydump import without_dumps
 from kobune.virt.controllers.virtualmachine.networks import networks_need_restart, without_networks
 from kobune.virt.controllers.virtualmachine.sizing import Sizing
 from kobune.virt.controllers.words import FINAL_PHASES
@@ -88,7 +89,8 @@ def restart_reason(revision: Mapping[str, Any] | None, vm: VirtualMachine, vmi: 
 
 def _fixed(spec: Document, other: Document) -> Document:
     """A template's specification without what has rules of its own; `other` is the one that it is compared to."""
-    rest = without_plugged(without_networks({key: value for key, value in spec.items() if key not in _PLACEMENT}))
+    placed = {key: value for key, value in spec.items() if key not in _PLACEMENT}
+    rest = without_plugged(without_dumps(without_networks(placed)))
     domain = dict(rest.get("domain") or {})
     # A part that only one of them has is a change as a whole.
     for part, field in (("cpu", "sockets"), ("memory", "guest")):

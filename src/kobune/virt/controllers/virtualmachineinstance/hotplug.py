@@ -15,12 +15,12 @@ from kobune.kube.client.core import PODS
 from kobune.kube.client.objects import key_of
 from kobune.kube.runtime.decision import Action, Create, Delete, Event, EventType
 from kobune.virt.controllers.virtualmachineinstance.attachment_pod import attachment_pod, attachment_pod_name
-from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
+from kobune.virt.domain.hotplug import claim_of, held_volumes
 from kobune.virt.domain.hotplug_pod import VOLUME_LABEL
 
 __all__ = ["delete_attachments", "plug"]
 
-HANDLERS: Final = ("MountedToPod", "Ready")
+HANDLERS: Final = ("MountedToPod", "Ready", "MemoryDumpInProgress", "MemoryDumpCompleted", "MemoryDumpFailed")
 """Phases in which virt-handler still has the volume."""
 BEFORE_HANDLER: Final = ("", "Pending", "Bound", "AttachedToNode", "Detaching", "UnMountedFromPod")
 
@@ -43,7 +43,7 @@ def plug(
     """What to create and delete; brings `status` up to date. `attachments` are the launcher pod's."""
     plan = _Plan([], [])
     entries: dict[str, Status] = {entry["name"]: entry for entry in status.get("volumeStatus", ())}
-    wanted = hotplug_volumes(vmi.spec)
+    wanted = held_volumes(vmi.spec)
     held = {pod.metadata.labels.get(VOLUME_LABEL, ""): pod for pod in attachments}
     for name, volume in wanted.items():
         claim = claims.get(claim_of(volume))
@@ -83,6 +83,8 @@ def delete_attachments(attachments: Sequence[Pod]) -> list[Action]:
 
 def _coming(entry: Status, volume: Volume, claim: PersistentVolumeClaim | None, pod: Pod | None) -> Status:
     entry = {**entry, "hotplugVolume": _holder(pod)}
+    if volume.memory_dump is not None:
+        entry["memoryDumpVolume"] = {"claimName": claim_of(volume), **entry.get("memoryDumpVolume", {})}
     if entry.get("phase", "") not in BEFORE_HANDLER:
         return entry
     if pod is not None and pod.status.phase == "Running" and pod.metadata.deletion_timestamp is None:

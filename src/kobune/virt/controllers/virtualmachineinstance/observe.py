@@ -14,7 +14,7 @@ from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSetti
 from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
-from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
+from kobune.virt.domain.hotplug import claim_of, held_volumes
 
 __all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
 
@@ -51,7 +51,7 @@ def observer(
             ),
         )
         # A volume that is plugged in later holds up nothing.
-        later = {claim_of(volume) for volume in hotplug_volumes(vmi.spec).values()}
+        later = {claim_of(volume) for volume in held_volumes(vmi.spec).values()}
         missing = tuple(name for name, claim in found.items() if claim is None and name not in later)
         there = {name: claim for name, claim in found.items() if claim is not None}
         # A pod of another namespace is nobody's of here, whatever it says of its owner.

@@ -15,7 +15,7 @@ from kobune.api.kubevirt import (
     Volume,
 )
 from kobune.virt.controllers.virtualmachineinstance.filesystems import SOCKETS_VOLUME
-from kobune.virt.domain.hotplug import hotplug_volumes
+from kobune.virt.domain.hotplug import held_volumes
 from kobune.virt.domain.paths import FILESYSTEM_SOCKETS
 
 __all__ = ["PodVolumes", "pod_volumes"]
@@ -72,7 +72,7 @@ def pod_volumes(
         found.mount(SOCKETS_VOLUME, {"emptyDir": {}}, FILESYSTEM_SOCKETS)
     if state_claim:
         found.mount("vm-state", {"persistentVolumeClaim": {"claimName": state_claim}}, VM_STATE)
-    plugged = hotplug_volumes(spec)
+    plugged = held_volumes(spec)
     for volume in spec.volumes:
         if volume.name not in plugged:
             _add(found, volume)

@@ -179,6 +179,8 @@ def claimed_volumes(vmi: VirtualMachineInstance) -> list[tuple[str, str]]:
             found.append((volume.name, volume.data_volume.name))
         elif volume.ephemeral is not None and volume.ephemeral.persistent_volume_claim is not None:
             found.append((volume.name, volume.ephemeral.persistent_volume_claim.claim_name))
+        elif volume.memory_dump is not None:
+            found.append((volume.name, volume.memory_dump.claim_name))
     return found
 
 

@@ -14,7 +14,7 @@ from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.errors import KobuneError, RetryableError
 from kobune.host.containerfs.files import ContainerFiles
 from kobune.host.procroot import HeldProcess
-from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
+from kobune.virt.domain.hotplug import claim_of, held_volumes
 from kobune.virt.domain.hotplug_pod import VOLUME_LABEL, device_in_attachment, folder_in_attachment
 from kobune.virt.domain.paths import HOTPLUG_DEVICES, HOTPLUG_DISKS
 from kobune.virt.handler.hotplug.plan import Attachment, Bring, PlugView, VolumePlan
@@ -88,7 +88,7 @@ def attachments_of(vmi: VirtualMachineInstance, pods: Iterable[Pod]) -> dict[str
     references can be written by anybody who may make a pod anywhere.
     """
     found: dict[str, Attachment] = {}
-    claims = {name: claim_of(volume) for name, volume in hotplug_volumes(vmi.spec).items()}
+    claims = {name: claim_of(volume) for name, volume in held_volumes(vmi.spec).items()}
     own = [pod for pod in pods if pod.metadata.namespace == vmi.metadata.namespace]
     for pod in sorted(own, key=lambda pod: pod.metadata.deletion_timestamp is None):
         name = pod.metadata.labels.get(VOLUME_LABEL, "")

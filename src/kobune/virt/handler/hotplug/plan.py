@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kobune.api.kubevirt import VirtualMachineInstance
-from kobune.virt.domain.hotplug import claim_of, hotplug_volumes
+from kobune.virt.domain.hotplug import claim_of, dump_volumes, held_volumes, hotplug_volumes
 from kobune.virt.launcherproto.messages import DiskState
 
 __all__ = [
@@ -79,12 +79,12 @@ class VolumePlan:
 
 def pluggable(vmi: VirtualMachineInstance) -> bool:
     """Whether there is any volume to look after: wanted, or not yet gone."""
-    return bool(hotplug_volumes(vmi.spec)) or any(found.hotplug_volume for found in vmi.status.volume_status)
+    return bool(held_volumes(vmi.spec)) or any(found.hotplug_volume for found in vmi.status.volume_status)
 
 
 def capacities(vmi: VirtualMachineInstance) -> dict[str, str]:
     """The size of every claim, by volume, as virt-controller has told it."""
-    claims = {volume.name for volume in vmi.spec.volumes if claim_of(volume)}
+    claims = {volume.name for volume in vmi.spec.volumes if claim_of(volume) and volume.memory_dump is None}
     told = {found.name: found.persistent_volume_claim_info for found in vmi.status.volume_status}
     sizes = ((name, info.capacity.get("storage")) for name, info in told.items() if info is not None)
     return {name: str(size) for name, size in sizes if size is not None and name in claims}
@@ -97,7 +97,7 @@ def plan_volumes(
     shown_capacities: Mapping[str, str] | None,
 ) -> VolumePlan:
     """`disks` are the domain's, `shown_capacities` those that the launcher was told last."""
-    wanted = hotplug_volumes(vmi.spec)
+    wanted, dumps = hotplug_volumes(vmi.spec), dump_volumes(vmi.spec)
     attached = {disk.name for disk in disks if disk.target}
     specified = {disk.name for disk in vmi.spec.domain.devices.disks}
     sizes = capacities(vmi)
@@ -105,9 +105,10 @@ def plan_volumes(
         Bring(name, pod.uid, pod.block)
         for name, pod in sorted(view.attachments.items())
         # A disk that is made in an empty claim has the claim's size, which virt-controller tells when it is bound.
-        if name in wanted and name not in view.given and pod.usable and name in sizes
+        if name not in view.given and pod.usable and ((name in wanted and name in sizes) or name in dumps)
     )
-    take = tuple(sorted(name for name in view.given if name not in wanted and name not in attached))
+    kept = wanted.keys() | dumps.keys() | attached
+    take = tuple(sorted(name for name in view.given if name not in kept))
     to_plug = {name for name in view.given if name in wanted and name not in attached}
     to_unplug = {name for name in attached if name and name not in specified}
     shown = shown_capacities or {}
@@ -124,5 +125,5 @@ def awaited(vmi: VirtualMachineInstance, view: PlugView) -> list[str]:
 
 def unsized(vmi: VirtualMachineInstance) -> list[str]:
     """Volumes that the guest starts with, and of whose claims the size is not known yet."""
-    sizes, plugged = capacities(vmi), hotplug_volumes(vmi.spec)
+    sizes, plugged = capacities(vmi), held_volumes(vmi.spec)
     return [v.name for v in vmi.spec.volumes if claim_of(v) and v.name not in sizes and v.name not in plugged]

@@ -10,6 +10,7 @@ from kobune.virt.handler.hotplug.plan import VolumePlan
 
 __all__ = [
     "DeliverVolumes",
+    "DumpMemory",
     "Follow",
     "Forget",
     "HandlerAction",
@@ -82,6 +83,18 @@ class SynchronizeVolumes:
 
 
 @dataclass(frozen=True, slots=True)
+class DumpMemory:
+    """Have the launcher write the guest's memory to `file` in a volume of its container, in the background.
+
+    A failure is no setback: it is told of that dump.
+    """
+
+    key: Key
+    volume: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class SynchronizeInterfaces:
     """Ready the network for what the pod has now; have the launcher plug, unplug and link, in the background."""
 
@@ -125,6 +138,7 @@ HandlerAction: TypeAlias = (
     | Forget
     | PrepareNetwork
     | DeliverVolumes
+    | DumpMemory
     | SynchronizeVolumes
     | SynchronizeInterfaces
     | PruneNetwork

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import platform
+from dataclasses import replace
 from typing import Final, assert_never
 
 import msgspec
@@ -27,9 +28,11 @@ from kobune.virt.handler.capabilities import CapabilityCache
 from kobune.virt.handler.devices.kvm import KvmProof
 from kobune.virt.handler.devices.memorylock import allow_locked_memory
 from kobune.virt.handler.hotplug.deliver import QUIET_RETRY_S, Delivery
+from kobune.virt.handler.hotplug.dump import Dump
 from kobune.virt.handler.hotplug.plan import VolumePlan, capacities
 from kobune.virt.handler.instance.actions import (
     DeliverVolumes,
+    DumpMemory,
     Follow,
     Forget,
     HandlerAction,
@@ -43,9 +46,10 @@ from kobune.virt.handler.instance.actions import (
     SynchronizeVolumes,
 )
 from kobune.virt.handler.instance.realtime import make_realtime
-from kobune.virt.handler.launchers import LauncherLink, Launchers
+from kobune.virt.handler.launchers import LauncherLink, Launchers, NoLauncher
 from kobune.virt.handler.network.model import QEMU_ID
 from kobune.virt.handler.network.setup import GuestNetworks, HoldInPod
+from kobune.virt.launcherproto.errors import CommandFailed, ConnectionLost
 
 __all__ = ["InstanceExecutor"]
 
@@ -93,6 +97,9 @@ class InstanceExecutor:
             case SynchronizeVolumes(key, vmi, plan):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._synchronize(link, vmi, plan))
+            case DumpMemory(key, volume, file):
+                link = self._launchers.link(key)
+                link.begin(lambda: self._dump(link, volume, file))
             case SynchronizeInterfaces(key, vmi):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._synchronize_interfaces(link, vmi))
@@ -143,11 +150,23 @@ class InstanceExecutor:
             log.info("pod %s: %s", link.pod_uid, error)
             await self._clock.sleep(QUIET_RETRY_S)
 
+    async def _dump(self, link: LauncherLink, volume: str, file: str) -> None:
+        dump = Dump(file, self._clock.now())
+        link.dumps = {**link.dumps, volume: dump}
+        link.tell()
+        try:
+            await link.client.dump_memory(volume, file)
+            trouble = ""
+        except (CommandFailed, ConnectionLost, NoLauncher) as error:
+            trouble = str(error)
+        link.dumps = {**link.dumps, volume: replace(dump, ended=self._clock.now(), trouble=trouble)}
+
     async def _synchronize(self, link: LauncherLink, vmi: VirtualMachineInstance, plan: VolumePlan) -> None:
         client = link.client
         failure: RetryableError | None = None
         try:
             await self._volumes.carry_out(client.peer_pid, link.pod_uid, plan)
+            link.dumps = {name: dump for name, dump in link.dumps.items() if name not in plan.take}
         except RetryableError as error:
             failure = error
         if plan.follow or plan.bring:

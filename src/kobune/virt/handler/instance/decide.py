@@ -16,10 +16,12 @@ from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject, StatusPatch
+from kobune.virt.handler.hotplug.dump import next_dump
 from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes, unsized
 from kobune.virt.handler.hotplug.status import plugging_events
 from kobune.virt.handler.instance.actions import (
     DeliverVolumes,
+    DumpMemory,
     Follow,
     Forget,
     HandlerAction,
@@ -172,8 +174,11 @@ def _volumes(
     if seen.volumes is None or state.status is D.SHUTTING_DOWN:
         return (), None
     plan = plan_volumes(seen.vmi, seen.volumes, state.disks, launcher.capacities)
-    if not plan.has_work or launcher.busy:
+    if launcher.busy:
         return (), None
+    if not plan.has_work:
+        dump = next_dump(seen.vmi, seen.volumes, launcher.dumps, seen.now)
+        return ((DumpMemory(key, *dump),) if dump is not None else ()), None
     if launcher.setback is not None and (left := launcher.setback.left(seen.now)):
         return (), left
     return (SynchronizeVolumes(key, seen.vmi, plan),), None

@@ -1,12 +1,13 @@
 """What a decision about one instance is made of: plain data. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.virt.domain.readiness import NOT_KNOWN, Readiness
+from kobune.virt.handler.hotplug.dump import Dump
 from kobune.virt.handler.hotplug.plan import NOTHING, PlugView
 from kobune.virt.launcherproto.messages import DomainState
 
@@ -80,6 +81,8 @@ class LauncherView:
     capacities: Mapping[str, str] | None = None
     pruned: frozenset[str] = frozenset()
     """Unplugged interfaces of which nothing is left in the pod."""
+    dumps: Mapping[str, Dump] = field(default_factory=dict)
+    """Dumps of the guest's memory that this process has had made, by volume."""
 
 
 @dataclass(frozen=True, slots=True)

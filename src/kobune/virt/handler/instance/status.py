@@ -14,7 +14,7 @@ from kobune.base.clock import format_time
 from kobune.base.quantity import format_quantity
 from kobune.kube.client.objects import to_builtins
 from kobune.virt.domain.devices.disk import target_names
-from kobune.virt.domain.hotplug import hotplug_volumes
+from kobune.virt.domain.hotplug import held_volumes
 from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
 from kobune.virt.handler.hotplug.status import plugged_entry
 from kobune.virt.handler.instance.observed import LauncherPod, Observed
@@ -128,7 +128,7 @@ def volume_entries(seen: Observed, state: DomainState) -> list[Status]:
     """One entry per volume that is a disk, by name; what others have put into an entry stays in it."""
     known: dict[str, Status] = {found.name: to_builtins(found) for found in seen.vmi.status.volume_status}
     disks = {disk.name: disk for disk in state.disks}
-    plugged = hotplug_volumes(seen.vmi.spec)
+    plugged = held_volumes(seen.vmi.spec)
     targets = target_names(seen.vmi.spec.domain.devices.disks)
     for volume in seen.vmi.spec.volumes:
         if volume.name in targets and volume.name not in plugged:
@@ -141,7 +141,12 @@ def volume_entries(seen: Observed, state: DomainState) -> list[Status]:
         for name, entry in known.items():
             if name in plugged or entry.get("hotplugVolume") is not None:
                 known[name] = plugged_entry(
-                    entry, seen.volumes, disks.get(name), wanted=name in plugged, trouble=trouble
+                    entry,
+                    seen.volumes,
+                    disks.get(name),
+                    wanted=name in plugged,
+                    trouble=trouble,
+                    dump=seen.launcher.dumps.get(name) if seen.launcher is not None else None,
                 )
     return [known[name] for name in sorted(known)]
 
