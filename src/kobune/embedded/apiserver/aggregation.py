@@ -17,8 +17,8 @@ from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.registry import Aggregated, Registry
 from kobune.embedded.apiserver.registry.storage import Storage
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.services_map import ServiceMap, ServiceUnresolved
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.apiserver.upstream import Target, UpstreamError, call, proxy
 from kobune.embedded.apiserver.user import MASTERS, User
 from kobune.embedded.store import RevisionConflict

@@ -13,7 +13,7 @@ from kobune.embedded.apiserver.rbac import bootstrap as rbac
 from kobune.embedded.apiserver.rbac.node import NODES
 from kobune.embedded.apiserver.rbac.rules import parse_rules, uncovered
 from kobune.embedded.apiserver.registry.storage import Storage
-from kobune.embedded.apiserver.rest.metadata import now
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["write_defaults"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from kobune.embedded.apiserver.admission.certificates import CertificateRequests
 from kobune.embedded.apiserver.admission.chain import AdmissionChain, Step
+from kobune.embedded.apiserver.admission.escalation import EscalationCheck
 from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
@@ -43,7 +44,6 @@ from kobune.embedded.apiserver.nonresource import NonResource
 from kobune.embedded.apiserver.openapi_answers import OpenApiAnswers
 from kobune.embedded.apiserver.pki import Pki
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
-from kobune.embedded.apiserver.rbac.escalation import EscalationCheck
 from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.registry.registry import Registry
 from kobune.embedded.apiserver.registry.storage import Storage

@@ -19,8 +19,8 @@ from kobune.embedded.apiserver.registry.collection import Change, Item
 from kobune.embedded.apiserver.registry.registry import Registry, Resource
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.convert import Codec
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.schema.structural import StructuralSchema
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["Definitions"]

@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from kobune.embedded.apiserver.registry.storage import Storage
-from kobune.embedded.apiserver.rest.metadata import now
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["ADDRESS", "publish"]

@@ -31,7 +31,7 @@ from kobune.embedded.kubelet.model import (
     StopSandbox,
     TearDownVolumes,
 )
-from kobune.embedded.kubelet.networks.steps import NetworkSteps
+from kobune.embedded.kubelet.network_steps import NetworkSteps
 from kobune.embedded.kubelet.pod_work import PodWork
 from kobune.embedded.kubelet.pulling import pull_failed
 from kobune.embedded.kubelet.render import cgroup_parent

@@ -7,6 +7,7 @@ import pytest
 
 from kobune.base.clock import format_time
 from kobune.embedded.apiserver.admission.chain import AdmissionChain
+from kobune.embedded.apiserver.admission.escalation import EscalationCheck
 from kobune.embedded.apiserver.admission.limits import LimitRanger
 from kobune.embedded.apiserver.admission.matching import Matcher
 from kobune.embedded.apiserver.admission.namespaces import NamespaceLifecycle
@@ -16,7 +17,6 @@ from kobune.embedded.apiserver.expiry import EventExpiry
 from kobune.embedded.apiserver.http.message import Peer, Request
 from kobune.embedded.apiserver.kinds.services import ServiceAllocator
 from kobune.embedded.apiserver.rbac.authorizer import Authorizer
-from kobune.embedded.apiserver.rbac.escalation import EscalationCheck
 from kobune.embedded.apiserver.registry.registry import Registry
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.call import Call, Services

@@ -9,7 +9,6 @@ from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import conform, read
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.rest.delete import delete_object
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import write_options
 from kobune.embedded.apiserver.schema.builtin import BuiltinSchema
 from kobune.embedded.apiserver.schema.errors import FieldError
@@ -25,6 +24,7 @@ from kobune.embedded.apiserver.status import (
     not_found,
     success,
 )
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.store import RevisionConflict
 
 __all__ = ["bind", "evict"]

@@ -10,10 +10,10 @@ from kobune.embedded.apiserver.rbac.node import node_of
 from kobune.embedded.apiserver.rest import respond
 from kobune.embedded.apiserver.rest.body import read_object
 from kobune.embedded.apiserver.rest.call import Call
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import write_options
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.status import StatusError, bad_request, invalid, method_not_allowed
+from kobune.embedded.apiserver.timestamps import now
 from kobune.embedded.apiserver.user import User
 
 __all__ = ["Reviews"]

@@ -8,12 +8,12 @@ from kobune.embedded.apiserver.apply import ApplyConflict, ApplyError, server_si
 from kobune.embedded.apiserver.http.message import Response
 from kobune.embedded.apiserver.rest.body import conform
 from kobune.embedded.apiserver.rest.call import Call
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import write_options
 from kobune.embedded.apiserver.rest.write import answer, options_object, update_object
 from kobune.embedded.apiserver.schema.errors import FieldError
 from kobune.embedded.apiserver.schema.strict import BodyError, read_yaml
 from kobune.embedded.apiserver.status import StatusError, bad_request, invalid
+from kobune.embedded.apiserver.timestamps import now
 
 __all__ = ["apply"]
 

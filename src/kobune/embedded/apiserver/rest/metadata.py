@@ -1,21 +1,16 @@
 """System metadata: uid, creation time, generated names, and the fields no client may change."""
 
 import random
-import time
 import uuid
 from typing import Any
 
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.status import bad_request
+from kobune.embedded.apiserver.timestamps import now
 
-__all__ = ["check_namespace", "generate_name", "now", "prepare_new", "prepare_update"]
+__all__ = ["check_namespace", "generate_name", "prepare_new", "prepare_update"]
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-
-
-def now() -> str:
-    """The present as metav1.Time."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def generate_name(prefix: str) -> str:

@@ -4,8 +4,8 @@ from typing import Any
 
 from kobune.embedded.apiserver.apply import update_managed
 from kobune.embedded.apiserver.rest.call import Call
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.rest.options import WriteOptions
+from kobune.embedded.apiserver.timestamps import now
 
 __all__ = ["record"]
 

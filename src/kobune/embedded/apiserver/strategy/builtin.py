@@ -3,11 +3,11 @@
 from typing import Any
 
 from kobune.embedded.apiserver.crd.validate import default_crd, prepare_crd
-from kobune.embedded.apiserver.rest.metadata import now
 from kobune.embedded.apiserver.schema.resource import ResourceInfo
 from kobune.embedded.apiserver.strategy.base import Strategy
 from kobune.embedded.apiserver.strategy.jobs import JobStrategy
 from kobune.embedded.apiserver.strategy.pods import PodStrategy
+from kobune.embedded.apiserver.timestamps import now
 
 __all__ = ["BUILTIN"]
 
