@@ -10,33 +10,25 @@ from functools import cache
 from typing import Any
 
 from kobune.embedded.apiserver.schema import presence
-from kobune.embedded.apiserver.schema.definitions import META, definition, ref_name
-from kobune.embedded.apiserver.schema.errors import DecodeError
-from kobune.embedded.apiserver.schema.scalars import (
-    canonical_micro_time,
-    canonical_quantity,
-    canonical_time,
-    check_base64,
+from kobune.embedded.apiserver.schema.decoder_values import (
+    SPECIAL,
+    Decode,
+    Mismatch,
+    any_object,
+    anything,
+    base64_bytes,
+    boolean,
+    integer,
+    json_name,
+    number,
+    string,
 )
+from kobune.embedded.apiserver.schema.definitions import definition, ref_name
+from kobune.embedded.apiserver.schema.errors import DecodeError
 
 __all__ = ["decoder", "short_name"]
 
-Decode = Callable[[Any, list[str]], Any]
-"""(value, unknown) -> stored value. `unknown` collects paths relative to the value. Raises _Mismatch."""
-
 _DROP: Any = object()
-
-
-class _Mismatch(Exception):
-    """A JSON value that the field's type cannot hold; `path` grows while unwinding, root first at the end."""
-
-    def __init__(self, found: str, wanted: str, text: str = "") -> None:
-        super().__init__(text)
-        self.found = found
-        self.wanted = wanted
-        self.text = text
-        self.path: list[str] = []
-        self.owner = ""
 
 
 def short_name(name: str) -> str:
@@ -48,7 +40,7 @@ def decode_root(name: str, obj: dict[str, Any], unknown: list[str]) -> None:
     """Decode an object of the definition in place. Raises DecodeError."""
     try:
         decoded = decoder(name)(obj, unknown)
-    except _Mismatch as error:
+    except Mismatch as error:
         path = ".".join(reversed(error.path))
         if error.text:
             raise DecodeError(error.text) from error
@@ -60,105 +52,12 @@ def decode_root(name: str, obj: dict[str, Any], unknown: list[str]) -> None:
         obj.update(decoded)
 
 
-def _json_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, list):
-        return "array"
-    return "object" if isinstance(value, dict) else "number"
-
-
-def _string(value: Any, unknown: list[str]) -> Any:
-    if type(value) is not str:
-        raise _Mismatch(_json_name(value), "string")
-    return value
-
-
-def _boolean(value: Any, unknown: list[str]) -> Any:
-    if type(value) is not bool:
-        raise _Mismatch(_json_name(value), "bool")
-    return value
-
-
-def _integer(wanted: str, bits: int) -> Decode:
-    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
-
-    def decode(value: Any, unknown: list[str]) -> Any:
-        if type(value) is float and value.is_integer():
-            value = int(value)
-        if type(value) is not int:
-            found = f"number {value}" if type(value) is float else _json_name(value)
-            raise _Mismatch(found, wanted)
-        if not low <= value <= high:
-            raise _Mismatch(f"number {value}", wanted)
-        return value
-
-    return decode
-
-
-def _number(value: Any, unknown: list[str]) -> Any:
-    if type(value) not in (int, float):
-        raise _Mismatch(_json_name(value), "float64")
-    return value
-
-
-def _text(canonical: Callable[[str], str]) -> Decode:
-    def decode(value: Any, unknown: list[str]) -> Any:
-        if type(value) is not str:
-            raise _Mismatch(_json_name(value), "string", f"json: cannot unmarshal {_json_name(value)} into Go value")
-        try:
-            return canonical(value)
-        except ValueError as error:
-            raise _Mismatch("string", "Time", str(error)) from error
-
-    return decode
-
-
-def _quantity(value: Any, unknown: list[str]) -> Any:
-    if type(value) not in (str, int, float):
-        raise _Mismatch(_json_name(value), "Quantity", "unmarshalerDecoder: quantities must be text or a number")
-    try:
-        return canonical_quantity(value)
-    except ValueError as error:
-        raise _Mismatch("string", "Quantity", str(error)) from error
-
-
-def _bytes(value: Any, unknown: list[str]) -> Any:
-    if type(value) is not str:
-        raise _Mismatch(_json_name(value), "[]uint8")
-    try:
-        check_base64(value)
-    except ValueError as error:
-        raise _Mismatch("string", "[]uint8", str(error)) from error
-    return value
-
-
-def _int_or_string(value: Any, unknown: list[str]) -> Any:
-    if type(value) is int or type(value) is str:
-        return value
-    raise _Mismatch(_json_name(value), "int32")
-
-
-def _anything(value: Any, unknown: list[str]) -> Any:
-    return value
-
-
-_SPECIAL: dict[str, Decode] = {
-    META + "Time": _text(canonical_time),
-    META + "MicroTime": _text(canonical_micro_time),
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
-}
-
-
 def _property(schema: dict[str, Any]) -> tuple[Decode, str]:
     """The decoder of a field and what kind of emptiness it has: list, map, a scalar's JSON type, or other."""
     name = ref_name(schema)
     if name is not None:
-        if name in _SPECIAL:
-            return _SPECIAL[name], "other"
+        if name in SPECIAL:
+            return SPECIAL[name], "other"
         if name.startswith(_SCHEMA_PROPS + "Or"):
             return _schema_or(name), "other"
         return _late(name), "other"
@@ -167,17 +66,17 @@ def _property(schema: dict[str, Any]) -> tuple[Decode, str]:
         return _list(schema["items"]), "list"
     if kind == "object":
         values = schema.get("additionalProperties")
-        return (_map(values), "map") if isinstance(values, dict) else (_anything, "other")
+        return (_map(values), "map") if isinstance(values, dict) else (anything, "other")
     if kind == "integer":
         bits = 64 if schema.get("format") == "int64" else 32
-        return _integer(f"int{bits}", bits), "integer"
+        return integer(f"int{bits}", bits), "integer"
     if kind == "boolean":
-        return _boolean, "boolean"
+        return boolean, "boolean"
     if kind == "number":
-        return _number, "other"
+        return number, "other"
     if kind == "string":
-        return (_bytes if schema.get("format") == "byte" else _string), "string"
-    return _anything, "other"
+        return (base64_bytes if schema.get("format") == "byte" else string), "string"
+    return anything, "other"
 
 
 _SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
@@ -195,8 +94,8 @@ def _schema_or(name: str) -> Decode:
         if name.endswith("OrArray") and type(value) is list:
             return [schema(entry, unknown) for entry in value]
         if name.endswith("OrStringArray") and type(value) is list:
-            return [_string(entry, unknown) for entry in value]
-        raise _Mismatch(_json_name(value), short_name(name))
+            return [string(entry, unknown) for entry in value]
+        raise Mismatch(json_name(value), short_name(name))
 
     return decode
 
@@ -231,7 +130,7 @@ def _list(items: dict[str, Any]) -> Decode:
 
     def decode(value: Any, unknown: list[str]) -> Any:
         if type(value) is not list:
-            raise _Mismatch(_json_name(value), wanted)
+            raise Mismatch(json_name(value), wanted)
         for i, entry in enumerate(value):
             if entry is None:
                 value[i] = zero()
@@ -252,7 +151,7 @@ def _map(values: dict[str, Any]) -> Decode:
 
     def decode(value: Any, unknown: list[str]) -> Any:
         if type(value) is not dict:
-            raise _Mismatch(_json_name(value), wanted)
+            raise Mismatch(json_name(value), wanted)
         for key, entry in value.items():
             if entry is None:
                 value[key] = zero()
@@ -271,12 +170,12 @@ def _map(values: dict[str, Any]) -> Decode:
 @cache
 def decoder(name: str) -> Decode:
     """The compiled decoder of a definition."""
-    if name in _SPECIAL:
-        return _SPECIAL[name]
+    if name in SPECIAL:
+        return SPECIAL[name]
     schema = definition(name)
     properties: dict[str, dict[str, Any]] = schema.get("properties") or {}
     if not properties:
-        return _object_of_any if schema.get("type") == "object" and not name.endswith("JSON") else _anything
+        return any_object if schema.get("type") == "object" and not name.endswith("JSON") else anything
     type_name = short_name(name)
     required = frozenset(schema.get("required", ()))
     printed = presence.ALWAYS.get(type_name, ())
@@ -293,7 +192,7 @@ def decoder(name: str) -> Decode:
 
     def decode(value: Any, unknown: list[str]) -> Any:
         if type(value) is not dict:
-            raise _Mismatch(_json_name(value), type_name)
+            raise Mismatch(json_name(value), type_name)
         dropped: list[str] | None = None
         for key, entry in value.items():
             found = table.get(key)
@@ -304,7 +203,7 @@ def decoder(name: str) -> Decode:
                 start = len(unknown)
                 try:
                     decoded = decode_field(entry, unknown)
-                except _Mismatch as error:
+                except Mismatch as error:
                     error.owner = error.owner or type_name
                     error.path.append(key)
                     raise
@@ -327,12 +226,6 @@ def decoder(name: str) -> Decode:
         return value
 
     return decode
-
-
-def _object_of_any(value: Any, unknown: list[str]) -> Any:
-    if type(value) is not dict:
-        raise _Mismatch(_json_name(value), "object")
-    return value
 
 
 def _always(
@@ -368,7 +261,7 @@ def _zero_maker(schema: dict[str, Any]) -> Callable[[], Any]:
         return lambda: "0"
     if name.endswith(".IntOrString"):
         return lambda: 0
-    if name in _SPECIAL or name.endswith(("RawExtension", ".JSON")):
+    if name in SPECIAL or name.endswith(("RawExtension", ".JSON")):
         return lambda: None
     make = _late(name)
     return lambda: make({}, [])

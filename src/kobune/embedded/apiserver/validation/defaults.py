@@ -1,4 +1,6 @@
-"""Defaults of built-in kinds by kind. Pure functions on stored form; pods are in `pod_defaults`.
+"""Defaults of built-in kinds by kind. Pure functions on stored form.
+
+Pods, what makes them, claims and hooks have modules of their own.
 
 Source: the API documentation ("Defaults to ...") and recordings of a kube-apiserver.
 """
@@ -7,7 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kobune.embedded.apiserver.crd import default_crd
-from kobune.embedded.apiserver.validation.pod_defaults import default_pod, default_template
+from kobune.embedded.apiserver.validation.claim_defaults import default_claim
+from kobune.embedded.apiserver.validation.hook_defaults import HOOKS
+from kobune.embedded.apiserver.validation.pod_defaults import default_pod
+from kobune.embedded.apiserver.validation.workload_defaults import WORKLOADS
 
 __all__ = ["DEFAULTS"]
 
@@ -47,26 +52,6 @@ def _secret(obj: dict[str, Any]) -> None:
         for key, value in text.items():
             data[key] = base64.b64encode(value.encode()).decode()
     obj.setdefault("type", "Opaque")
-
-
-_CLAIM_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
-
-
-def _claim_sources(spec: dict[str, Any]) -> None:
-    """dataSource and dataSourceRef say the same; a dataSource of a kind nobody populates from is dropped."""
-    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source and reference is None and (source.get("apiGroup") or "", source.get("kind")) not in _CLAIM_SOURCES:
-        del spec["dataSource"]
-    elif source and reference is None:
-        spec["dataSourceRef"] = dict(source)
-    elif reference and source is None and not reference.get("namespace"):
-        spec["dataSource"] = dict(reference)
-
-
-def _claim(obj: dict[str, Any]) -> None:
-    _claim_sources(obj.setdefault("spec", {}))
-    obj["spec"].setdefault("volumeMode", "Filesystem")
-    obj.setdefault("status", {}).setdefault("phase", "Pending")
 
 
 def _volume(obj: dict[str, Any]) -> None:
@@ -117,128 +102,6 @@ def _limit_range(obj: dict[str, Any]) -> None:
                 del limit[name]
 
 
-def _controller(obj: dict[str, Any]) -> None:
-    spec = obj.setdefault("spec", {})
-    template = spec.get("template")
-    if isinstance(template, dict):
-        default_template(template)
-        labels = (template.get("metadata") or {}).get("labels")
-        if labels and not spec.get("selector"):
-            spec["selector"] = dict(labels)
-    spec.setdefault("replicas", 1)
-
-
-def _pod_template(obj: dict[str, Any]) -> None:
-    default_template(obj.setdefault("template", {}))
-
-
-def _template_of(obj: dict[str, Any]) -> dict[str, Any]:
-    spec: dict[str, Any] = obj.setdefault("spec", {})
-    default_template(spec.setdefault("template", {}))
-    return spec
-
-
-def _deployment(obj: dict[str, Any]) -> None:
-    spec = _template_of(obj)
-    spec.setdefault("replicas", 1)
-    strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("progressDeadlineSeconds", 600)
-
-
-def _replica_set(obj: dict[str, Any]) -> None:
-    _template_of(obj).setdefault("replicas", 1)
-
-
-def _daemon_set(obj: dict[str, Any]) -> None:
-    spec = _template_of(obj)
-    strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", 1)
-        rolling.setdefault("maxSurge", 0)
-    spec.setdefault("revisionHistoryLimit", 10)
-
-
-def _stateful_set(obj: dict[str, Any]) -> None:
-    spec = _template_of(obj)
-    spec.setdefault("podManagementPolicy", "OrderedReady")
-    strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    retention.setdefault("whenDeleted", "Retain")
-    retention.setdefault("whenScaled", "Retain")
-    spec.setdefault("replicas", 1)
-    spec.setdefault("revisionHistoryLimit", 10)
-    for claim in spec.get("volumeClaimTemplates") or ():
-        claim.setdefault("apiVersion", "v1")
-        claim.setdefault("kind", "PersistentVolumeClaim")
-        _claim(claim)
-
-
-def _job_spec(spec: dict[str, Any]) -> None:
-    default_template(spec.setdefault("template", {}))
-    if "completions" not in spec and "parallelism" not in spec:
-        spec["completions"] = 1
-    spec.setdefault("parallelism", 1)
-    spec.setdefault("backoffLimit", 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("suspend", False)
-    spec.setdefault("manualSelector", False)
-    if "podReplacementPolicy" not in spec:
-        spec["podReplacementPolicy"] = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
-
-
-def _job(obj: dict[str, Any]) -> None:
-    spec = obj.setdefault("spec", {})
-    _job_spec(spec)
-    labels = (spec["template"].get("metadata") or {}).get("labels")
-    if labels and not obj["metadata"].get("labels"):
-        obj["metadata"]["labels"] = dict(labels)
-
-
-def _cron_job(obj: dict[str, Any]) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("concurrencyPolicy", "Allow")
-    spec.setdefault("suspend", False)
-    spec.setdefault("successfulJobsHistoryLimit", 3)
-    spec.setdefault("failedJobsHistoryLimit", 1)
-    default_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}).setdefault("template", {}))
-
-
-def _scaling_behavior(behavior: dict[str, Any]) -> None:
-    up = behavior.setdefault("scaleUp", {})
-    up.setdefault("stabilizationWindowSeconds", 0)
-    up.setdefault("selectPolicy", "Max")
-    if not up.get("policies"):
-        up["policies"] = [
-            {"type": "Pods", "value": 4, "periodSeconds": 15},
-            {"type": "Percent", "value": 100, "periodSeconds": 15},
-        ]
-    down = behavior.setdefault("scaleDown", {})
-    down.setdefault("selectPolicy", "Max")
-    if not down.get("policies"):
-        down["policies"] = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
-
-
-def _autoscaler(obj: dict[str, Any]) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("minReplicas", 1)
-    if obj.get("apiVersion") == "autoscaling/v1":
-        return
-    if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-    behavior = spec.get("behavior")
-    if isinstance(behavior, dict):
-        _scaling_behavior(behavior)
-
-
 def _network_policy(obj: dict[str, Any]) -> None:
     spec = obj.setdefault("spec", {})
     if not spec.get("policyTypes"):
@@ -284,44 +147,6 @@ def _priority_class(obj: dict[str, Any]) -> None:
     obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
-def _webhooks(obj: dict[str, Any]) -> None:
-    mutating = obj.get("kind") == "MutatingWebhookConfiguration"
-    for hook in obj.get("webhooks") or ():
-        hook.setdefault("failurePolicy", "Fail")
-        hook.setdefault("matchPolicy", "Equivalent")
-        hook.setdefault("namespaceSelector", {})
-        hook.setdefault("objectSelector", {})
-        hook.setdefault("timeoutSeconds", 10)
-        if mutating:
-            hook.setdefault("reinvocationPolicy", "Never")
-        service = (hook.get("clientConfig") or {}).get("service")
-        if isinstance(service, dict):
-            service.setdefault("port", 443)
-        for rule in hook.get("rules") or ():
-            rule.setdefault("scope", "*")
-
-
-def _match_resources(match: Any) -> None:
-    if not isinstance(match, dict):
-        return
-    match.setdefault("matchPolicy", "Equivalent")
-    match.setdefault("namespaceSelector", {})
-    match.setdefault("objectSelector", {})
-    for name in ("resourceRules", "excludeResourceRules"):
-        for rule in match.get(name) or ():
-            rule.setdefault("scope", "*")
-
-
-def _policy(obj: dict[str, Any]) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("failurePolicy", "Fail")
-    _match_resources(spec.get("matchConstraints"))
-
-
-def _policy_binding(obj: dict[str, Any]) -> None:
-    _match_resources((obj.get("spec") or {}).get("matchResources"))
-
-
 def _api_service(obj: dict[str, Any]) -> None:
     service = (obj.get("spec") or {}).get("service")
     if isinstance(service, dict):
@@ -333,24 +158,17 @@ def _token_request(obj: dict[str, Any]) -> None:
 
 
 DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
+    **WORKLOADS,
+    **HOOKS,
     ("", "Pod"): default_pod,
     ("", "Service"): _service,
     ("", "Secret"): _secret,
-    ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolumeClaim"): default_claim,
     ("", "PersistentVolume"): _volume,
     ("", "Endpoints"): _endpoints,
     ("", "Namespace"): _namespace,
     ("", "Node"): _node,
     ("", "LimitRange"): _limit_range,
-    ("", "ReplicationController"): _controller,
-    ("", "PodTemplate"): _pod_template,
-    ("apps", "Deployment"): _deployment,
-    ("apps", "ReplicaSet"): _replica_set,
-    ("apps", "DaemonSet"): _daemon_set,
-    ("apps", "StatefulSet"): _stateful_set,
-    ("batch", "Job"): _job,
-    ("batch", "CronJob"): _cron_job,
-    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("networking.k8s.io", "NetworkPolicy"): _network_policy,
     ("networking.k8s.io", "IngressClass"): _ingress_class,
     (_RBAC, "RoleBinding"): _binding,
@@ -359,10 +177,6 @@ DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("storage.k8s.io", "CSIDriver"): _csi_driver,
     ("scheduling.k8s.io", "PriorityClass"): _priority_class,
     ("discovery.k8s.io", "EndpointSlice"): _slice,
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _policy,
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): _policy_binding,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): default_crd,
     ("apiregistration.k8s.io", "APIService"): _api_service,
     ("authentication.k8s.io", "TokenRequest"): _token_request,
