@@ -189,6 +189,14 @@ async def test_terminal_errors_are_told_and_wait_for_a_change(api: FakeApi, proc
     await converged(api, process, 1)
 
 
+async def test_what_was_refused_is_tried_again_without_a_change(api: FakeApi, process: ControllerProcess) -> None:
+    no_account = Forbidden(403, "Forbidden", 'serviceaccount "default" not found')
+    api.faults.add(Fault("create", "configmaps", no_account, times=1))
+    await api.create(SETS, new_set("s", 1), "default")
+    await eventually(lambda: process.metrics.values["failures", "sets"] == 1, "the failure")
+    await converged(api, process, 1)
+
+
 async def test_a_controller_may_say_itself_what_was_refused(api: FakeApi) -> None:
     def refused(seen: Observed, action: Action, error: TerminalError) -> Decision[Action]:
         said = StatusPatch(SETS, KEY, {"ready": 7}, {})

@@ -38,7 +38,10 @@ Refused: TypeAlias = Callable[[S, A, TerminalError], Decision[A] | None]
 log = logging.getLogger(__name__)
 
 TERMINAL_RETRY_S: Final = 300.0
-"""A terminal error is not retried before its object changes, but for this rare look: rights and policies change too."""
+"""How rarely what ends with its namespace, or was refused many times, is looked at again."""
+TERMINAL_BACKOFF: Final = Backoff(first_s=1.0, last_s=TERMINAL_RETRY_S)
+"""What was refused may be allowed without a change of the object: a new namespace gets its account, rights and quotas
+change. So it is tried again, ever more rarely."""
 OWN_WRITE_TIMEOUT_S: Final = 5.0
 
 
@@ -213,7 +216,7 @@ class Controller(Generic[S, A]):
             log.warning("%s %s: %s", self.name, key, error)
             if not isinstance(error, _Told):
                 self._tell(key, Event(EventType.WARNING, "ReconcileFailed", str(error)))
-            self.queue.add_after(key, TERMINAL_RETRY_S)
+            self.queue.add_failed(key, backoff=TERMINAL_BACKOFF)
         except RetryableError as error:
             self._writer.metrics.count("failures", self.name)
             at_least_s = error.retry_after_s or 0.0 if isinstance(error, ApiError) else 0.0

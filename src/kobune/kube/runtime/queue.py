@@ -87,11 +87,11 @@ class WorkQueue(Generic[K]):
         task = asyncio.get_running_loop().create_task(self._add_later(key, delay_s), name=f"delayed {key}")
         self._delayed[key] = (due_s, task)
 
-    def add_failed(self, key: K, *, at_least_s: float = 0.0) -> float:
+    def add_failed(self, key: K, *, at_least_s: float = 0.0, backoff: Backoff | None = None) -> float:
         """Ask for work again after the key's back-off, which grows; the delay that was chosen, in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay_s = max(self._backoff.delay_s(failures), at_least_s)
+        delay_s = max((backoff or self._backoff).delay_s(failures), at_least_s)
         self.add_after(key, delay_s)
         return delay_s
 

@@ -1,5 +1,6 @@
 """Admission steps and allocators, on stored objects but without a server."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -111,6 +112,14 @@ async def test_a_pod_gets_account_token_priority_and_tolerations(world: World) -
 async def test_a_pod_without_its_account_is_refused(world: World) -> None:
     with pytest.raises(StatusError, match='serviceaccount "ghost" not found'):
         await ServiceAccounts(world.storage).mutate(world.call("pods"), "CREATE", pod(serviceAccountName="ghost"), None)
+
+
+async def test_the_account_of_a_new_namespace_is_waited_for(world: World) -> None:
+    made = asyncio.create_task(ServiceAccounts(world.storage).mutate(world.call("pods"), "CREATE", pod(), None))
+    await asyncio.sleep(0.05)
+    assert not made.done()
+    await world.put("core/serviceaccounts", "ServiceAccount", "default")
+    await asyncio.wait_for(made, 5)
 
 
 async def test_limit_ranges_fill_in_and_refuse(world: World) -> None:

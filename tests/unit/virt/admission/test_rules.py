@@ -358,3 +358,35 @@ def test_a_machine_that_is_copied_or_brought_back_stays_as_it_is(
     assert [(item.field, item.reason, words in item.message) for item in problems] == (
         [("spec", NS, True)] if words else []
     )
+
+
+TEMPLATE = "spec.dataVolumeTemplate[0]"
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "expected"),
+    [
+        ("root", {"storage": {}, "source": {"blank": {}}}, []),
+        ("root", {"pvc": {}, "sourceRef": {"kind": "DataSource", "name": "d"}}, []),
+        ("root", {"pvc": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "c"}}}, []),
+        ("root", {"storage": {}, "source": {"blank": {}}, "sourceRef": {"kind": "DataSource", "name": "d"}}, []),
+        ("", {}, [(f"{TEMPLATE}.name", Reason.REQUIRED)]),
+        ("root", {"source": {"blank": {}}}, [(f"{TEMPLATE}.PVC.Storage", I)]),
+        ("root", {"source": {"blank": {}}, "pvc": {}, "storage": {}}, [(f"{TEMPLATE}.PVC.Storage", I)]),
+        (
+            "root",
+            {"source": {"blank": {}}, "storage": {"dataSourceRef": {"kind": "VolumeImport", "name": "v"}}},
+            [(f"{TEMPLATE}.source", I)],
+        ),
+        ("root", {"storage": {}}, [(f"{TEMPLATE}.source.sourceRef", I)]),
+        ("root", {"storage": {}, "source": {}}, [(f"{TEMPLATE}.source", I)]),
+        ("root", {"storage": {}, "source": {"blank": {}, "upload": {}}}, [(f"{TEMPLATE}.source", I)]),
+        ("other", {"storage": {}, "source": {"blank": {}}}, [(TEMPLATE, Reason.REQUIRED)]),
+    ],
+)
+def test_data_volume_templates(name: str, spec: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    obj = machine_dict()
+    obj["spec"]["template"]["spec"]["volumes"] = [{"name": "root", "dataVolume": {"name": "root"}}]
+    obj["spec"]["dataVolumeTemplates"] = [{"metadata": {"name": name}, "spec": spec}]
+    problems, _ = check_machine(msgspec.convert(obj, VirtualMachine), None, version="v1", gates=frozenset())
+    assert [(problem.field, problem.reason) for problem in problems] == expected

@@ -3,9 +3,11 @@
 Source: the visible effects of Kubernetes' ServiceAccount, Priority and DefaultTolerationSeconds admission plugins.
 """
 
+import asyncio
 import random
 from typing import Any
 
+from kobune.embedded.apiserver.registry.collection import Item
 from kobune.embedded.apiserver.registry.storage import Storage
 from kobune.embedded.apiserver.rest.call import Call
 from kobune.embedded.apiserver.status import StatusError, forbidden
@@ -13,6 +15,9 @@ from kobune.embedded.apiserver.status import StatusError, forbidden
 __all__ = ["DefaultTolerations", "Priorities", "ServiceAccounts"]
 
 _MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+_DEFAULT = "default"
+_WAITS = 10
+_WAIT_S = 0.15
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _TOKEN_LIFE_S = 3607
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -44,13 +49,10 @@ class ServiceAccounts(_PodStep):
         if "kubernetes.io/config.mirror" in (obj["metadata"].get("annotations") or {}):
             return
         spec = obj["spec"]
-        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         namespace = call.info.namespace
-        item = self._accounts.get(namespace, name)
-        if item is None:
-            await self._storage.log.settle()
-            item = self._accounts.get(namespace, name)
+        item = await self._account(namespace, name)
         if item is None:
             raise forbidden(
                 "",
@@ -64,6 +66,19 @@ class ServiceAccounts(_PodStep):
             self._mount_token(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account["imagePullSecrets"]
+
+    async def _account(self, namespace: str, name: str) -> Item | None:
+        """The account; that of a new namespace is made a moment after it, so it is waited for."""
+        item = self._accounts.get(namespace, name)
+        if item is None:
+            await self._storage.log.settle()
+            item = self._accounts.get(namespace, name)
+        waits = _WAITS if name == _DEFAULT else 0
+        while item is None and waits:
+            waits -= 1
+            await asyncio.sleep(_WAIT_S)
+            item = self._accounts.get(namespace, name)
+        return item
 
     @staticmethod
     def _mount_token(spec: dict[str, Any]) -> None:

@@ -120,15 +120,9 @@ def _data_volume_templates(
     kept = [msgspec.to_builtins(template) for template in old.spec.data_volume_templates] if old is not None else []
     for index, template in enumerate(vm.spec.data_volume_templates):
         here = f"spec.dataVolumeTemplate[{index}]"
+        elsewhere = _elsewhere(vm, index, template)
         wrong = _data_volume(here, template)
-        if not template.metadata.name:
-            message = f"'name' field must not be empty for DataVolumeTemplate entry {here}."
-            problems.append(Problem(f"{here}.name", Reason.REQUIRED, message))
-        namespace = template.metadata.namespace
-        if namespace and vm.metadata.namespace and namespace != vm.metadata.namespace:
-            message = f"Embedded DataVolume namespace {namespace} differs from VM namespace {vm.metadata.namespace}"
-            problems.append(Problem(f"spec.dataVolumeTemplates[{index}]", Reason.INVALID, message))
-        problems += wrong
+        problems += elsewhere + wrong
         name = template.metadata.name
         if wrong or name in used:
             continue
@@ -140,27 +134,41 @@ def _data_volume_templates(
     return problems, warnings
 
 
+def _elsewhere(vm: VirtualMachine, index: int, template: DataVolumeTemplateSpec) -> list[Problem]:
+    namespace = template.metadata.namespace
+    if not namespace or not vm.metadata.namespace or namespace == vm.metadata.namespace:
+        return []
+    message = f"Embedded DataVolume namespace {namespace} differs from VM namespace {vm.metadata.namespace}"
+    return [Problem(f"spec.dataVolumeTemplates[{index}]", Reason.INVALID, message)]
+
+
 def _data_volume(here: str, template: DataVolumeTemplateSpec) -> list[Problem]:
+    """The first thing that is wrong with a template.
+
+    A claim that names what fills it (`dataSource`, `dataSourceRef`) is filled by somebody else: it has no source here.
+    """
+    if not template.metadata.name:
+        message = f"'name' field must not be empty for DataVolumeTemplate entry {here}."
+        return [Problem(f"{here}.name", Reason.REQUIRED, message)]
     spec = template.spec
-    if spec.pvc is None and spec.storage is None:
-        return [Problem(f"{here}.PVC.Storage", Reason.INVALID, "Missing Data volume PVC or Storage")]
-    if spec.pvc is not None and spec.storage is not None:
-        return [
-            Problem(
-                f"{here}.PVC.Storage",
-                Reason.INVALID,
-                "Duplicate storage definition, both target storage and target pvc defined",
-            )
-        ]
-    if (spec.source is None) == (spec.source_ref is None):
-        return [
-            Problem(
-                f"{here}.source", Reason.INVALID, "Data volume should have either Source or SourceRef, but not both"
-            )
-        ]
-    if spec.source is not None and len(_given(spec.source)) > 1:
-        return [Problem(f"{here}.source", Reason.INVALID, "Multiple dataVolume sources")]
-    return []
+    claim = spec.pvc if spec.pvc is not None else spec.storage
+    field, message = f"{here}.source", ""
+    if claim is None:
+        field, message = f"{here}.PVC.Storage", "Missing Data volume PVC or Storage"
+    elif spec.pvc is not None and spec.storage is not None:
+        message = "Duplicate storage definition, both target storage and target pvc defined"
+        field = f"{here}.PVC.Storage"
+    elif claim.data_source is not None or claim.data_source_ref is not None:
+        if spec.source is not None or spec.source_ref is not None:
+            message = "External population is incompatible with Source and SourceRef"
+    elif spec.source is None and spec.source_ref is None:
+        message = "Data volume should have either Source, SourceRef, or be externally populated"
+        field = f"{here}.source.sourceRef"
+    elif spec.source is not None and not _given(spec.source):
+        message = "Missing dataVolume valid source"
+    elif spec.source is not None and len(_given(spec.source)) > 1:
+        message = "Multiple dataVolume sources"
+    return [Problem(field, Reason.INVALID, message)] if message else []
 
 
 def _given(source: DataVolumeSource) -> list[str]:
