@@ -25,6 +25,7 @@ from kobune.operator.certificates import (
 )
 from kobune.operator.manifests import base_manifests, kubevirt_resource, namespace_manifest, serving_manifests
 from kobune.operator.names import CA_SECRET, KUBEVIRT_NAMESPACE, NAMESPACE
+from kobune.operator.policies import handler_policies
 from kobune.operator.status import installation_key, mark_installed
 from kobune.operator.workloads import WorkloadImages, workload_manifests
 
@@ -39,7 +40,8 @@ class NotEstablished(RetryableError):
 
 @dataclass(frozen=True, slots=True)
 class InstallOptions:
-    """`in_cluster` adds the Deployments and the DaemonSet; without it, the components are run by somebody else.
+    """`in_cluster` adds the Deployments, the DaemonSet, and what holds each of its pods to its own node; without it,
+    the components are run by somebody else.
 
     `companions` adds the definitions of volume snapshots and network attachments, where no add-on brings them.
     """
@@ -64,7 +66,7 @@ async def install(client: Client, options: InstallOptions | None = None) -> None
         kubevirt_resource(installation.namespace, installation.name),
     ]
     if options.in_cluster and options.images is not None:
-        rest += workload_manifests(namespace, options.images)
+        rest += [*workload_manifests(namespace, options.images), *handler_policies(namespace)]
     await apply(client, rest)
     await mark_installed(client, installation)
 

@@ -12,7 +12,6 @@ from kobune.operator.names import (
     VIRT_API_SERVICE,
     service_account,
 )
-from kobune.operator.policies import handler_policies
 from kobune.operator.roles import roles
 from kobune.operator.webhooks import api_services, webhook_configurations
 
@@ -23,9 +22,9 @@ VIRT_API_PORT = 8443
 
 
 def base_manifests(namespace: str = NAMESPACE, *, companions: bool = False) -> list[Manifest]:
-    """What needs nothing else: definitions (of others too, if asked), accounts, rights, policies, the Service."""
+    """What needs nothing else: definitions (of others too, if asked), accounts, rights, the Service."""
     definitions = [*all_definitions(), *(companion_definitions() if companions else ())]
-    return [*definitions, *_accounts(namespace), *roles(namespace), *handler_policies(namespace), _service(namespace)]
+    return [*definitions, *_accounts(namespace), *roles(namespace), _service(namespace)]
 
 
 def serving_manifests(ca_certificate: bytes, namespace: str = NAMESPACE) -> list[Manifest]:

@@ -1,7 +1,7 @@
 """What RBAC cannot say: a virt-handler changes its own node and the instances on it, nobody else's.
 
-Owns ValidatingAdmissionPolicies (Kubernetes 1.30 and later). A handler's token is bound to its pod, and says which node
-that runs on; a token that names no node is one that an administrator gave to a handler outside of a pod.
+Owns ValidatingAdmissionPolicies (Kubernetes 1.30 and later). For handlers that are pods: their tokens say which node
+they run on. A token that names no node is one that an administrator gave to a handler outside of a pod.
 """
 
 from typing import Any, Final

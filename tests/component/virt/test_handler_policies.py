@@ -14,8 +14,10 @@ from kobune.kube.client.errors import ApiError
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
+from kobune.operator.apply import apply
 from kobune.operator.install import install
 from kobune.operator.names import NAMESPACE
+from kobune.operator.policies import handler_policies
 from support.apiserver import Running, api_server
 
 ACCOUNT = "kobune-virt-handler"
@@ -33,6 +35,7 @@ class World:
 
     async def prepare(self) -> None:
         await install(self.client)
+        await apply(self.client, handler_policies(NAMESPACE))
         for plural in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
             await self.client.raw("DELETE", f"/apis/admissionregistration.k8s.io/v1/{plural}")
         for node in ("a", "b"):

@@ -81,11 +81,17 @@ async def test_an_installation_of_an_earlier_release_stays_where_it_is(api: Fake
 
 async def test_workloads_are_only_for_clusters(api: FakeApi) -> None:
     deployments: Resource[dict[str, Any]] = Resource("apps", "v1", "deployments", "Deployment", True, dict)
+    policies: Resource[dict[str, Any]] = Resource(
+        "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False, dict
+    )
     await install(api)
     assert (await api.list(deployments, "kobune")).items == []
+    assert (await api.list(policies)).items == []
     await install(api, InstallOptions(in_cluster=True, images=WorkloadImages("kobune:1", "launcher:1")))
     names = {item["metadata"]["name"] for item in (await api.list(deployments, "kobune")).items}
     assert names == {"kobune-virt-api", "kobune-virt-controller"}
+    names = {item["metadata"]["name"] for item in (await api.list(policies)).items}
+    assert names == {"kobune-virt-handler-own-node", "kobune-virt-handler-own-instances"}
 
 
 async def test_definitions_that_are_not_taken_over_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
