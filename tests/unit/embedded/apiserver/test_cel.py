@@ -169,8 +169,8 @@ def test_a_policy_uses_variables_and_computes_messages() -> None:
             ],
         }
     )
-    assert program.evaluate(bindings({"data": {"a": "1"}})) == []
-    assert program.evaluate(bindings({"data": {"a": "1", "b": "2", "c": "3"}})) == [
+    assert program.evaluate(bindings({"data": {"a": "1"}})).denials == []
+    assert program.evaluate(bindings({"data": {"a": "1", "b": "2", "c": "3"}})).denials == [
         Denial("has 3", "Forbidden"),
         Denial("too many", "Invalid"),
     ]
@@ -179,11 +179,27 @@ def test_a_policy_uses_variables_and_computes_messages() -> None:
 def test_a_condition_that_is_false_decides_whatever_others_fail() -> None:
     conditions = [{"name": "broken", "expression": "object.none == 1"}, {"name": "no", "expression": "false"}]
     spec = {"matchConditions": conditions, "validations": [{"expression": "false"}]}
-    assert PolicyProgram(spec).evaluate(bindings({})) == []
+    assert PolicyProgram(spec).evaluate(bindings({})).denials == []
     spec["matchConditions"] = conditions[:1]
-    (denial,) = PolicyProgram(spec).evaluate(bindings({}))
+    (denial,) = PolicyProgram(spec).evaluate(bindings({})).denials
     assert denial.message == "match condition 'broken': no such key: none"
-    assert PolicyProgram({**spec, "failurePolicy": "Ignore"}).evaluate(bindings({})) == []
+    assert PolicyProgram({**spec, "failurePolicy": "Ignore"}).evaluate(bindings({})).denials == []
+
+
+def test_what_the_audit_log_is_to_say() -> None:
+    notes = [
+        {"key": "size", "valueExpression": "'has ' + string(size(object.data))"},
+        {"key": "nothing", "valueExpression": "object.data.size() > 5 ? dyn('many') : dyn(null)"},
+        {"key": "blank", "valueExpression": "'  '"},
+        {"key": "broken", "valueExpression": "object.none"},
+    ]
+    outcome = PolicyProgram({"auditAnnotations": notes}).evaluate(bindings({"data": {"a": "1"}}))
+    assert outcome.notes == {"size": "has 1"}
+    assert [denial.message for denial in outcome.denials] == [
+        "valueExpression 'object.none' resulted in error: no such key: none"
+    ]
+    lenient = PolicyProgram({"auditAnnotations": notes, "failurePolicy": "Ignore"})
+    assert lenient.evaluate(bindings({"data": {}})) == ([], {"size": "has 0"})
 
 
 def test_parameters_reach_the_expressions() -> None:
@@ -193,7 +209,7 @@ def test_parameters_reach_the_expressions() -> None:
             "validations": [{"expression": "object.n <= params.max"}],
         }
     )
-    assert program.evaluate(bindings({"n": 1}, params={"max": 2})) == []
-    assert program.evaluate(bindings({"n": 3}, params={"max": 2})) == [
+    assert program.evaluate(bindings({"n": 1}, params={"max": 2})).denials == []
+    assert program.evaluate(bindings({"n": 3}, params={"max": 2})).denials == [
         Denial("failed expression: object.n <= params.max", "Invalid")
     ]

@@ -162,8 +162,10 @@ class Policies:
                 self._act(binding, params, call, name)
                 continue
             with limited(), asking(questions(call)):
-                denials = binding.program.evaluate({**bindings, "params": params})
-            for denial in denials:
+                outcome = binding.program.evaluate({**bindings, "params": params})
+            for key, note in outcome.notes.items():
+                call.annotate(f"{binding.policy}/{key}", note)
+            for denial in outcome.denials:
                 self._act(binding, denial, call, name)
 
     def _params(self, binding: _Binding, call: Call) -> "list[dict[str, Any] | Denial | None]":

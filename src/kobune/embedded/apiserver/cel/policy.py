@@ -5,12 +5,12 @@ Owns: compiling a policy's spec and deciding on one request. Pure: what the expr
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from kobune.embedded.apiserver.cel.expression import CelCompileError, CelRuntimeError, Program
 from kobune.embedded.apiserver.cel.policy_scope import Scope, compile_policy
 
-__all__ = ["Denial", "PolicyProgram"]
+__all__ = ["Denial", "Outcome", "PolicyProgram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,13 @@ class Denial:
     reason: str
 
 
+class Outcome(NamedTuple):
+    """What is wrong with a request, and what the audit log is to say of it, by key."""
+
+    denials: list[Denial]
+    notes: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Validation:
     text: str
@@ -29,6 +36,8 @@ class _Validation:
     computed: "Program | str | None"
     reason: str
 
+
+_MAX_NOTE = 10 * 1024
 
 _Named: TypeAlias = "tuple[str, Program | str]"
 
@@ -70,8 +79,11 @@ class PolicyProgram:
         return self._all("variables", "name", "expression")
 
     @cached_property
-    def _annotations(self) -> "list[_Named]":
-        return self._all("auditAnnotations", "valueExpression", "valueExpression")
+    def _annotations(self) -> "list[tuple[str, str, Program | str]]":
+        return [
+            (v.get("key", ""), v.get("valueExpression", ""), _compile(v.get("valueExpression", ""), self._full))
+            for v in self._spec.get("auditAnnotations") or ()
+        ]
 
     @cached_property
     def _validations(self) -> list[_Validation]:
@@ -89,17 +101,17 @@ class PolicyProgram:
     def _all(self, field: str, name: str, expression: str) -> "list[_Named]":
         return [(v.get(name, ""), _compile(v.get(expression, ""), self._full)) for v in self._spec.get(field) or ()]
 
-    def evaluate(self, bindings: dict[str, Any]) -> list[Denial]:
-        """What is wrong with a request; empty when nothing is or the policy does not apply.
+    def evaluate(self, bindings: dict[str, Any]) -> Outcome:
+        """The decision on a request; nothing when the policy does not apply.
 
         `bindings` has object, oldObject, request, namespaceObject, params and the authorizer's variables.
         """
         values = {**bindings, "variables": {}}
         try:
             if not self._applies(values):
-                return []
+                return Outcome([], {})
         except CelRuntimeError as error:
-            return [Denial(str(error), "Invalid")] if self.fails else []
+            return Outcome([Denial(str(error), "Invalid")] if self.fails else [], {})
         for name, program in self._variables:
             try:
                 values["variables"] = {**values["variables"], name: _run(program, values)}
@@ -107,17 +119,19 @@ class PolicyProgram:
                 # The error shows, as in the real server, when something uses the variable.
                 continue
         found = [self._check(validation, values) for validation in self._validations]
-        # Their values are for an audit log; there is none, but one that fails counts.
-        found += [self._annotate(text, program, values) for text, program in self._annotations]
-        return [denial for denial in found if denial is not None]
-
-    def _annotate(self, text: str, program: "Program | str", values: dict[str, Any]) -> Denial | None:
-        try:
-            _run(program, values)
-        except CelRuntimeError as error:
-            if self.fails:
-                return Denial(f"valueExpression '{text}' resulted in error: {error}", "Invalid")
-        return None
+        denials = [denial for denial in found if denial is not None]
+        notes: dict[str, str] = {}
+        for key, text, program in self._annotations:
+            try:
+                note = _run(program, values)
+            except CelRuntimeError as error:
+                if self.fails:
+                    denials.append(Denial(f"valueExpression '{text}' resulted in error: {error}", "Invalid"))
+                continue
+            # Nothing is noted for null, nor for a text of white space.
+            if isinstance(note, str) and note.strip():
+                notes[key] = note.strip()[:_MAX_NOTE]
+        return Outcome(denials, notes)
 
     def _applies(self, values: dict[str, Any]) -> bool:
         """Whether all conditions hold: one that is false decides, whatever others fail."""

@@ -68,8 +68,11 @@ class Call:
     """The request's options object as admission webhooks get it."""
 
     def annotate(self, key: str, value: str) -> None:
-        """Note something in the audit log."""
-        self.request.annotations = {**(self.request.annotations or {}), key: value}
+        """Note something in the audit log; values of one key that differ stand side by side."""
+        noted = self.request.annotations or {}
+        if value not in noted.get(key, "").split(", "):
+            noted = {**noted, key: f"{noted[key]}, {value}" if key in noted else value}
+        self.request.annotations = noted
 
     def warn(self, text: str) -> None:
         """Add a warning once."""
