@@ -32,7 +32,7 @@ def _hint(error: KobuneError) -> str:
         return "The kubeconfig's credentials are refused: take a new one (`kobune kubeconfig` prints a local one)."
     if kind == "Forbidden":
         return _grant(text)
-    if kind == "NotFound" and "virtualmachineinstance" in text.lower():
+    if kind == "NotFound" and "neither a VirtualMachine" not in text and "virtualmachineinstance" in text.lower():
         return (
             "Only what runs has an instance: `kobune start NAME` starts a VM, `kobune why vm NAME` says what stops it."
         )

@@ -39,7 +39,8 @@ async def connect_when_ready(
                 raise
             state = await _state(client, path, name) if isinstance(error, NotFound) else str(error)
             if state is None:
-                raise
+                message = f"there is neither a VirtualMachine nor an instance {name} in namespace {_namespace(path)}"
+                raise NotFound(404, "NotFound", message) from error
             if state != said:
                 said = state
                 left_s = deadline - loop.time()
@@ -49,9 +50,8 @@ async def connect_when_ready(
 
 async def _state(client: "HttpClient", path: str, name: str) -> str | None:
     """What the VM says of itself while it has no instance; None when there is no VM either."""
-    namespace = path.partition("/namespaces/")[2].partition("/")[0]
     try:
-        found = await client.raw("GET", f"/apis/kubevirt.io/v1/namespaces/{namespace}/{MACHINES}/{name}")
+        found = await client.raw("GET", f"/apis/kubevirt.io/v1/namespaces/{_namespace(path)}/{MACHINES}/{name}")
     except NotFound:
         return None
     except ApiError as error:
@@ -59,6 +59,10 @@ async def _state(client: "HttpClient", path: str, name: str) -> str | None:
     status = (json.loads(found).get("status") or {}).get("printableStatus") or "new"
     hint = f"; `kobune start {name}` starts it" if status == "Stopped" else ""
     return f"the VM is {status}{hint}"
+
+
+def _namespace(path: str) -> str:
+    return path.partition("/namespaces/")[2].partition("/")[0]
 
 
 def _span(seconds: float) -> str:

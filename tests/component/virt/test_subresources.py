@@ -82,6 +82,25 @@ async def running_instance(plane: ControlPlane, address: str) -> AsyncIterator[N
     yield
 
 
+async def test_a_start_right_after_the_creation_is_carried_out(tmp_path: Path) -> None:
+    async with control_plane(tmp_path) as plane:
+
+        async def once(number: int) -> None:
+            name = f"vm-{number}"
+            template = {"metadata": {}, "spec": spec(schedulerName="nobody")}
+            vm = {"metadata": {"name": name}, "spec": {"runStrategy": "Manual", "template": template}}
+            await plane.client.create(VIRTUAL_MACHINES, vm, "default")
+            await asyncio.sleep(number / 1000)
+            await plane.client.raw("PUT", f"{GROUP}/virtualmachines/{name}/start", body=b"{}")
+            async with asyncio.timeout(60):
+                while True:
+                    await asyncio.sleep(0.1)
+                    if (await plane.client.get(VIRTUAL_MACHINES, name, "default")).status.created:
+                        return
+
+        await asyncio.gather(*(once(number) for number in range(30)))
+
+
 async def test_console_and_commands_reach_the_instance_s_virt_handler(tmp_path: Path) -> None:
     calls: list[str] = []
     closed = asyncio.Event()
