@@ -1,40 +1,28 @@
 """A dump of a running guest's memory, onto a claim: what the guest had in memory is in it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from support.guest_shell import look, machine
 from support.instance import Instance
 
 NAME = "dumped"
-PATH = f"/apis/subresources.kubevirt.io/v1/namespaces/default/virtualmachines/{NAME}"
 GUEST_MIB = 128
-CLAIM: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "PersistentVolumeClaim",
-    "metadata": {"name": "dumps"},
-    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "400Mi"}}},
-}
 ELF_CORE = 4
 CHUNK_BYTES = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def guest(instance: Instance) -> Iterator[str]:
-    everything = f"{yaml.safe_dump(CLAIM)}---\n{machine(NAME, memory=f'{GUEST_MIB}Mi')}"
-    instance.kubectl("apply", "-f", "-", stdin=everything)
+    manifest = machine(NAME, memory=f"{GUEST_MIB}Mi")
+    instance.kubectl("apply", "-f", "-", stdin=manifest)
     instance.wait_phase(NAME, "Running")
     yield NAME
-    instance.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", "-", stdin=everything)
-
-
-def put(instance: Instance, verb: str, **body: str) -> None:
-    instance.kubectl("replace", "--raw", f"{PATH}/{verb}", "-f", "-", stdin=json.dumps(body))
+    instance.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", "-", stdin=manifest)
+    instance.kubectl("delete", "--ignore-not-found", "--timeout=60s", "pvc/dumps")
 
 
 def request(instance: Instance) -> dict[str, Any]:
@@ -42,8 +30,8 @@ def request(instance: Instance) -> dict[str, Any]:
     return found
 
 
-def dump(instance: Instance) -> str:
-    put(instance, "memorydump", claimName="dumps")
+def dump(instance: Instance, *options: str) -> str:
+    instance.kobune("memory-dump", "get", NAME, *options)
     instance.eventually("the dump is complete", lambda: request(instance).get("phase") == "Completed", 120)
     return str(request(instance)["fileName"])
 
@@ -69,7 +57,7 @@ def test_what_the_guest_had_in_memory_is_in_the_dump(instance: Instance, guest: 
     # Written in two halves, so that the words are nowhere but where the guest has put them together.
     (said,) = look(instance, guest, "a=remember; echo $a-to-buy-milk > /tmp/note; cat /tmp/note")
     assert "remember-to-buy-milk" in said
-    name = dump(instance)
+    name = dump(instance, "--claim-name=dumps", "--create-claim")
     path = folder(instance) / name
     with path.open("rb") as file:
         head = file.read(18)
@@ -92,7 +80,7 @@ def test_a_second_dump_takes_the_place_of_the_first_and_a_removed_one_leaves_the
     second = dump(instance)
     assert first != second
     assert [path.name for path in folder(instance).glob("*.memory.dump")] == [second]
-    put(instance, "removememorydump")
+    instance.kobune("memory-dump", "remove", NAME)
     instance.eventually("the request is gone", lambda: request(instance) == {}, 60)
     volumes = instance.get("vm", NAME)["spec"]["template"]["spec"]["volumes"]
     assert [volume["name"] for volume in volumes] == ["root"]

@@ -6,16 +6,14 @@ import click
 
 from kobune.cli.verb import CONTEXT
 
-__all__ = ["ABSENT", "adm", "config", "guestfs", "image_upload", "memory_dump", "template", "usbredir", "vmexport"]
+__all__ = ["ABSENT", "adm", "config", "guestfs", "image_upload", "template", "vmexport"]
 
 ABSENT: Final = {
     "config": "put `ProxyCommand kobune port-forward --stdio=true vm/NAME 22` into ~/.ssh/config yourself",
     "adm": "the verbosity of components is chosen when they start",
     "guestfs": "start a pod with the claim and the tools that you need: kubectl apply",
     "image-upload": "put the image into a container disk, or fill a claim from a pod: kubectl cp",
-    "memory-dump": "the memory of guests cannot be dumped",
     "template": "VirtualMachineTemplates are not served; `kobune create vm` makes manifests",
-    "usbredir": "USB devices cannot be redirected into guests",
     "vmexport": "volumes are not exported; read the claim from a pod: kubectl cp",
 }
 """What each would be, and the way around."""
@@ -36,7 +34,6 @@ def _absent(name: str) -> click.Command:
     return refuse
 
 
-adm, config, guestfs, image_upload, memory_dump, template, usbredir, vmexport = (
-    _absent(name)
-    for name in ("adm", "config", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
+adm, config, guestfs, image_upload, template, vmexport = (
+    _absent(name) for name in ("adm", "config", "guestfs", "image-upload", "template", "vmexport")
 )

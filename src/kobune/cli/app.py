@@ -26,6 +26,11 @@ COMMANDS: Final = (
     ("freeze", "kobune.cli.guest:freeze", "Freeze the file systems of a guest, for a consistent snapshot."),
     ("fslist", "kobune.cli.guest:fslist", "Show the file systems that a guest has mounted."),
     ("guestosinfo", "kobune.cli.guest:guestosinfo", "Show what the guest agent tells about the operating system."),
+    (
+        "memory-dump",
+        "kobune.cli.memorydump:memory_dump",
+        "Dump the memory of a running guest to a claim.",
+    ),
     ("migrate", "kobune.cli.moves:migrate", "Ask for a guest to be moved to another node."),
     ("migrate-cancel", "kobune.cli.moves:migrate_cancel", "Cancel the migration of a guest that is under way."),
     ("objectgraph", "kobune.cli.describe:objectgraph", "Show the objects that a VM depends on, as a tree in JSON."),
@@ -43,6 +48,7 @@ COMMANDS: Final = (
     ("stop", "kobune.cli.power:stop", "Stop a virtual machine."),
     ("unfreeze", "kobune.cli.guest:unfreeze", "Thaw the file systems of a guest."),
     ("unpause", "kobune.cli.power:unpause", "Let a paused guest run again."),
+    ("usbredir", "kobune.cli.usbredir:usbredir", "Redirect a USB device of this machine into a guest."),
     ("userlist", "kobune.cli.guest:userlist", "Show who is logged in to a guest."),
     ("version", "kobune.cli.version:version", "Show the versions of client and server."),
     ("vnc", "kobune.cli.vnc:vnc", "Open the screen of a guest in a VNC viewer."),
@@ -50,7 +56,7 @@ COMMANDS: Final = (
 )
 
 # Verbs of virtctl that are not there: each says so, and they are not listed.
-ABSENT: Final = ("adm", "config", "guestfs", "image-upload", "memory-dump", "template", "usbredir", "vmexport")
+ABSENT: Final = ("adm", "config", "guestfs", "image-upload", "template", "vmexport")
 
 
 @click.group(

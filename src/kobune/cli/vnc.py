@@ -1,22 +1,20 @@
 """`kobune vnc`: a guest's screen through a TCP port of this machine, for any VNC viewer.
 
-Owns: the port, and starting a viewer that is installed. Must not: speak RFB.
+Owns: starting a viewer that is installed. Must not: speak RFB.
 """
 
 import asyncio
-import contextlib
-import json
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import click
 
 from kobune.cli.files import write_whole
+from kobune.cli.localport import serve_one
 from kobune.cli.session import Session, command
-from kobune.cli.sockets import CHUNK_BYTES, connect_when_ready, join_stream
+from kobune.cli.sockets import connect_when_ready
 from kobune.cli.targets import kind_and_name, subresource
 from kobune.cli.terminal import write_all
 from kobune.cli.verb import Verb, verb
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["VIEWERS", "screenshot", "viewer_command", "vnc"]
-
-LISTEN_TIMEOUT_S = 60.0
 
 # The arguments with which each viewer takes host and port.
 VIEWERS: "Mapping[str, tuple[str, ...]]" = {
@@ -131,57 +127,15 @@ async def vnc(
         # First the guest: an error there is told before any viewer opens.
         socket = await connect_when_ready(client, path, name, timeout * 60)
         try:
-            return await _serve(socket, name, address, port, proxy_only, (vnc_type or "", vnc_path))
+            return await serve_one(
+                socket,
+                (address, port),
+                what=f"Screen of {name}",
+                program="viewer",
+                start=None if proxy_only else lambda host, local: _start_viewer(host, local, vnc_type or "", vnc_path),
+            )
         finally:
             await socket.close()
-
-
-async def _serve(
-    socket: aiohttp.ClientWebSocketResponse,
-    name: str,
-    address: str,
-    port: int,
-    proxy_only: bool,
-    viewer_choice: tuple[str, str],
-) -> int:
-    taken: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if taken.done():
-            writer.close()
-        else:
-            taken.set_result((reader, writer))
-
-    try:
-        server = await asyncio.start_server(accept, address, port, limit=CHUNK_BYTES)
-    except OSError as error:
-        message = f"cannot listen on {address}:{port}: {error.strerror or error}; without --port a free one is taken"
-        raise click.ClickException(message) from error
-    host, local = server.sockets[0].getsockname()[:2]
-    viewer: asyncio.subprocess.Process | None = None
-    try:
-        if proxy_only:
-            click.echo(json.dumps({"port": local}))
-        else:
-            viewer = await _start_viewer(host, local, *viewer_choice)
-        # A viewer that was started here comes at once, one that somebody starts takes its time.
-        limit_s = None if proxy_only else LISTEN_TIMEOUT_S
-        wait = "until a viewer connects; Ctrl-C ends it" if limit_s is None else f"{limit_s:.0f} s for a viewer"
-        click.echo(f"Screen of {name} on {host}:{local}; waiting {wait}", err=True)
-        try:
-            reader, writer = await asyncio.wait_for(taken, limit_s)
-        except TimeoutError:
-            raise click.ClickException(
-                f"no viewer connected to {host}:{local} within {LISTEN_TIMEOUT_S:.0f} s"
-            ) from None
-        server.close()
-        await _copy(socket, reader, writer)
-        return await viewer.wait() if viewer is not None else 0
-    finally:
-        server.close()
-        if viewer is not None and viewer.returncode is None:
-            viewer.terminate()
-            await viewer.wait()
 
 
 async def _start_viewer(host: str, port: int, vnc_type: str, vnc_path: str) -> asyncio.subprocess.Process:
@@ -197,24 +151,3 @@ async def _start_viewer(host: str, port: int, vnc_type: str, vnc_path: str) -> a
         return await asyncio.create_subprocess_exec(*words)
     except OSError as error:
         raise click.ClickException(f"cannot start {words[0]}: {error.strerror or error}") from error
-
-
-async def _copy(
-    socket: aiohttp.ClientWebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    async def read() -> bytes:
-        return await reader.read(CHUNK_BYTES)
-
-    async def write(chunk: bytes) -> None:
-        writer.write(chunk)
-        await writer.drain()
-
-    try:
-        # Nothing to linger for: a viewer that has closed wants no more pictures.
-        await join_stream(socket, read, write, linger_s=0.0)
-    except (aiohttp.ClientError, OSError) as error:
-        click.echo(f"The connection to the screen broke: {error}", err=True)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()

@@ -12,9 +12,11 @@ from kobune.cli.app import app
 from kobune.cli.console import why_it_ended
 from kobune.cli.expose import service_for
 from kobune.cli.hints import explained
+from kobune.cli.memorydump import dump_claim
 from kobune.cli.portforward import PortPair, parse_ports
 from kobune.cli.ssh import Login, scp_arguments, ssh_arguments
 from kobune.cli.targets import Target, older_reading, parse_target
+from kobune.cli.usbredir import device_words
 from kobune.cli.vnc import viewer_command
 from kobune.cli.volumes import add_volume_options, has_volume
 from kobune.kube.client.errors import Conflict, Forbidden, NotFound, Unavailable
@@ -233,3 +235,20 @@ def test_arguments_that_make_no_sense(arguments: list[str], hint: str) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert hint in result.output
+
+
+@pytest.mark.parametrize("device", ["0951:1666", "951:1", "2-3", "02-03"])
+def test_a_usb_device_is_named_by_its_ids_or_its_place(device: str) -> None:
+    assert device_words(device) == ["--device", device]
+
+
+@pytest.mark.parametrize("device", ["", "--to", "0951", "0951:1666:1", "g:1", "2-3-4"])
+def test_what_names_no_usb_device(device: str) -> None:
+    with pytest.raises(click.UsageError, match="lsusb"):
+        device_words(device)
+
+
+def test_the_claim_of_a_dump_has_room_for_it() -> None:
+    claim = dump_claim("dumps", "128Mi", "", "ReadWriteOnce")
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "228Mi"}}}
+    assert dump_claim("dumps", "1Gi", "local", "ReadWriteMany")["spec"]["storageClassName"] == "local"

@@ -53,6 +53,7 @@ async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
     application.router.add_get(f"{ROOT}/virtualmachines/demo/portforward/7/udp", echo)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc", screen)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/vnc/screenshot", picture)
+    application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/usbredir", screen)
     application.router.add_get(f"{ROOT}/virtualmachineinstances/demo/console", taken)
     application.router.add_get("/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances/demo", instance)
     runner = web.AppRunner(application, shutdown_timeout=1.0)
@@ -218,3 +219,37 @@ async def test_a_udp_port_has_a_tunnel_per_peer(kubeconfig: Path) -> None:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_usbredirect_is_given_the_device_and_a_port_that_leads_to_the_guest(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "usbredirect"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import socket, sys\n"
+        "assert sys.argv[1:4] == ['--device', '0951:1666', '--to'], sys.argv\n"
+        "host, _, port = sys.argv[4].rpartition(':')\n"
+        "with socket.create_connection((host, int(port))) as guest:\n"
+        "    print(guest.recv(12), flush=True)\n"
+    )
+    program.chmod(0o755)
+    process = await start(kubeconfig, "usbredir", "0951:1666", "demo", PATH=str(tmp_path))
+    status, output, errors = await ended(process)
+    assert (status, output) == (0, b"b'RFB 003.008\\n'\n"), errors
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("0951:1666", "demo"), b"usbredirect is not installed here"),
+        (("disk", "demo"), b"give VENDOR:PRODUCT or BUS-DEVICE"),
+        (("demo",), b"name the device and the virtual machine"),
+    ],
+)
+async def test_usb_redirection_says_what_it_needs(
+    kubeconfig: Path, tmp_path: Path, words: tuple[str, ...], why: bytes
+) -> None:
+    status, _, errors = await ended(await start(kubeconfig, "usbredir", *words, PATH=str(tmp_path)))
+    assert status != 0
+    assert why in errors
