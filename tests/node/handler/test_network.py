@@ -94,10 +94,12 @@ class Lab:
             inside(self.pod, "ip", "address", "add", "fd99::2/64", "dev", "eth0", "nodad")
         self.ended: list[str] = []
 
-    def networks(self) -> PodNetworks:
+    def networks(self, **attachments: str) -> PodNetworks:
         runner = HostRunner()
         dnsmasq = Dnsmasq(runner, self.folder / "dhcp", self.ended.append)
-        return PodNetworks(runner, IpCommand(runner), NftCommand(runner), dnsmasq, self.folder / "state", hold)
+        return PodNetworks(
+            runner, IpCommand(runner), NftCommand(runner), dnsmasq, self.folder / "state", hold, lambda: attachments
+        )
 
     def plug_guest(self, mac: str) -> None:
         veth(self.pod, "plug", self.guest, "eth0")
@@ -271,6 +273,39 @@ async def test_bridge_binding_moves_the_pod_s_address_into_the_guest(lab: Lab) -
         assert lease["router"] == "10.99.0.1"
         lab.serve(lab.world, "0.0.0.0", 8000, "world")
         assert lab.ask(lab.guest, "10.99.0.1", 8000) == "world 10.99.0.2"
+    finally:
+        await networks.release("pod-1")
+
+
+async def test_a_managed_tap_joins_the_guest_to_the_network_and_serves_it_nothing(lab: Lab) -> None:
+    networks = lab.networks(flat="managedTap")
+    bound = vmi({"binding": {"name": "flat"}, "macAddress": "02:00:00:00:00:0b"})
+    try:
+        facts = await networks.ensure("pod-1", lab.pod.pid, bound)
+        assert await networks.ensure("pod-1", lab.pod.pid, bound) == facts
+        assert (facts[0].tap, facts[0].mac) == ("tap0", "02:00:00:00:00:0b")
+        lab.plug_guest(facts[0].mac)
+        # The guest has addresses from the network alone: here by hand, the one that the pod has given up.
+        inside(lab.guest, "ip", "address", "add", "10.99.0.2/24", "dev", "eth0")
+        lab.serve(lab.world, "0.0.0.0", 8000, "world")
+        assert lab.ask(lab.guest, "10.99.0.1", 8000) == "world 10.99.0.2"
+        assert not list((lab.folder / "dhcp").glob("*")), "no DHCP server"
+    finally:
+        await networks.release("pod-1")
+
+
+async def test_a_tap_that_a_plugin_makes_is_waited_for_and_left_as_it_is(lab: Lab) -> None:
+    networks = lab.networks(own="tap")
+    bound = vmi({"binding": {"name": "own"}})
+    try:
+        with pytest.raises(NotReady, match="no tap tap0 yet"):
+            await networks.ensure("pod-1", lab.pod.pid, bound)
+        inside(lab.pod, "ip", "tuntap", "add", "tap0", "mode", "tap", "user", "107", "group", "107")
+        before = inside(lab.pod, "ip", "-o", "link").stdout
+        facts = await networks.ensure("pod-1", lab.pod.pid, bound)
+        assert (facts[0].tap, facts[0].bridge) == ("tap0", "")
+        assert inside(lab.pod, "ip", "-o", "link").stdout == before
+        assert "10.99.0.2/24" in inside(lab.pod, "ip", "-o", "address").stdout
     finally:
         await networks.release("pod-1")
 

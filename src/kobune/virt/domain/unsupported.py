@@ -39,6 +39,7 @@ def unsupported_spec(spec: VirtualMachineInstanceSpec, path: str = "spec") -> li
         *_domain(spec.domain, f"{path}.domain"),
         *_devices(spec.domain.devices, f"{path}.domain.devices"),
         *_volumes(spec.volumes, f"{path}.volumes"),
+        *_tags(spec, f"{path}.domain.devices"),
         *_rest(spec, path),
     ]
 
@@ -73,8 +74,6 @@ def _host_devices(kind: str, devices: Sequence[GPU | HostDevice], path: str) -> 
                 yield Unsupported(f"{here}.{name}", "dynamic resources are not supported yet; use deviceName")
         if not device.device_name and not device.claim_name and not device.request_name:
             yield Unsupported(f"{here}.deviceName", "the resource under which nodes offer the device is needed")
-        if device.tag:
-            yield Unsupported(f"{here}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
 
 
 def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
@@ -84,8 +83,6 @@ def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
         yield Unsupported(f"{path}.io", f"native I/O goes past the host's page cache: cache {disk.cache} must be none")
     if disk.changed_block_tracking:
         yield Unsupported(f"{path}.changedBlockTracking", "changed blocks are not tracked yet", harmless=True)
-    if disk.tag:
-        yield Unsupported(f"{path}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
 
 
 def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
@@ -98,8 +95,6 @@ def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
     ):
         if wanted is not None:
             yield Unsupported(f"{path}.{name}", "this way of binding an interface is not supported; use masquerade")
-    if interface.tag:
-        yield Unsupported(f"{path}.tag", "tags are not written to cloud-init metadata yet", harmless=True)
 
 
 def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
@@ -107,6 +102,23 @@ def _volumes(volumes: list[Volume], path: str) -> Iterator[Unsupported]:
         for name, wanted in (("containerPath", volume.container_path),):
             if wanted is not None:
                 yield Unsupported(f"{path}[{index}].{name}", "this kind of volume is not supported yet")
+
+
+def _tags(spec: VirtualMachineInstanceSpec, path: str) -> Iterator[Unsupported]:
+    """A guest learns tags from its config drive."""
+    if any(volume.cloud_init_config_drive is not None for volume in spec.volumes):
+        return
+    devices = spec.domain.devices
+    for kind, tags in (
+        ("disks", [disk.tag for disk in devices.disks]),
+        ("interfaces", [interface.tag for interface in devices.interfaces]),
+        ("gpus", [gpu.tag for gpu in devices.gpus]),
+        ("hostDevices", [device.tag for device in devices.host_devices]),
+    ):
+        for index, tag in enumerate(tags):
+            if tag:
+                reason = "tags are told by a cloudInitConfigDrive volume, and there is none"
+                yield Unsupported(f"{path}.{kind}[{index}].tag", reason, harmless=True)
 
 
 def _rest(spec: VirtualMachineInstanceSpec, path: str) -> Iterator[Unsupported]:

@@ -6,7 +6,7 @@ secret). What the files say is the user's business: nothing is parsed or changed
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -58,8 +58,12 @@ def config_drive_files(
     field: str,
     read_secret: ReadSecret,
     public_keys: Sequence[str] = (),
+    devices: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, bytes]:
-    """`openstack/latest/` with `meta_data.json`, `user_data` and, when asked for, `network_data.json`."""
+    """`openstack/latest/` with `meta_data.json`, `user_data` and, when asked for, `network_data.json`.
+
+    `devices` are what tags tell (`tags.device_metadata`).
+    """
     metadata: dict[str, object] = {
         "instance_id": f"{vmi.metadata.name}.{vmi.metadata.namespace}",
         "local_hostname": host_name(vmi),
@@ -68,6 +72,8 @@ def config_drive_files(
     }
     if public_keys:
         metadata["public_keys"] = {str(index): key for index, key in enumerate(public_keys)}
+    if devices:
+        metadata["devices"] = devices
     folder = "openstack/latest"
     files = {
         f"{folder}/meta_data.json": msgspec.json.encode(metadata) + b"\n",

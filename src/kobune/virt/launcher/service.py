@@ -38,6 +38,7 @@ from kobune.virt.launcher.plugging import Plugging
 from kobune.virt.launcher.record import DomainRecord
 from kobune.virt.launcher.shutdown import Pursuit
 from kobune.virt.launcher.storage import find_kernel, prepare_disks
+from kobune.virt.launcher.tags import device_metadata, tagged_drive
 from kobune.virt.launcher.vmstate import prepare_state
 from kobune.virt.launcherproto.messages import (
     Command,
@@ -210,6 +211,11 @@ class LauncherService:
         if await hypervisor.lookup(domain) is not None:  # of an attempt that failed
             await hypervisor.undefine(domain)
         await hypervisor.define(xml)
+        if drive := tagged_drive(vmi):
+            # Where devices are is known now; the guest reads of it on its drive.
+            info = await hypervisor.lookup(domain)
+            devices = device_metadata(vmi, info.xml) if info is not None else []
+            await prepare_disks(vmi, facts, self._places, self._runner, only=(drive,), devices=devices)
         defined = time.monotonic()
         await hypervisor.start(domain, paused=vmi.spec.start_strategy == "Paused")
         self._record.note_started()

@@ -7,7 +7,7 @@ a launcher process that was killed half-way just does them again.
 
 import asyncio
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class _Task:
     field: str
     cdrom: bool
     sata_disk: bool
+    devices: Sequence[Mapping[str, object]]
 
 
 async def prepare_disks(
@@ -52,17 +53,30 @@ async def prepare_disks(
     places: Places,
     runner: Runner,
     only: Collection[str] | None = None,
+    devices: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, DiskSource]:
     """A source for every volume that is a disk (and in `only`, if that is given), prepared side by side.
+
+    `devices` is what a config drive tells of tagged devices.
 
     Raises InvalidSpec (with the field), InvalidImage, or what kobune.host.run raises.
     """
     cdroms = {d.name: d.cdrom is not None for d in vmi.spec.domain.devices.disks}
     sata = {d.name for d in vmi.spec.domain.devices.disks if d.disk is not None and d.disk.bus == "sata"}
     tasks = [
-        _Task(vmi, facts, places, runner, volume, f"spec.volumes[{index}]", cdroms[volume.name], volume.name in sata)
+        _Task(
+            vmi,
+            facts,
+            places,
+            runner,
+            volume,
+            f"spec.volumes[{index}]",
+            cdroms[volume.name],
+            volume.name in sata,
+            devices,
+        )
         for index, volume in enumerate(vmi.spec.volumes)
-        if volume.name in cdroms and (only is None or volume.name in only)
+        if (name := volume.name) in cdroms and (only is None or name in only)
     ]
     sources = await asyncio.gather(*(_prepare(task) for task in tasks))
     matched = {disk.name for disk in vmi.spec.domain.devices.disks if _matches_volume(disk)}
@@ -221,7 +235,9 @@ def _files(task: _Task) -> tuple[str, dict[str, bytes]]:
         return NO_CLOUD_LABEL, no_cloud_files(task.vmi, volume.cloud_init_no_cloud, task.field, read_secret, keys)
     if volume.cloud_init_config_drive is not None:
         keys = public_keys(task.vmi, places.access_credentials, config_drive=True)
-        files = config_drive_files(task.vmi, volume.cloud_init_config_drive, task.field, read_secret, keys)
+        files = config_drive_files(
+            task.vmi, volume.cloud_init_config_drive, task.field, read_secret, keys, task.devices
+        )
         return CONFIG_DRIVE_LABEL, files
     if volume.config_map is not None:
         return volume.config_map.volume_label or _CONFIG_LABEL, _folder(places.private / "config-map" / volume.name)

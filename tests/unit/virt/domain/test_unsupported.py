@@ -59,3 +59,16 @@ def test_what_a_guest_can_do_without_is_harmless() -> None:
     document["spec"]["domain"]["devices"]["panicDevices"] = [{"model": "pvpanic"}]
     (found,) = unsupported(vmi(document))
     assert (found.field, found.harmless) == ("spec.domain.devices.panicDevices[0].model", True)
+
+
+def test_tags_need_a_drive_that_tells_them() -> None:
+    document = vmi_document(
+        devices={"disks": [{**DISK, "tag": "boot"}], "interfaces": [{"name": "default", "tag": "a"}]}
+    )
+    found = unsupported(vmi(document))
+    assert [(entry.field, entry.harmless) for entry in found] == [
+        ("spec.domain.devices.disks[0].tag", True),
+        ("spec.domain.devices.interfaces[0].tag", True),
+    ]
+    document["spec"]["volumes"].append({"name": "drive", "cloudInitConfigDrive": {"userData": "x"}})
+    assert unsupported(vmi(document)) == []
