@@ -153,3 +153,13 @@ def test_what_a_refused_user_is_told_to_ask_for_is_enough(machine: Instance) -> 
         assert "is forbidden" in told_by(machine, "--as=mary", "-n=kube-system", "start", "any")
     finally:
         machine.kubectl("delete", "rolebinding", "mary")
+
+
+def test_a_start_right_after_a_stop_waits_for_the_guest_to_end(machine: Instance, key: Path) -> None:
+    target = f"kobune@vm/{NAME}"
+    before = login(machine, key, target, "cat /proc/sys/kernel/random/boot_id")[1]
+    machine.kobune("stop", NAME)
+    assert "Waiting for the guest of line to shut down" in told_by(machine, "start", NAME)
+    machine.wait_phase(NAME, "Running")
+    machine.eventually("ssh answers", lambda: login(machine, key, target, "hostname")[1] == NAME)
+    assert login(machine, key, target, "cat /proc/sys/kernel/random/boot_id")[1] != before

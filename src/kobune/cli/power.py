@@ -1,18 +1,32 @@
-"""start, stop, restart, pause, unpause, soft-reboot, reset: one subresource call each."""
+"""start, stop, restart, pause, unpause, soft-reboot, reset: one subresource call each.
 
-from typing import Final
+Only `start` waits, for the end of a guest that is shutting down: the server refuses to start a machine until then.
+"""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kobune.cli.calls import instance_verb, put
+from kobune.cli.calls import instance_verb, put, put_with
 from kobune.cli.session import Session, command
-from kobune.cli.targets import MACHINES
+from kobune.cli.targets import INSTANCES, MACHINES, subresource
 from kobune.cli.verb import dry_run_option, verb
+
+if TYPE_CHECKING:
+    from kobune.kube.client.http import HttpClient
 
 __all__ = ["pause", "reset", "restart", "soft_reboot", "start", "stop", "unpause"]
 
 NOT_GIVEN: Final = -1
 """What virtctl's scripts pass as a grace period for the machine's own."""
+
+
+STOP_LIMIT_S: Final = 300.0
+"""Longest wait for a guest that shuts down."""
+SETTLE_ATTEMPTS: Final = 20
+SETTLE_S: Final = 0.25
 
 
 def _grace(grace_period: int | None, force: bool, field: str) -> dict[str, int]:
@@ -39,9 +53,55 @@ force_option = click.option("--force", is_flag=True, help="Required with --grace
 @dry_run_option
 @command
 async def start(session: Session, name: str, paused: bool, dry_run: bool) -> None:
-    """Start a virtual machine."""
-    await put(session, MACHINES, name, "start", {"paused": True} if paused else {}, dry_run)
+    """Start a virtual machine.
+
+    One that is being stopped is started once its guest has ended.
+    """
+    from kobune.kube.client.errors import Conflict
+
+    async with session.open() as (client, namespace):
+        path, body = subresource(namespace, MACHINES, name, "start"), {"paused": True} if paused else {}
+        try:
+            await put_with(client, path, body, dry_run)
+        except Conflict:
+            if dry_run or not await _has_ended(client, namespace, name):
+                raise
+            await _start_again(client, path, body)
     click.echo(f"VM {name} was scheduled to start")
+
+
+async def _start_again(client: "HttpClient", path: str, body: dict[str, Any]) -> None:
+    """virt-controller needs a moment to strike off the stop that was asked for."""
+    from kobune.kube.client.errors import Conflict
+
+    for _ in range(SETTLE_ATTEMPTS - 1):
+        try:
+            return await put_with(client, path, body, False)
+        except Conflict:
+            await asyncio.sleep(SETTLE_S)
+    return await put_with(client, path, body, False)
+
+
+async def _has_ended(client: "HttpClient", namespace: str, name: str) -> bool:
+    """Wait for an instance that was told to stop; False at once for any other, and when it takes too long."""
+    from kobune.kube.client.errors import NotFound
+
+    path = f"/apis/kubevirt.io/v1/namespaces/{namespace}/{INSTANCES}/{name}"
+    said = False
+    try:
+        async with asyncio.timeout(STOP_LIMIT_S):
+            while True:
+                instance: dict[str, Any] = json.loads(await client.raw("GET", path))
+                if not instance["metadata"].get("deletionTimestamp"):
+                    return False
+                if not said:
+                    said = True
+                    click.echo(f"Waiting for the guest of {name} to shut down (at most {STOP_LIMIT_S:.0f} s)", err=True)
+                await asyncio.sleep(0.3)
+    except NotFound:
+        return said
+    except TimeoutError:
+        return False
 
 
 @verb(

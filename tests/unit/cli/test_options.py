@@ -154,6 +154,35 @@ async def test_requests_are_made_in_the_name_of_others(server: tuple[str, list[w
     assert request.headers.getall("Impersonate-Group") == ["one", "two"]
 
 
+@pytest.mark.parametrize("stopping", [True, False])
+async def test_a_start_waits_for_the_end_that_was_asked_for(stopping: bool) -> None:
+    refusals = ["VM is already running", "stop/start already underway"]
+    deletion = [{"deletionTimestamp": "2026-01-01T00:00:00Z"}] * 2 if stopping else [{}]
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.method == "PUT" and refusals:
+            document = {"kind": "Status", "code": 409, "reason": "Conflict", "message": refusals.pop(0)}
+            return web.json_response(document, status=409)
+        if request.method == "GET":
+            if deletion:
+                return web.json_response({"metadata": deletion.pop(0)})
+            return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
+        return web.Response(status=202)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    result = await invoke("start", "demo", "-s", f"http://127.0.0.1:{runner.addresses[0][1]}", "--token=t")
+    await runner.cleanup()
+    if stopping:
+        assert result.exit_code == 0, result.output
+        assert "Waiting for the guest of demo to shut down" in result.stderr
+        assert "scheduled to start" in result.stdout
+    else:
+        assert result.exit_code == 1
+        assert "VM is already running" in result.stderr
+
+
 async def test_a_high_verbosity_tells_requests(server: tuple[str, list[web.BaseRequest]]) -> None:
     address, _ = server
     logger = logging.getLogger("kobune.kube.client")
