@@ -1,13 +1,15 @@
 """What a machine may not say because its instancetype decides it. Works on decoded JSON; pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from kobune.api.instancetype.types import VirtualMachineInstancetypeSpec
 
 __all__ = ["conflicts"]
 
 Document = dict[str, Any]
+
+_POOL: Final = "supplementalPoolThreadCount"
 
 
 def conflicts(
@@ -23,7 +25,10 @@ def conflicts(
     }
     rest = {
         "domain.ioThreadsPolicy": (domain.get("ioThreadsPolicy"), instancetype.io_threads_policy),
-        "domain.ioThreads": (domain.get("ioThreads"), instancetype.io_threads),
+        f"domain.ioThreads.{_POOL}": (
+            (domain.get("ioThreads") or {}).get(_POOL) is not None,
+            instancetype.io_threads is not None and instancetype.io_threads.supplemental_pool_thread_count is not None,
+        ),
         "domain.launchSecurity": (domain.get("launchSecurity"), instancetype.launch_security),
         "domain.devices.gpus": (devices.get("gpus"), instancetype.gpus),
         "domain.devices.hostDevices": (devices.get("hostDevices"), instancetype.host_devices),

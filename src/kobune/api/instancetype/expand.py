@@ -36,8 +36,6 @@ def expand(
         _cpu(domain, instancetype, preference)
         _memory(domain, instancetype)
         _rest(spec, domain, instancetype)
-    elif preference is not None and not domain.get("cpu"):
-        domain["cpu"] = {"cores": 1, "sockets": 1, "threads": 1}
     if preference is not None:
         prefer(spec, msgspec.to_builtins(preference))
     return spec

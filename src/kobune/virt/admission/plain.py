@@ -23,6 +23,7 @@ from kobune.virt.admission.validation.groups import (
     check_migration_policy,
     check_preference,
     check_preset,
+    instancetype_warnings,
     preference_warnings,
 )
 from kobune.virt.admission.validation.installation import check_installation, installation_warnings
@@ -76,7 +77,10 @@ PLAIN_WEBHOOKS: Final[dict[str, Webhook]] = {
     "/virtualmachinepreset-validator": _plain(VirtualMachineInstancePreset, check_preset, _silent),
     "/migration-policy-validator": _plain(MigrationPolicy, check_migration_policy, _silent),
     "/kubevirt-update-validator": _plain(KubeVirt, check_installation, installation_warnings),
-    **{path: _plain(kind, lambda obj: check_instancetype(obj.spec), _silent) for path, kind in _INSTANCETYPES},
+    **{
+        path: _plain(kind, lambda obj: check_instancetype(obj.spec), lambda obj: instancetype_warnings(obj.spec))
+        for path, kind in _INSTANCETYPES
+    },
     **{
         path: _plain(kind, lambda obj: check_preference(obj.spec), lambda obj: preference_warnings(obj.spec))
         for path, kind in _PREFERENCES

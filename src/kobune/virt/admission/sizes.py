@@ -1,6 +1,7 @@
 """Instancetypes and preferences as virt-api meets them: for checking a machine, and for showing it expanded."""
 
 import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from kobune.api.instancetype.conflicts import conflicts
 from kobune.api.instancetype.expand import expand
 from kobune.api.instancetype.requirements import shortage
 from kobune.api.instancetype.topology import spread_problem
+from kobune.virt.admission.defaults.instance import default_size
 from kobune.virt.admission.review import Problem, Reason
 
 __all__ = ["Sizes"]
@@ -37,8 +39,12 @@ class Sizes:
         return [Problem(path, Reason.INVALID, message) for path in paths]
 
     def shortage(self, template_spec: Document) -> Problem | None:
-        """What an expanded machine lacks of what its preference requires."""
-        found = shortage(template_spec, self.instancetype, self.preference)
+        """What an expanded machine, with what is left open filled in, lacks of what its preference requires."""
+        if self.preference is None or self.preference.requirements is None:
+            return None
+        filled = copy.deepcopy(template_spec)
+        default_size(filled["domain"])
+        found = shortage(filled, self.instancetype, self.preference)
         if found is None:
             return None
         message = f"failure checking preference requirements: {found.message}"
@@ -50,5 +56,12 @@ class Sizes:
             return machine
         expanded = copy.deepcopy(machine)
         template = expanded["spec"]["template"]
+        metadata = template.setdefault("metadata", {})
+        theirs = [decided.annotations for decided in (self.preference, self.instancetype) if decided is not None]
+        metadata["annotations"] = {**_merged(theirs), **(metadata.get("annotations") or {})}
         template["spec"] = expand(template.get("spec") or {}, self.instancetype, self.preference)
         return expanded
+
+
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {key: value for part in parts for key, value in part.items()}

@@ -105,6 +105,24 @@ def test_memory_comes_from_requests_or_limits() -> None:
     assert obj["spec"]["domain"]["resources"] == {"limits": {"memory": "128Mi"}}
 
 
+@pytest.mark.parametrize(
+    ("domain", "memory"),
+    [
+        ({"memory": {"hugepages": {"pageSize": "2Mi"}}}, {"guest": "2Mi"}),
+        ({"memory": {"guest": "1Gi"}}, {"guest": "1Gi", "maxGuest": "4Gi"}),
+        ({"memory": {"guest": "1Gi", "maxGuest": "2Gi"}}, {"guest": "1Gi", "maxGuest": "2Gi"}),
+        ({"resources": {"requests": {"memory": "2Gi"}}}, {"guest": "2Gi", "maxGuest": "8Gi"}),
+        ({"memory": {"guest": "1500M"}}, {"guest": "1500M"}),
+        ({"memory": {"guest": "1Gi"}, "cpu": {"realtime": {}}}, {"guest": "1Gi"}),
+        ({"memory": {"guest": "much"}}, {"guest": "much"}),
+    ],
+)
+def test_memory_may_grow_fourfold_where_it_can_grow_at_all(domain: dict[str, Any], memory: dict[str, str]) -> None:
+    filled = defaulted(domain={"devices": {}, **domain})["spec"]["domain"]["memory"]
+    filled.pop("hugepages", None)
+    assert filled == memory
+
+
 def test_hyperv_features_bring_what_they_are_built_on() -> None:
     domain = {**spec()["domain"], "features": {"hyperv": {"synictimer": {}, "relaxed": {"enabled": False}}}}
     hyperv = defaulted(domain=domain)["spec"]["domain"]["features"]["hyperv"]
@@ -149,6 +167,10 @@ def test_a_machine_keeps_what_was_written_and_gets_an_identity_once() -> None:
         ({"kind": "VirtualMachineInstancetype"}, "spec.instancetype"),
         ({"name": "a", "inferFromVolume": "root"}, "spec.instancetype.name"),
         (
+            {"name": "a", "kind": "k", "inferFromVolume": "root"},
+            "spec.instancetype.name spec.instancetype.kind",
+        ),
+        (
             {"inferFromVolume": "root", "inferFromVolumeFailurePolicy": "Shrug"},
             "spec.instancetype.inferFromVolumeFailurePolicy",
         ),
@@ -156,7 +178,7 @@ def test_a_machine_keeps_what_was_written_and_gets_an_identity_once() -> None:
 )
 def test_a_matcher_says_exactly_one_thing(matcher: dict[str, Any], field: str) -> None:
     machine_spec = {**machine_dict()["spec"], "instancetype": matcher}
-    assert [problem.field for problem in check_matchers(machine_spec).problems] == [field]
+    assert [problem.field for problem in check_matchers(machine_spec).problems] == field.split()
 
 
 def test_required_fields_with_an_empty_value_are_filled_and_others_refused() -> None:

@@ -4,17 +4,30 @@ import uuid
 from decimal import ROUND_CEILING
 from typing import Any, Final
 
-from kobune.base.quantity import QuantityError, parse_quantity
-from kobune.virt.admission.validation.hyperv import HYPERV_NEEDS
+import msgspec
 
-__all__ = ["PCI_TOPOLOGY_ANNOTATION", "PREBUILT_IMAGES", "default_instance", "default_platform"]
+from kobune.api.kubevirt import VirtualMachineInstanceSpec
+from kobune.base.quantity import QuantityError, format_quantity, parse_quantity, to_bytes
+from kobune.virt.admission.validation.hyperv import HYPERV_NEEDS
+from kobune.virt.admission.validation.live_memory import why_memory_stays
+
+__all__ = [
+    "PCI_TOPOLOGY_ANNOTATION",
+    "PREBUILT_IMAGES",
+    "attach_default_devices",
+    "default_instance",
+    "default_platform",
+    "default_size",
+    "default_template",
+]
 
 Document = dict[str, Any]
 
 VMI_FINALIZER: Final = "kubevirt.io/foregroundDeleteVirtualMachine"
 PCI_TOPOLOGY_ANNOTATION: Final = "kubevirt.io/pci-topology-version"
 PCI_TOPOLOGY_VERSION: Final = "v3"
-MAX_SOCKETS_RATIO: Final = 4
+MAX_RATIO: Final = 4
+"""How often a guest's sockets and memory may grow into what it has at its start."""
 MOST_VCPUS: Final = 512
 """KubeVirt's bound for sockets that nobody asked for."""
 PREBUILT_IMAGES: Final = frozenset({"kobune/demo", "docker.io/kobune/demo"})
@@ -44,6 +57,7 @@ def default_instance(obj: Document, *, new_uuid: uuid.UUID, binding: str = "brid
     for name in ("livenessProbe", "readinessProbe"):
         if spec.get(name):
             _probe(spec[name])
+    _most_memory(spec)
     watchdog = domain["devices"].get("watchdog")
     if watchdog and watchdog.get("i6300esb") is not None:
         watchdog["i6300esb"].setdefault("action", "reset")
@@ -58,6 +72,27 @@ def default_platform(spec: Document) -> None:
     if not machine.get("type"):
         machine["type"] = "q35"
     domain.setdefault("resources", {})
+
+
+def default_size(domain: Document) -> None:
+    """vCPUs and memory that requests and limits stand for."""
+    _topology(domain)
+    _memory(domain)
+
+
+def attach_default_devices(spec: Document, binding: str) -> None:
+    """Disks and the interface that an instance gets unasked."""
+    devices = spec["domain"].setdefault("devices", {})
+    _attach_volumes(spec, devices)
+    _network(spec, devices, binding)
+
+
+def default_template(spec: Document) -> None:
+    """What an instance of a shown, expanded machine would get, short of what depends on the node."""
+    default_platform(spec)
+    default_size(spec["domain"])
+    spec.setdefault("evictionStrategy", "None")
+    _images(spec)
 
 
 def annotate_template(template: Document) -> None:
@@ -79,7 +114,8 @@ def _network(spec: Document, devices: Document, binding: str) -> None:
     spec["networks"] = [{"name": "default", "pod": {}}]
 
 
-def _cpu(domain: Document) -> None:
+def _topology(domain: Document) -> None:
+    """A limit is a request as well; without a topology, what is requested becomes sockets."""
     cpu = domain.setdefault("cpu", {})
     resources = domain.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
@@ -89,6 +125,11 @@ def _cpu(domain: Document) -> None:
     if not any(cpu.get(part) for part in ("cores", "sockets", "threads")):
         sockets = _whole(limits.get("cpu", requests.get("cpu")))
         cpu.update(cores=1, sockets=sockets, threads=1)
+
+
+def _cpu(domain: Document) -> None:
+    _topology(domain)
+    cpu = domain["cpu"]
     if not cpu.get("maxSockets") and cpu.get("sockets"):
         cpu["maxSockets"] = most_sockets(cpu["sockets"], cpu.get("cores") or 0, cpu.get("threads") or 0)
     cpu.setdefault("model", "host-model")
@@ -96,7 +137,7 @@ def _cpu(domain: Document) -> None:
 
 def most_sockets(sockets: int, cores: int, threads: int) -> int:
     """How far sockets may grow while the guest runs: four times, within what any machine type has for vCPUs."""
-    most = sockets * MAX_SOCKETS_RATIO
+    most = sockets * MAX_RATIO
     if most * cores * threads > MOST_VCPUS:
         return max(MOST_VCPUS // (cores * threads), sockets)
     return most
@@ -113,10 +154,26 @@ def _memory(domain: Document) -> None:
     resources = domain.get("resources") or {}
     memory = domain.get("memory") or {}
     if memory.get("guest") is None:
-        for amounts in (resources.get("requests") or {}, resources.get("limits") or {}):
-            if "memory" in amounts:
-                domain["memory"] = {**memory, "guest": amounts["memory"]}
-                break
+        amounts = [(resources.get(kind) or {}).get("memory") for kind in ("requests", "limits")]
+        amounts.append((memory.get("hugepages") or {}).get("pageSize"))
+        given = next((amount for amount in amounts if amount not in (None, "", 0, "0")), None)
+        if given is not None:
+            domain["memory"] = memory = {**memory, "guest": given}
+
+
+def _most_memory(spec: Document) -> None:
+    """How far memory may grow while the guest runs: four times, where that is possible at all."""
+    memory = spec["domain"].get("memory") or {}
+    if memory.get("guest") is None or memory.get("maxGuest") is not None:
+        return
+    try:
+        most = format_quantity(to_bytes(memory["guest"]) * MAX_RATIO, binary=True)
+        grown = {**spec, "domain": {**spec["domain"], "memory": {**memory, "maxGuest": most}}}
+        stays = why_memory_stays(msgspec.convert(grown, VirtualMachineInstanceSpec))
+    except (QuantityError, TypeError, msgspec.ValidationError):
+        return  # the validation has words for it
+    if not stays:
+        memory["maxGuest"] = most
 
 
 def _features(domain: Document) -> None:

@@ -60,24 +60,30 @@ def check_matcher_update(old: Document, new: Document) -> Verdict:
 
 
 def check_matchers(spec: Document) -> Verdict:
-    """Whether `instancetype` and `preference` say exactly one thing."""
+    """Whether `instancetype` and `preference` say exactly one thing; what is wrong with the first that doesn't."""
     for name, kind in (("instancetype", "Instancetype"), ("preference", "Preference")):
-        matcher = spec.get(name)
-        if matcher is None:
-            continue
-        path = f"spec.{name}"
-        wanted, inferred = matcher.get("name"), matcher.get("inferFromVolume")
-        if not wanted and not inferred:
-            message = f"Either Name or InferFromVolume should be provided within the {kind}Matcher"
-            return Verdict((Problem(path, Reason.NOT_FOUND, message),))
-        if wanted and inferred:
-            message = "Name already set, should be cleared before setting inferFromVolume"
-            return Verdict((Problem(f"{path}.name", Reason.NOT_SUPPORTED, message),))
-        if inferred and matcher.get("kind"):
-            message = "Kind already set, should be cleared before setting inferFromVolume"
-            return Verdict((Problem(f"{path}.kind", Reason.NOT_SUPPORTED, message),))
-        policy = matcher.get("inferFromVolumeFailurePolicy")
-        if policy not in (None, "", "Ignore", "Reject"):
-            message = f"Invalid value '{policy}' for InferFromVolumeFailurePolicy"
-            return Verdict((Problem(f"{path}.inferFromVolumeFailurePolicy", Reason.INVALID, message),))
+        problems = _matcher(f"spec.{name}", kind, spec.get(name))
+        if problems:
+            return Verdict(tuple(problems))
     return Verdict()
+
+
+def _matcher(path: str, kind: str, matcher: Document | None) -> list[Problem]:
+    if matcher is None:
+        return []
+    problems = []
+    wanted, inferred = matcher.get("name"), matcher.get("inferFromVolume")
+    if not wanted and not inferred:
+        message = f"Either Name or InferFromVolume should be provided within the {kind}Matcher"
+        problems.append(Problem(path, Reason.NOT_FOUND, message))
+    if wanted and inferred:
+        message = "Name already set, should be cleared before setting inferFromVolume"
+        problems.append(Problem(f"{path}.name", Reason.NOT_SUPPORTED, message))
+    if inferred and matcher.get("kind"):
+        message = "Kind already set, should be cleared before setting inferFromVolume"
+        problems.append(Problem(f"{path}.kind", Reason.NOT_SUPPORTED, message))
+    policy = matcher.get("inferFromVolumeFailurePolicy")
+    if policy not in (None, "", "Ignore", "Reject"):
+        message = f"Invalid value '{policy}' for InferFromVolumeFailurePolicy"
+        problems.append(Problem(f"{path}.inferFromVolumeFailurePolicy", Reason.INVALID, message))
+    return problems

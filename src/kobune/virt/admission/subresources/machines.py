@@ -1,5 +1,6 @@
 """Verbs on a VirtualMachine: they change its specification or leave a request in its status."""
 
+import copy
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHI
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
 from kobune.kube.client.types import Patch
+from kobune.virt.admission.defaults.instance import attach_default_devices, default_template
 from kobune.virt.admission.lookups import ClusterLookups
 from kobune.virt.admission.subresources.change import Change, change_object
 from kobune.virt.admission.subresources.failure import bad_request, conflict, not_found
@@ -141,7 +143,11 @@ class MachineVerbs:
             raise bad_request(sizes.missing)
         if clashes := sizes.problems(raw["spec"]["template"]):
             raise bad_request(clashes[0].message)
-        expanded = sizes.expand(raw)
+        expanded = copy.deepcopy(raw)
+        if vm.spec.instancetype is not None or vm.spec.preference is not None:
+            attach_default_devices(expanded["spec"]["template"]["spec"], self._lookups.default_binding())
+            expanded = sizes.expand(expanded)
+            default_template(expanded["spec"]["template"]["spec"])
         spec = {name: value for name, value in expanded["spec"].items() if name not in ("instancetype", "preference")}
         return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", **expanded, "spec": spec}
 

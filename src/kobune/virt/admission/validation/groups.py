@@ -22,6 +22,7 @@ __all__ = [
     "check_pool",
     "check_preference",
     "check_preset",
+    "instancetype_warnings",
     "preference_warnings",
 ]
 
@@ -87,6 +88,13 @@ def check_instancetype(spec: VirtualMachineInstancetypeSpec) -> list[Problem]:
         message = "spec.memory.overcommitPercent and spec.memory.hugepages should not be requested together."
         return [Problem("spec.memory.overcommitPercent", Reason.INVALID, message)]
     return []
+
+
+def instancetype_warnings(spec: VirtualMachineInstancetypeSpec) -> list[str]:
+    """Words for fields that are going away."""
+    if spec.launch_security is None:
+        return []
+    return ["launchSecurity is deprecated and will be removed in a future release. Use preference instead."]
 
 
 def check_preference(spec: VirtualMachinePreferenceSpec) -> list[Problem]:

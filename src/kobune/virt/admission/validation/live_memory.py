@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from kobune.api.kubevirt import CPU, DomainSpec, Memory, VirtualMachineInstanceSpec
+from kobune.api.kubevirt import CPU, Memory, VirtualMachineInstanceSpec
 from kobune.virt.admission.validation.check import Findings, number_of
 
-__all__ = ["check_live_update"]
+__all__ = ["check_live_update", "why_memory_stays"]
 
 _LIVE_MEMORY_STEP: Final = 2 * 1024 * 1024
 _LARGE_LIVE_MEMORY_STEP: Final = 1024**3
@@ -18,12 +18,14 @@ def check_live_update(findings: Findings, path: str, spec: VirtualMachineInstanc
     domain = spec.domain
     if domain.memory is None or domain.memory.max_guest is None:
         return
-    wrong = _live_memory_of_machine(domain, spec.architecture or "") if machine else ""
+    wrong = why_memory_stays(spec) if machine else ""
     if wrong := wrong or _live_memory(domain.memory):
         findings.add(f"{path}.domain.memory.guest", wrong)
 
 
-def _live_memory_of_machine(domain: DomainSpec, architecture: str) -> str:
+def why_memory_stays(spec: VirtualMachineInstanceSpec) -> str:
+    """Why memory cannot grow to its upper bound while the guest runs; empty when it can."""
+    domain, architecture = spec.domain, spec.architecture or ""
     cpu, memory = domain.cpu or CPU(), domain.memory or Memory()
     guest = number_of(memory.guest)
     step, word = _step(memory)
