@@ -34,7 +34,8 @@ def build(build: Build) -> Image:
         build.say("installing QEMU and libvirt from Debian packages (half a minute, once)")
         bootstrap(target, packages(recipe / "packages.txt"), recipe / "customize.py")
 
-    inputs = [recipe / "packages.txt", recipe / "customize.py", shared / "debian.py"]
+    ours = ("absent.py", "debian.py", "elf.py", "symbols.py")
+    inputs = [recipe / "packages.txt", recipe / "customize.py", *(shared / name for name in ours)]
     base = build.cached_layer("launcher-base", inputs, make)
     layers = [base, _virtiofsd_layer(build), _dependency_layer(build), _code_layer(build)]
     config = ImageConfig(

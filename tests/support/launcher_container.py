@@ -37,7 +37,7 @@ bind private /run/kubevirt-private
 bind ephemeral-disks /run/kubevirt-ephemeral-disks
 bind libvirt-runtime /run/libvirt
 ip link set lo up
-exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
+exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONOPTIMIZE=2 \\
   setpriv --reuid 107 --regid 107 --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"
 """
 
