@@ -23,7 +23,7 @@ from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import NotFound
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES
-from vm import pod_memory_mib, processes
+from memory import pod_memory
 
 NAME = "overhead"
 MIB = 1 << 20
@@ -101,20 +101,6 @@ def manifest(shape: Shape) -> dict[str, Any]:
     }
 
 
-def guest_ram_mib(uid: str, memory_mib: int) -> float:
-    """How much of the guest's memory is resident: in QEMU, the mapping of exactly that size."""
-    for pid, line in processes().items():
-        try:
-            inside = uid in Path(f"/proc/{pid}/cgroup").read_text().replace("_", "-") and "qemu-system" in line
-            maps = Path(f"/proc/{pid}/smaps").read_text() if inside else ""
-        except OSError:
-            continue
-        for block in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", maps):
-            if re.search(rf"^Size:\s+{memory_mib * 1024} kB", block, re.M):
-                return int(re.findall(r"^Pss:\s+(\d+)", block, re.M)[0]) / 1024
-    return 0.0
-
-
 def killed(uid: str) -> int:
     """How often the kernel ended a process of the pod for want of memory (cgroup v1 or v2)."""
     total = 0
@@ -174,21 +160,19 @@ async def measure(client: HttpClient, shape: Shape, seconds: float) -> dict[str,
     (compute,) = (each for each in pod["spec"]["containers"] if each["name"] == "compute")
     reserved_mib = to_bytes(compute["resources"]["requests"]["memory"]) / MIB - shape.memory_mib
     used: list[float] = []
-    parts: dict[str, float] = {}
+    memory = pod_memory(uid, shape.memory_mib)
     for _ in range(int(seconds / SAMPLE_S)):
         await asyncio.sleep(SAMPLE_S)
-        parts = await asyncio.to_thread(pod_memory_mib, uid)
-        ram = await asyncio.to_thread(guest_ram_mib, uid, shape.memory_mib)
-        parts["qemu-system"] = parts.get("qemu-system", 0.0) - ram
-        used.append(sum(parts.values()))
+        memory = await asyncio.to_thread(pod_memory, uid, shape.memory_mib)
+        used.append(memory.besides_guest_mib)
     vmi = await client.get(VIRTUAL_MACHINE_INSTANCES, NAME, "default")
     result = {
         "shape": shape.name,
         "reserved_mib": round(reserved_mib, 1),
         "p95_mib": round(sorted(used)[int(len(used) * 0.95) - 1], 1),
         "highest_mib": round(max(used), 1),
-        "parts_mib": {name: round(size, 1) for name, size in parts.items()},
-        "guest_resident_mib": round(ram, 1),
+        "parts_mib": {name: round(size, 1) for name, size in memory.parts_mib.items()},
+        "guest_resident_mib": round(memory.guest_ram_mib, 1),
         "killed": killed(uid),
         "runs": vmi.status.phase == "Running",
     }

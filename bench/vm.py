@@ -1,16 +1,20 @@
 """What a virtual machine costs in time, memory and API writes; measured beside a bare qemu of the same guest.
 
-    uv run python bench/vm.py --kubeconfig /var/lib/kobune/kubeconfig [--rounds 5] [--json FILE]
+    uv run python bench/vm.py --kubeconfig /var/lib/kobune/kubeconfig [--rounds 5] [--together 5] [--json FILE]
 
 Needs a running instance on this machine and root (it reads the memory of the pods' processes). Prints one line a
-figure: median, and all rounds. Ratios are of figures of the same run. API writes are counted in the audit log of an
-instance started with `kobune up --audit-log DATA/logs/audit.log`, which `--list-writes` also prints; without one, by
-the revision of the store, which does not know of writes that changed nothing or failed.
+figure: median, and all rounds. Ratios are of figures of the same run. Memory is told of one machine alone on its node,
+and with `--together N` of each of N that run at once, which share the pages of the same programs.
+
+API writes are counted in the audit log of an instance started with `kobune up --audit-log DATA/logs/audit.log`, which
+`--list-writes` also prints; without one, by the revision of the store, which does not know of writes that changed
+nothing or failed.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import statistics
 import time
@@ -23,19 +27,23 @@ from kobune.kube.client.config import load_config
 from kobune.kube.client.errors import ApiError, NotFound
 from kobune.kube.client.http import HttpClient
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from memory import PodMemory, pod_memory, processes, pss_kib
 from writes import AuditReader, Write
 
 NAME = "bench"
 GUEST_MIB = 128
+MIB = 1 << 20
 LIMIT_S = 180.0
+SETTLED_S = 3.0
+"""From the login prompt to the look at the memory."""
 
 
-def manifest() -> dict[str, Any]:
+def manifest(name: str = NAME) -> dict[str, Any]:
     """The guest that both sides boot: 1 CPU, 128 MiB, the demo's disk, one interface."""
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachine",
-        "metadata": {"name": NAME, "namespace": "default"},
+        "metadata": {"name": name, "namespace": "default"},
         "spec": {
             "runStrategy": "Manual",
             "template": {
@@ -76,9 +84,9 @@ async def wait_running(client: HttpClient, began_s: float) -> float:
     raise TimeoutError(f"the instance did not run within {LIMIT_S:.0f} s")
 
 
-async def wait_login(client: HttpClient, began_s: float) -> float:
+async def wait_login(client: HttpClient, began_s: float, name: str = NAME) -> float:
     """Seconds from `began_s` until the guest's console shows its login prompt."""
-    path = f"/apis/subresources.kubevirt.io/v1/namespaces/default/virtualmachineinstances/{NAME}/console"
+    path = f"/apis/subresources.kubevirt.io/v1/namespaces/default/virtualmachineinstances/{name}/console"
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:
@@ -97,12 +105,12 @@ async def wait_login(client: HttpClient, began_s: float) -> float:
     raise TimeoutError("the console closed before the login prompt")
 
 
-async def wait_gone(client: HttpClient) -> None:
+async def wait_gone(client: HttpClient, name: str = NAME) -> None:
     """Until the instance is no more."""
     async with asyncio.timeout(LIMIT_S):
         while True:
             try:
-                await client.get(VIRTUAL_MACHINE_INSTANCES, NAME, "default")
+                await client.get(VIRTUAL_MACHINE_INSTANCES, name, "default")
             except NotFound:
                 return
             await asyncio.sleep(0.1)
@@ -116,55 +124,6 @@ async def wait_stopped(client: HttpClient) -> None:
             if vm.status and vm.status.printable_status == "Stopped":
                 return
             await asyncio.sleep(0.1)
-
-
-def pss_kib(pid: int) -> int:
-    """Proportional set size of a process; 0 when it has ended."""
-    try:
-        return int(re.findall(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[0])
-    except (OSError, IndexError):
-        return 0
-
-
-def processes() -> dict[int, str]:
-    """All processes with their command lines."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-    return found
-
-
-def pod_memory_mib(uid: str) -> dict[str, float]:
-    """Proportional set size of a pod's processes by kind, in MiB; QEMU's includes the guest's RAM that it touched."""
-    sizes: dict[str, float] = {}
-    for pid, line in processes().items():
-        try:
-            cgroup = Path(f"/proc/{pid}/cgroup").read_text().replace("_", "-")
-        except OSError:
-            continue
-        if uid in cgroup:
-            kinds = ("qemu-system", "libvirtd", "kobune.virt.launcher", "swtpm", "pause")
-            kind = next((kind for kind in kinds if kind in line), "other")
-            sizes[kind] = sizes.get(kind, 0.0) + pss_kib(pid) / 1024
-    return sizes
-
-
-def guest_ram_mib(uid: str) -> float:
-    """How much of the guest's RAM is resident in QEMU: the mapping whose size is exactly the guest's memory."""
-    for pid, line in processes().items():
-        try:
-            inside = uid in Path(f"/proc/{pid}/cgroup").read_text().replace("_", "-")
-            maps = Path(f"/proc/{pid}/smaps").read_text() if inside and "qemu-system" in line else ""
-        except OSError:
-            continue
-        for block in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", maps):
-            if re.search(rf"^Size:\s+{GUEST_MIB * 1024} kB", block, re.M):
-                return int(re.findall(r"^Pss:\s+(\d+)", block, re.M)[0]) / 1024
-    return 0.0
 
 
 def cpu_s(pids: Iterable[int]) -> float:
@@ -192,6 +151,38 @@ def platform(data_dir: Path) -> dict[str, list[int]]:
     return found
 
 
+async def memory_of(client: HttpClient, name: str = NAME) -> PodMemory:
+    """What the machine's launcher pod takes now."""
+    query = {"labelSelector": f"vm.kubevirt.io/name={name}"}
+    pods = json.loads(await client.raw("GET", "/api/v1/namespaces/default/pods", query=query))
+    return await asyncio.to_thread(pod_memory, pods["items"][0]["metadata"]["uid"], GUEST_MIB)
+
+
+async def remove(client: HttpClient, name: str = NAME) -> None:
+    """Delete the machine, if there is one, and wait for its end."""
+    try:
+        await client.delete(VIRTUAL_MACHINES, name, "default")
+    except NotFound:
+        return
+    await wait_gone(client, name)
+
+
+async def together(client: HttpClient, count: int) -> list[PodMemory]:
+    """What each of `count` machines takes when all of them run and have booted."""
+    names = [f"{NAME}-{number}" for number in range(count)]
+    try:
+        for name in names:
+            await remove(client, name)
+            await client.create(VIRTUAL_MACHINES, manifest(name))
+            await client.raw("PUT", _start_path(name=name), body=b"{}")
+        await asyncio.gather(*(wait_login(client, time.monotonic(), name) for name in names))
+        await asyncio.sleep(SETTLED_S)
+        return [await memory_of(client, name) for name in names]
+    finally:
+        for name in names:
+            await remove(client, name)
+
+
 async def main() -> None:
     """Run all rounds and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -200,6 +191,7 @@ async def main() -> None:
     parser.add_argument("--idle", type=float, default=30.0, help="seconds that the idle platform is watched")
     parser.add_argument("--audit-log", type=Path, help="default: logs/audit.log beside the kubeconfig, if it is there")
     parser.add_argument("--list-writes", action="store_true", help="print every write of the last round")
+    parser.add_argument("--together", type=int, default=0, metavar="N", help="measure N machines at once as well")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     client = HttpClient(load_config(options.kubeconfig), user_agent="user")
@@ -211,6 +203,7 @@ async def main() -> None:
     def note(what: str, value: float) -> None:
         rounds.setdefault(what, []).append(round(value, 3))
 
+    load_before = os.getloadavg()[0]
     seconds_to_login(memory_mib=GUEST_MIB)  # builds the guest if need be, and warms the caches of both sides
     ours = platform(options.kubeconfig.parent)
     before_cpu, before_writes = cpu_s(pid for pids in ours.values() for pid in pids), await revision(client)
@@ -222,11 +215,7 @@ async def main() -> None:
         note(f"idle memory {component} (MiB PSS)", sum(pss_kib(pid) for pid in pids) / 1024)
     note("idle memory in all (MiB PSS)", sum(pss_kib(p) for ps in ours.values() for p in ps) / 1024)
 
-    try:
-        await client.delete(VIRTUAL_MACHINES, NAME, "default")
-        await wait_gone(client)
-    except NotFound:
-        pass
+    await remove(client)
     for _ in range(options.rounds):
         note("bare qemu: exec to login (s)", seconds_to_login(memory_mib=GUEST_MIB))
         at, revisions = time.monotonic(), await revision(client)
@@ -238,17 +227,12 @@ async def main() -> None:
         running, login = await asyncio.gather(wait_running(client, began_s), wait_login(client, began_s))
         note("create to domain running (s)", running)
         note("create to login (s)", login)
-        await asyncio.sleep(3)
-        pod = json.loads(
-            await client.raw(
-                "GET", "/api/v1/namespaces/default/pods", query={"labelSelector": f"vm.kubevirt.io/name={NAME}"}
-            )
-        )
-        uid = pod["items"][0]["metadata"]["uid"]
-        memory = pod_memory_mib(uid)
-        for kind, size in memory.items():
+        await asyncio.sleep(SETTLED_S)
+        memory = await memory_of(client)
+        for kind, size in memory.parts_mib.items():
             note(f"memory {kind} (MiB PSS)", size)
-        note("memory besides the guest's RAM (MiB PSS)", sum(memory.values()) - guest_ram_mib(uid))
+        note("memory besides the guest's RAM (MiB PSS)", memory.besides_guest_mib)
+        note("memory besides the guest's RAM (MB PSS)", memory.besides_guest_mib * MIB / 1e6)
         await client.raw("PUT", _start_path("stop"), body=b"{}")
         await wait_gone(client)
         await wait_stopped(client)
@@ -260,9 +244,16 @@ async def main() -> None:
         note("revisions, create to Stopped", stored)
         await client.delete(VIRTUAL_MACHINES, NAME, "default")
         await asyncio.sleep(2)
+    if options.together:
+        for memory in await together(client, options.together):
+            for kind, size in memory.parts_mib.items():
+                note(f"each of {options.together}: memory {kind} (MiB PSS)", size)
+            note(f"each of {options.together}: besides the guest's RAM (MB PSS)", memory.besides_guest_mib * MIB / 1e6)
     await client.close()
     if options.list_writes:
         print(*(write.line(writes[0].at) for write in writes), sep="\n")
+    load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
+    print(f"load average at the start {load_before:.1f}, at the end {load}")
     medians = {what: statistics.median(values) for what, values in rounds.items()}
     for what, values in rounds.items():
         print(f"{what:<48} {medians[what]:>8.2f}   {values if len(values) > 1 else ''}")
@@ -272,8 +263,8 @@ async def main() -> None:
         options.json.write_text(json.dumps({"rounds": rounds, "medians": medians, "ratio": ratio}, indent=1))
 
 
-def _start_path(verb: str = "start") -> str:
-    return f"/apis/subresources.kubevirt.io/v1/namespaces/default/virtualmachines/{NAME}/{verb}"
+def _start_path(verb: str = "start", name: str = NAME) -> str:
+    return f"/apis/subresources.kubevirt.io/v1/namespaces/default/virtualmachines/{name}/{verb}"
 
 
 if __name__ == "__main__":

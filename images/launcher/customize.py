@@ -132,7 +132,9 @@ BALLAST = (
     "usr/share/common-licenses/GFDL*",
     "usr/share/locale",
     # TLS and OpenSSL's digests, which asyncio and hashlib would load when they are there: the launcher speaks no TLS,
-    # and the digests are Python's own.
+    # and the digests are Python's own. asyncio asks for `ssl` three times;
+    # that it is not there is told faster than that it does not work.
+    "usr/lib/python3.11/ssl.py",
     "usr/lib/python3.11/lib-dynload/_ssl.*",
     "usr/lib/python3.11/lib-dynload/_hashlib.*",
     "usr/lib/python3.11/idlelib",

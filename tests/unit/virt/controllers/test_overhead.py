@@ -21,7 +21,7 @@ def overhead_mib(*, kvm: bool = True, volumes: int = 0, **changes: Any) -> int:
 
 
 def test_a_plain_guest_on_kvm_needs_its_processes_and_a_margin() -> None:
-    assert overhead_mib() == 130
+    assert overhead_mib() == 111
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_with_a_pod_it_is_scheduling_and_knows_its_size() -> None:
     status = status_of(decide(seen(instance(), launcher())))
     assert status["phase"] == "Scheduling"
     assert status["memory"]["guestAtBoot"] == "64Mi"
-    assert status["memory"]["memoryOverhead"] == "208Mi"
+    assert status["memory"]["memoryOverhead"] == "189Mi"
     assert condition(status, "Ready")["reason"] == "GuestNotRunning"
 
 

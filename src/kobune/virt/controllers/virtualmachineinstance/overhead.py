@@ -16,7 +16,7 @@ from kobune.virt.domain.hostdevices import asks_for_devices
 __all__ = ["guest_memory_bytes", "memory_overhead_bytes", "vcpus"]
 
 MIB: Final = 1024 * 1024
-PROCESSES_MIB: Final = 104
+PROCESSES_MIB: Final = 88
 """PID 1, launcher, libvirtd and QEMU with the devices that every guest has; nothing shared with other guests."""
 PER_VCPU_MIB: Final = 8
 TCG_PER_VCPU_MIB: Final = 6
