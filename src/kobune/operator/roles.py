@@ -32,7 +32,7 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         rule("kubevirt.io", ("kubevirts", "virtualmachineinstancepresets"), READ),
         rule("instancetype.kubevirt.io", ("*",), ("get",)),
         rule("", ("nodes", "persistentvolumeclaims"), ("get",)),
-        rule("", ("pods",), ("list",)),
+        rule("", ("pods",), ("get", "list")),
         rule("cdi.kubevirt.io", ("datavolumes", "datasources"), ("get",)),
         rule("snapshot.kubevirt.io", ("virtualmachinesnapshots",), ("get",)),
         rule("snapshot.kubevirt.io", ("virtualmachinerestores",), ("list",)),

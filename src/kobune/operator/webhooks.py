@@ -32,6 +32,9 @@ class Webhook:
     spares_components: bool = False
     """Kobune's own components write the status many times; asking about that would only cost time."""
 
+    writes: bool = False
+    """Whether the answer to a request that is no dry run leaves a trace elsewhere."""
+
     @property
     def path(self) -> str:
         """Where virt-api serves it."""
@@ -88,6 +91,16 @@ _VALIDATING_OTHERS: Final = (
         ("migrationpolicies",),
         _WRITE,
         ("v1alpha1",),
+    ),
+    # Nodes must be drained while virt-api does not run.
+    Webhook(
+        "virt-launcher-eviction-interceptor.kubevirt.io",
+        "",
+        ("pods/eviction",),
+        ("CREATE",),
+        ("v1",),
+        required=False,
+        writes=True,
     ),
     # The installation itself must be writable while virt-api does not run yet.
     Webhook("kubevirt-create-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("CREATE",), required=False),
@@ -171,7 +184,7 @@ def _webhook(webhook: Webhook, namespace: str, ca_certificate: bytes) -> Manifes
     rendered: Manifest = {
         "name": webhook.name,
         "admissionReviewVersions": ["v1"],
-        "sideEffects": "None",
+        "sideEffects": "NoneOnDryRun" if webhook.writes else "None",
         "failurePolicy": "Fail" if webhook.required else "Ignore",
         "timeoutSeconds": 10,
         "matchPolicy": "Equivalent",

@@ -23,6 +23,7 @@ from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_MIGR
 from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_RESTORES
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
+from kobune.kube.client.types import Patch
 from kobune.kube.informer import Informer
 from kobune.virt.admission.sizes import Sizes
 from kobune.virt.admission.validation.networks import NO_BRIDGE_ON_POD_NETWORK
@@ -34,6 +35,7 @@ _REVISIONS: Final[Resource[dict[str, Any]]] = Resource(
 )
 _FOUND: Final[dict[str, Resource[dict[str, Any]]]] = {
     "persistentvolumeclaims": Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, dict),
+    "pods": Resource("", "v1", "pods", "Pod", True, dict),
     "datavolumes": Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", True, dict),
     "virtualmachinesnapshots": Resource(
         "snapshot.kubevirt.io", "v1beta1", "virtualmachinesnapshots", "VirtualMachineSnapshot", True, dict
@@ -138,6 +140,12 @@ class ClusterLookups:
             return await self._client.get(_FOUND[plural], name, namespace)
         except NotFound:
             return None
+
+    async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
+        """See webhooks.Lookups."""
+        mark = {"op": "add", "path": "/status/evacuationNodeName", "value": vmi.status.node_name}
+        name, namespace = vmi.metadata.name, vmi.metadata.namespace
+        await self._client.patch(VIRTUAL_MACHINE_INSTANCES, name, Patch.json(mark), namespace)
 
     async def migrations(self, namespace: str, vmi_name: str) -> Sequence[VirtualMachineInstanceMigration]:
         """All migrations of one instance."""

@@ -27,6 +27,7 @@ from kobune.virt.admission.defaults.infer import CannotInfer, infer
 from kobune.virt.admission.defaults.instance import default_instance
 from kobune.virt.admission.defaults.machine import check_matcher_update, check_matchers, default_machine
 from kobune.virt.admission.defaults.presets import PresetConflict, apply_presets
+from kobune.virt.admission.eviction import instance_of, judge_eviction
 from kobune.virt.admission.plain import PLAIN_WEBHOOKS, Webhook, frozen_spec
 from kobune.virt.admission.review import AdmissionRequest, Problem, Verdict
 from kobune.virt.admission.schema import Unreadable, complete
@@ -82,7 +83,11 @@ class Lookups(Protocol):
         ...
 
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """A claim, DataVolume, DataSource or VirtualMachineSnapshot."""
+        """A claim, DataVolume, DataSource, pod or VirtualMachineSnapshot."""
+        ...
+
+    async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
+        """Note in the instance that it is to leave its node."""
         ...
 
     async def restores(self, namespace: str) -> Sequence[VirtualMachineRestore]:
@@ -114,6 +119,7 @@ class Webhooks:
             "/vm-clone-mutator": self._mutate_clone,
             "/virtualmachinerestore-validator": self._validate_restore,
             "/kubevirt-create-validator": self._validate_installation,
+            "/virt-launcher-eviction-interceptor": self._validate_eviction,
             **PLAIN_WEBHOOKS,
         }
 
@@ -265,6 +271,17 @@ class Webhooks:
         if await self._lookups.is_installed():
             return Verdict(message="Kubevirt is already created")
         return Verdict()
+
+    async def _validate_eviction(self, request: AdmissionRequest) -> Verdict:
+        pod = await self._lookups.find("pods", request.namespace, request.name)
+        name = instance_of(pod)
+        if pod is None or not name:
+            return Verdict()
+        vmi = await self._lookups.instance(request.namespace, name)
+        evacuation = judge_eviction(name, pod, vmi)
+        if evacuation.mark and vmi is not None and not request.dry_run:
+            await self._lookups.mark_for_evacuation(vmi)
+        return evacuation.verdict
 
     async def _mutate_clone(self, request: AdmissionRequest) -> Verdict:
         """Without a target: a machine of a name that is made here."""

@@ -28,9 +28,11 @@ class Cluster:
     binding = "bridge"
     going: Sequence[VirtualMachineRestore] = ()
     snapshot: dict[str, Any] | None = None
+    pod: dict[str, Any] | None = None
 
     def __init__(self, *gates: str, vmi: VirtualMachineInstance | None = None, active: int = 0) -> None:
         self._gates, self._vmi, self._active = frozenset(gates), vmi, active
+        self.marked: list[str] = []
 
     def gates(self) -> frozenset[str]:
         return self._gates
@@ -52,7 +54,10 @@ class Cluster:
         return True
 
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
-        return self.snapshot if plural == "virtualmachinesnapshots" else None
+        return self.pod if plural == "pods" else self.snapshot if plural == "virtualmachinesnapshots" else None
+
+    async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
+        self.marked.append(vmi.metadata.name)
 
     async def restores(self, namespace: str) -> Sequence[VirtualMachineRestore]:
         return self.going
@@ -299,3 +304,42 @@ async def test_networks_behind_masquerade_must_have_room_for_a_guest(pod: dict[s
     obj = instance_dict(spec_changes={"networks": [{"name": "default", "pod": pod}]})
     verdict = await ask("/virtualmachineinstances-create-validator", obj)
     assert [field for field, _ in fields(verdict)] == [f"spec.networks[0].pod.{name}" for name in bad]
+
+
+LAUNCHER = {
+    "metadata": {"labels": {"kubevirt.io": "virt-launcher"}, "annotations": {"kubevirt.io/domain": "vm"}},
+    "spec": {"nodeName": "node"},
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "migratable", "words", "marked"),
+    [
+        ("None", "False", "", False),
+        ("LiveMigrate", "False", "not live-migratable", False),
+        ("LiveMigrate", "True", 'evacuation of VMI "ns/vm"', True),
+        ("LiveMigrateIfPossible", "False", "", False),
+        ("External", "False", 'evacuation of VMI "ns/vm"', True),
+    ],
+)
+async def test_guests_that_want_to_be_moved_are_not_evicted(
+    strategy: str, migratable: str, words: str, marked: bool
+) -> None:
+    status = {"nodeName": "node", "conditions": [{"type": "LiveMigratable", "status": migratable}]}
+    raw = instance_dict(spec_changes={"evictionStrategy": strategy}, status=status, namespace="ns")
+    cluster = Cluster(vmi=msgspec.convert(raw, VirtualMachineInstance))
+    cluster.pod = LAUNCHER
+    verdict = await ask("/virt-launcher-eviction-interceptor", {}, cluster=cluster)
+    assert verdict.allowed is not bool(words)
+    assert words in verdict.message
+    assert verdict.code == (429 if words else 400)
+    assert cluster.marked == (["vm"] if marked else [])
+
+
+async def test_evictions_of_other_pods_and_of_orphaned_launchers() -> None:
+    cluster = Cluster()
+    assert (await ask("/virt-launcher-eviction-interceptor", {}, cluster=cluster)).allowed
+    cluster.pod = {"metadata": {}, "spec": {}}
+    assert (await ask("/virt-launcher-eviction-interceptor", {}, cluster=cluster)).allowed
+    cluster.pod = LAUNCHER
+    assert (await ask("/virt-launcher-eviction-interceptor", {}, cluster=cluster)).code == 429
