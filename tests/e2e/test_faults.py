@@ -98,7 +98,7 @@ class World:
     def remember(self) -> None:
         """The boots and QEMU processes of now."""
         self.boots = {name: self.boot(name) for name in FIVE}
-        self.qemus = pod_processes(self.instance, QEMU)
+        self.qemus = self.processes(QEMU)
         assert len(self.qemus) == len(FIVE)
 
     def boot(self, name: str) -> str:
@@ -108,6 +108,11 @@ class World:
             return console.run("cat /proc/sys/kernel/random/boot_id")
         finally:
             console.close()
+
+    def processes(self, word: str) -> dict[str, Process]:
+        """The (oldest) process with that word in each of the five's pods, by the pod's uid."""
+        own = {str(pod["metadata"]["uid"]) for pod in self.api.pods()}
+        return {uid: process for uid, process in pod_processes(self.instance, word).items() if uid in own}
 
     def pod_of(self, name: str) -> str:
         """The uid of the guest's launcher pod."""
@@ -136,11 +141,16 @@ class World:
         """The same guests run, under the same QEMU processes, and are managed."""
         self.are_managed()
         self.eventually("all five run", self.all_run)
-        assert pod_processes(self.instance, QEMU) == self.qemus
+        assert self.processes(QEMU) == self.qemus
 
     def same_boots(self) -> None:
         """From inside: no guest has started again."""
         assert {name: self.boot(name) for name in FIVE} == self.boots
+
+
+def remove_all(instance: Instance) -> None:
+    own = [*(f"vm/{name}" for name in STRATEGIES), *(f"vmi/{name}" for name in FIVE)]
+    instance.kubectl("delete", *own, "--ignore-not-found", "--timeout=150s")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +159,7 @@ def world(instance: Instance) -> Iterator[World]:
     made = World(instance, DirectApi(instance), clean)
     made.start_all()
     yield made
-    instance.kubectl("delete", "vm,vmi", "--all", "--timeout=150s", check=False)
+    remove_all(instance)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -162,12 +172,12 @@ def test_guests_survive_a_killed_component(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("word", ["kobune.virt.launcher", "/usr/sbin/libvirtd"])
 def test_guests_survive_killed_processes_of_their_pods(world: World, word: str) -> None:
-    before = pod_processes(world.instance, word)
+    before = world.processes(word)
     assert len(before) == len(FIVE)
     kill_all(before, signal.SIGKILL)
 
     def started_again() -> bool:
-        now = pod_processes(world.instance, word)
+        now = world.processes(word)
         return now.keys() == before.keys() and not set(now.values()) & set(before.values())
 
     world.eventually("they are started again", started_again)
@@ -176,9 +186,9 @@ def test_guests_survive_killed_processes_of_their_pods(world: World, word: str) 
 
 def test_guests_keep_their_network_when_what_serves_it_is_killed(world: World) -> None:
     def servers() -> set[int]:
-        where = str(world.instance.data_dir / "components")
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return {pid for pid in pids if "dnsmasq" in command_line(pid) and where in command_line(pid)}
+        lines = {pid: command_line(pid) for pid in pids}
+        return {pid for pid, line in lines.items() if "dnsmasq" in line and any(uid in line for uid in world.qemus)}
 
     before = servers()
     assert len(before) == len(FIVE)
@@ -250,7 +260,7 @@ def ended_as_told(world: World, uids: dict[str, str]) -> None:
         assert world.condition(name, "AgentConnected") == ""
     running = {pod["metadata"]["labels"]["guest"] for pod in world.api.pods() if pod["status"]["phase"] == "Running"}
     assert running == {"always", "rerun"}
-    assert len(pod_processes(world.instance, QEMU)) == 2
+    assert len(world.processes(QEMU)) == 2
 
 
 def events_of(world: World, name: str) -> str:
@@ -353,7 +363,7 @@ def lose_power(instance: Instance) -> None:
 
 
 def test_nothing_is_left_behind(world: World) -> None:
-    world.instance.kubectl("delete", "vm,vmi", "--all", "--timeout=150s")
+    remove_all(world.instance)
 
     def more() -> dict[str, Any]:
         return more_than(world.clean, traces(world.instance))
