@@ -49,6 +49,7 @@ _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         rule("", ("pods/status",), ("patch",)),
         rule("", ("nodes",), (*READ, "patch")),
         rule("", ("persistentvolumeclaims",), (*READ, "create", "patch")),
+        rule("k8s.cni.cncf.io", ("network-attachment-definitions",), ("get",)),
         rule("", ("namespaces",), READ),
         rule("", ("events",), ("create", "patch")),
         rule("apps", ("controllerrevisions",), (*READ, "create", "patch", "delete")),

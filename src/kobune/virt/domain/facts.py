@@ -17,15 +17,17 @@ class InterfaceFacts(Fact, frozen=True, kw_only=True):
     """One interface that virt-handler made ready in the pod's network namespace.
 
     `name` is the VMI's interface and network name, `tap` the existing tap device that QEMU opens, `mac` the guest's
-    address, `queues` the number of queue pairs that the tap was made for (1: a single-queue tap).
+    address, `queues` the number of queue pairs that the tap was made for (1: a single-queue tap). An SR-IOV interface
+    has no tap: `pci` is the address of its device on the node.
     """
 
     name: str
-    tap: str
-    mac: str
+    tap: str = ""
+    mac: str = ""
     mtu: int = 1500
     queues: int = 1
     bridge: str = ""
+    pci: str = ""
 
 
 class DiskFacts(Fact, frozen=True, kw_only=True):

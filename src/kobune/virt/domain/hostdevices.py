@@ -59,7 +59,8 @@ def wanted(spec: VirtualMachineInstanceSpec) -> Iterator[Wanted]:
 
 def asks_for_devices(spec: VirtualMachineInstanceSpec) -> bool:
     """Whether the guest is to have any device of its node."""
-    return bool(spec.domain.devices.gpus or spec.domain.devices.host_devices)
+    devices = spec.domain.devices
+    return bool(devices.gpus or devices.host_devices or any(one.sriov is not None for one in devices.interfaces))
 
 
 def resources(spec: VirtualMachineInstanceSpec) -> dict[str, str]:

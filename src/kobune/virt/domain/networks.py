@@ -8,7 +8,7 @@ from typing import Final
 
 from kobune.api.kubevirt import Interface, Network, VirtualMachineInstanceSpec
 
-__all__ = ["PRIMARY", "bridge_name", "is_secondary", "pairs", "pluggable", "pod_interface", "tap_name"]
+__all__ = ["PRIMARY", "bridge_name", "is_secondary", "pairs", "pluggable", "pod_interface", "sriov_pairs", "tap_name"]
 
 PRIMARY: Final = "eth0"
 _PREFIX: Final = "pod"
@@ -35,6 +35,11 @@ def bridge_name(network: Network) -> str:
 def tap_name(network: Network) -> str:
     """The guest's end."""
     return f"tap{pod_interface(network).removeprefix(_PREFIX)}" if is_secondary(network) else "tap0"
+
+
+def sriov_pairs(spec: VirtualMachineInstanceSpec) -> list[tuple[Interface, Network]]:
+    """The interfaces among `pairs` that are devices of the node, passed through."""
+    return [(interface, network) for interface, network in pairs(spec) if interface.sriov is not None]
 
 
 def pairs(spec: VirtualMachineInstanceSpec) -> list[tuple[Interface, Network]]:

@@ -87,7 +87,6 @@ def _disk(disk: Disk, path: str) -> Iterator[Unsupported]:
 
 def _interface(interface: Interface, path: str) -> Iterator[Unsupported]:
     for name, wanted in (
-        ("sriov", interface.sriov),
         ("macvtap", interface.macvtap),
         ("passt", interface.passt),
         ("passtBinding", interface.passt_binding),

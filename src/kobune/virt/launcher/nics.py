@@ -38,6 +38,8 @@ def plan_nics(vmi: VirtualMachineInstance, facts: Facts, domain_xml: str) -> Nic
     detach: list[str] = []
     update: list[str] = []
     for index, interface in enumerate(vmi.spec.domain.devices.interfaces):
+        if interface.sriov is not None:
+            continue  # a device of the node stays as it was given
         alias = f"ua-{interface.name}"
         element = live.get(alias)
         if interface.state == "absent":

@@ -43,6 +43,7 @@ def _tags(vmi: VirtualMachineInstance) -> dict[tuple[str, str], tuple[str, str]]
     devices = vmi.spec.domain.devices
     named = (
         *(("interface", "nic", f"ua-{one.name}", one.tag) for one in devices.interfaces),
+        *(("hostdev", "nic", f"ua-sriov-{one.name}", one.tag) for one in devices.interfaces),
         *(("disk", "disk", f"ua-{one.name}", one.tag) for one in devices.disks),
         *(("hostdev", "hostdev", f"ua-gpu-{one.name}", one.tag) for one in devices.gpus),
         *(("hostdev", "hostdev", f"ua-hostdevice-{one.name}", one.tag) for one in devices.host_devices),

@@ -194,6 +194,10 @@ LABEL_TERM = {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "I
         ),
         # networks
         (
+            {"domain.devices.interfaces": [{"name": "default", "sriov": {}}]},
+            [("spec.domain.devices.interfaces[0].name", I)],
+        ),
+        (
             {"domain.devices.interfaces.0.ports": [{"port": 80, "name": "not_a_port"}]},
             [("spec.domain.devices.interfaces[0].ports[0].name", I)],
         ),

@@ -310,3 +310,24 @@ def test_devices_of_the_node_are_asked_for_by_their_resources() -> None:
         assert (asked[kind]["nvidia.com/T4"], asked[kind]["example.com/token"]) == ("2", "1")
     # Registers of devices are locked memory of QEMU.
     assert to_bytes(asked["requests"]["memory"]) - to_bytes(plain["requests"]["memory"]) >= 1 << 30
+
+
+def sriov(*networks: str) -> dict[str, Any]:
+    interfaces = [{"name": f"fast{number}", "sriov": {}} for number in range(len(networks))]
+    multus = [{"name": f"fast{number}", "multus": {"networkName": name}} for number, name in enumerate(networks)]
+    return {**domain(devices={"interfaces": interfaces}), "networks": multus}
+
+
+def test_sriov_interfaces_ask_for_what_their_networks_are_offered_by() -> None:
+    resources = {"ns/fast": "intel.com/vf", "infra/fast": "mellanox.com/vf", "ns/plain": ""}
+    settings = PodSettings("launcher:1", network_resources=resources)
+    pod = launcher_pod(instance(spec_changes=sriov("fast", "infra/fast", "fast", "plain")), settings)
+    asked = compute(pod)["resources"]["limits"]
+    assert {name: asked[name] for name in ("intel.com/vf", "mellanox.com/vf")} == {
+        "intel.com/vf": "2",
+        "mellanox.com/vf": "1",
+    }
+    names = [one["name"] for one in json.loads(pod["metadata"]["annotations"][NETWORKS])]
+    assert names == ["fast", "fast", "fast", "plain"]
+    memory = to_bytes(compute(pod)["resources"]["requests"]["memory"])
+    assert memory >= 1 << 30, "registers of the devices"

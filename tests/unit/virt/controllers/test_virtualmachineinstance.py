@@ -305,3 +305,14 @@ def test_a_network_binding_must_be_one_that_the_installation_has(plugin: dict[st
     if message:
         told = condition(status_of(decision), "Synchronized")
         assert told["message"] == f"failed to render launch manifest: {message}"
+
+
+def test_a_network_that_is_not_there_is_named_and_asked_for_again() -> None:
+    seen = Observed(instance(), (), NOW, PodSettings("launcher:1"), missing_networks=("ns/fast",))
+    decision = decide(seen)
+    assert decision.actions == ()
+    assert decision.requeue_after == timedelta(seconds=10)
+    told = condition(status_of(decision), "Synchronized")
+    assert told["message"] == (
+        "failed to render launch manifest: failed to locate network attachment definition ns/fast"
+    )

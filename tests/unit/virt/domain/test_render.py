@@ -214,6 +214,20 @@ def test_devices_of_the_node_are_those_that_the_pod_was_given(golden: Callable[[
     golden("host-devices.xml", render_domain(source))
 
 
+def test_sriov_interfaces_are_devices_of_the_node(golden: Callable[[str, str], None]) -> None:
+    interfaces = [
+        {"name": "default", "masquerade": {}},
+        {"name": "fast", "sriov": {}, "bootOrder": 1, "pciAddress": "0000:0a:00.0"},
+        {"name": "gone", "sriov": {}, "state": "absent"},
+    ]
+    facts = Facts(interfaces=[POD, InterfaceFacts(name="fast", pci="0000:81:01.2")])
+    document = vmi_document(devices=devices(interfaces=interfaces))
+    golden("sriov.xml", render_domain(DomainSource(vmi(document), facts, DISKS)))
+    with pytest.raises(InvalidSpec) as error:
+        render_domain(DomainSource(vmi(document), TCG, DISKS))
+    assert error.value.field == "spec.domain.devices.interfaces[1]"
+
+
 @pytest.mark.parametrize(
     ("options", "attributes"),
     [

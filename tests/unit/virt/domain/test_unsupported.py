@@ -32,8 +32,8 @@ DISK = {"name": "root", "disk": {}}
             "spec.domain.devices.disks[0].io",
         ),
         (
-            {"devices": {"interfaces": [{"name": "default", "sriov": {}}]}},
-            "spec.domain.devices.interfaces[0].sriov",
+            {"devices": {"interfaces": [{"name": "default", "passtBinding": {}}]}},
+            "spec.domain.devices.interfaces[0].passtBinding",
         ),
         ({"launchSecurity": {"sev": {}}}, "spec.domain.launchSecurity"),
     ],

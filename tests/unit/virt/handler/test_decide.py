@@ -1,5 +1,6 @@
 """The decision about one instance on its node, as a table of situations."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import pytest
 from msgspec import convert
 
+from kobune.api.core import Pod
 from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.kube.client.merge import merge_patch
 from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.runtime import PatchObject
+from kobune.virt.domain.networks import pod_interface
 from kobune.virt.domain.readiness import Readiness
 from kobune.virt.handler.instance.actions import Follow, Forget, Kill, NoteShutdownTold, PrepareNetwork, Shutdown, Start
 from kobune.virt.handler.instance.decide import decide
-from kobune.virt.handler.instance.observed import LauncherPod, LauncherView, Observed, Setback
+from kobune.virt.handler.instance.observe import NETWORK_STATUS, launcher_pod
+from kobune.virt.handler.instance.observed import AttachedNetwork, LauncherPod, LauncherView, Observed, Setback
 from kobune.virt.launcherproto.messages import (
     DomainState,
     DomainStatus,
@@ -433,3 +437,32 @@ def test_a_phase_is_stamped_once() -> None:
     observed = converged(seen(launcher=view(DomainStatus.RUNNING, network_ready=True)))
     paused = replace(observed, now=NOW + timedelta(minutes=1), launcher=view(DomainStatus.PAUSED, network_ready=True))
     assert len(status_after(paused)["phaseTransitionTimestamps"]) == 1
+
+
+def test_a_guest_with_sriov_interfaces_starts_once_their_devices_are_known() -> None:
+    spec: dict[str, Any] = {
+        "domain": {"devices": {"interfaces": [{"name": "fast", "sriov": {}}]}, "memory": {"guest": "64Mi"}},
+        "networks": [{"name": "fast", "multus": {"networkName": "fast"}}],
+    }
+    wanted = vmi(**spec)
+    inside = pod_interface(wanted.spec.networks[0])
+    unknown = seen(vmi=wanted, pod=replace(POD, attached=(AttachedNetwork(inside),)))
+    assert [action for action in decide(unknown).actions if isinstance(action, Start)] == []
+    conditions = {found["type"]: found for found in status_after(unknown)["conditions"]}
+    assert "interface fast" in conditions["Synchronized"]["message"]
+    known = seen(vmi=wanted, pod=replace(POD, attached=(AttachedNetwork(inside, pci="0000:81:01.2"),)))
+    assert decide(known).actions == (Start(KEY, wanted, "launcher:1", (), (("fast", "0000:81:01.2"),)),)
+
+
+@pytest.mark.parametrize(
+    ("more", "pci"),
+    [
+        ({"device-info": {"type": "pci", "version": "1.1.0", "pci": {"pci-address": "0000:81:01.2"}}}, "0000:81:01.2"),
+        ({"device-info": {"type": "vhost-user"}}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_device_of_an_attachment_is_in_the_pod_s_network_status(more: dict[str, Any], pci: str) -> None:
+    entry = {"name": "ns/fast", "interface": "pod1", "ips": ["10.0.0.1"], **more}
+    document = {"metadata": {"name": "p", "annotations": {NETWORK_STATUS: json.dumps([entry])}}}
+    assert launcher_pod(convert(document, type=Pod)).attached == (AttachedNetwork("pod1", ("10.0.0.1",), pci),)

@@ -116,7 +116,7 @@ def test_no_interface_needs_nothing() -> None:
         {"masquerade": {}, "dhcpOptions": {"bootFileName": "x\ndhcp-script=/bin/sh"}},
         {"masquerade": {}, "dhcpOptions": {"privateOptions": [{"option": 240, "value": 'a"'}]}},
         {"masquerade": {}, "dhcpOptions": {"ntpServers": ["pool.example"]}},
-        {"sriov": {}},
+        {"passtBinding": {}},
         {"name": "other", "masquerade": {}},
         {"masquerade": {}, "macAddress": "02:00\nlink delete eth0"},
     ],
@@ -255,3 +255,7 @@ def test_a_tap_of_a_plugin_is_taken_as_it_is() -> None:
 def test_a_plugin_without_a_tap_is_not_attached(attachments: dict[str, str]) -> None:
     with pytest.raises(UnsupportedInterface, match="own"):
         plan(vmi({"binding": {"name": "own"}}), POD, "", attachments)
+
+
+def test_nothing_is_made_for_a_device_of_the_node() -> None:
+    assert plan(vmi({"sriov": {}}), {}, "") == NetworkPlan()

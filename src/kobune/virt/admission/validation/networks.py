@@ -132,6 +132,8 @@ def _binding(findings: Findings, here: str, interface: Interface, network: Netwo
     on_pod_network = network is not None and network.pod is not None
     if interface.bridge is not None and on_pod_network and NO_BRIDGE_ON_POD_NETWORK in findings.gates:
         findings.add(f"{here}.name", "Bridge on pod network configuration is not enabled under kubevirt-config")
+    if interface.sriov is not None and network is not None and network.multus is None:
+        findings.add(f"{here}.name", "SR-IOV interface only implemented with a Multus network")
     if interface.masquerade is not None and (network is None or network.pod is None):
         findings.add(f"{here}.name", "Masquerade interface only implemented with pod network")
     if interface.masquerade is not None and (interface.mac_address or "").lower() == _BRIDGE_MAC:

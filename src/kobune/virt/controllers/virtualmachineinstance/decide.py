@@ -7,8 +7,8 @@ PodScheduled and Synchronized are this controller's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 
@@ -62,6 +62,9 @@ __all__ = ["Observed", "decide", "status_of", "status_patch"]
 
 Status = dict[str, Any]
 
+NETWORK_RETRY: Final = timedelta(seconds=10)
+"""How soon a network that was not there is asked for again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -79,6 +82,8 @@ class Observed:
     """The pods that hold plugged volumes for its pods."""
     taken_cids: frozenset[int] = frozenset()
     """Context ids of other instances, for one that wants its own."""
+    missing_networks: tuple[str, ...] = ()
+    """Definitions of networks that SR-IOV interfaces are on and that do not exist, as `NAMESPACE/NAME`."""
     has_state_claim: bool = False
     """The claim of the guest's own state exists."""
 
@@ -114,6 +119,10 @@ def _without_pod(seen: Observed, phase: str) -> Decision[Action]:
         return Decision(status=status_patch(vmi, status))
     if seen.missing_claims:
         return _without_claims(seen)
+    if seen.missing_networks:
+        name = seen.missing_networks[0]
+        why = f"failed to locate network attachment definition {name}"
+        return _not_rendered(seen, why, again_after=NETWORK_RETRY)
     if forbidden := forbidden_by(vmi.spec, seen.settings.configuration):
         return _not_rendered(seen, forbidden)
     pod = launcher_pod(vmi, seen.settings)
@@ -140,8 +149,8 @@ def _without_claims(seen: Observed) -> Decision[Action]:
     return Decision(status=status_patch(seen.vmi, status), events=events)
 
 
-def _not_rendered(seen: Observed, why: str) -> Decision[Action]:
-    """There can be no pod as the installation is; looked at again when that changes."""
+def _not_rendered(seen: Observed, why: str, again_after: timedelta | None = None) -> Decision[Action]:
+    """There can be no pod as the installation is; looked at again when that changes, or after that time."""
     status = status_of(seen.vmi)
     message = f"failed to render launch manifest: {why}"
     enter_phase(status, "Pending", seen.now)
@@ -150,7 +159,7 @@ def _not_rendered(seen: Observed, why: str) -> Decision[Action]:
     set_condition(status, "Synchronized", "False", seen.now, reason=FAILED_CREATE, message=message)
     pod_missing(status, seen.now)
     events = (Event(EventType.WARNING, FAILED_CREATE, message),) if news else ()
-    return Decision(status=status_patch(seen.vmi, status), events=events)
+    return Decision(status=status_patch(seen.vmi, status), events=events, requeue_after=again_after)
 
 
 def _with_pod(seen: Observed, phase: str, pod: Pod) -> Decision[Action]:

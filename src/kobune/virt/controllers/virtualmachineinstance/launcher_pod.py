@@ -7,7 +7,8 @@ to know is in `PodSettings`.
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +23,7 @@ from kobune.api.kubevirt import (
 from kobune.api.meta import QuantityValue
 from kobune.base.quantity import to_bytes
 from kobune.virt.controllers.virtualmachineinstance.filesystems import filesystem_containers
-from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations
+from kobune.virt.controllers.virtualmachineinstance.networks import network_annotations, sriov_resources
 from kobune.virt.controllers.virtualmachineinstance.pod_volumes import pod_volumes
 from kobune.virt.controllers.virtualmachineinstance.resources import KVM_DEVICE, launcher_resources
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
@@ -60,6 +61,8 @@ class PodSettings:
     """The class for claims of guests' own state; empty for the cluster's default."""
     configuration: KubeVirtConfiguration | None = None
     """The installation's, before it is known none."""
+    network_resources: Mapping[str, str] = field(default_factory=dict)
+    """The extended resources of networks that SR-IOV interfaces are on, by `NAMESPACE/NAME` of their definition."""
     kvm: bool = False
     """A node has proved that guests run in KVM there; without it the pod asks for no KVM device."""
 
@@ -165,6 +168,7 @@ def _compute(
     if settings.kvm:
         devices[KVM_DEVICE] = "1"
     devices.update(host_devices(spec))
+    devices.update(sriov_resources(vmi, settings.network_resources))
     container: dict[str, Any] = {
         "name": COMPUTE,
         "image": settings.launcher_image,

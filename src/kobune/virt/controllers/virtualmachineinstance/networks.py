@@ -4,22 +4,34 @@ Source: the Kubernetes Network Custom Resource Definition De-facto Standard, as 
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from kobune.api.core import Pod
 from kobune.api.kubevirt import InterfaceBindingPlugin, Network, VirtualMachineInstance
+from kobune.api.meta import QuantityValue
 from kobune.kube.client.core import PODS
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Action, PatchObject
-from kobune.virt.domain.networks import is_secondary, pairs, pod_interface
+from kobune.virt.domain.networks import is_secondary, pairs, pod_interface, sriov_pairs
 
-__all__ = ["DEFAULT_NETWORK", "NETWORKS", "network_annotations", "networks_of_running_pod"]
+__all__ = [
+    "DEFAULT_NETWORK",
+    "NETWORKS",
+    "RESOURCE_NAME",
+    "definition_of",
+    "network_annotations",
+    "networks_of_running_pod",
+    "sriov_resources",
+]
 
 NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 _NO_PLUGINS: Final[Mapping[str, InterfaceBindingPlugin]] = MappingProxyType({})
+RESOURCE_NAME: Final = "k8s.v1.cni.cncf.io/resourceName"
+"""Annotation of a definition: the extended resource that a pod on that network has to ask for."""
 DEFAULT_NETWORK: Final = "v1.multus-cni.io/default-network"
 
 
@@ -46,6 +58,19 @@ def network_annotations(
     if elements:
         annotations[NETWORKS] = json.dumps(elements, separators=(",", ":"))
     return annotations
+
+
+def definition_of(vmi: VirtualMachineInstance, network: Network) -> Key:
+    """The NetworkAttachmentDefinition of a network on one."""
+    namespace, _, name = network.multus.network_name.rpartition("/") if network.multus is not None else ("", "", "")
+    return Key(namespace or vmi.metadata.namespace, name)
+
+
+def sriov_resources(vmi: VirtualMachineInstance, resources: Mapping[str, str]) -> dict[str, QuantityValue]:
+    """How many of each resource SR-IOV interfaces need; `resources` by `NAMESPACE/NAME` of the definition."""
+    names = [str(definition_of(vmi, network)) for _, network in sriov_pairs(vmi.spec)]
+    counted = Counter(resources[name] for name in names if resources.get(name))
+    return {resource: str(count) for resource, count in counted.items()}
 
 
 def _plugins_own(definition: str, vmi: VirtualMachineInstance, network: Network) -> dict[str, Any]:

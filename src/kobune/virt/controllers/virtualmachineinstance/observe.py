@@ -1,4 +1,4 @@
-"""Gathers what the decision about a VirtualMachineInstance needs, from caches alone."""
+"""Gathers what the decision about a VirtualMachineInstance needs, from caches but for definitions of networks."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,17 +6,22 @@ from kobune.api.core import Node, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import KubeVirt, KubeVirtConfiguration, VirtualMachineInstance
 from kobune.base.clock import Clock
 from kobune.base.quantity import parse_quantity
+from kobune.kube.client.companions import NETWORK_ATTACHMENT_DEFINITIONS
+from kobune.kube.client.errors import NotFound
+from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Key
 from kobune.kube.informer import Informer
 from kobune.virt.controllers.owners import BY_OWNER
 from kobune.virt.controllers.virtualmachineinstance.decide import Observed
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import PodSettings
+from kobune.virt.controllers.virtualmachineinstance.networks import RESOURCE_NAME, definition_of
 from kobune.virt.controllers.virtualmachineinstance.podview import claimed_volumes
 from kobune.virt.controllers.virtualmachineinstance.vm_state import state_claim_name
 from kobune.virt.controllers.virtualmachineinstance.vsock import wants_vsock
 from kobune.virt.domain.hotplug import claim_of, held_volumes
+from kobune.virt.domain.networks import sriov_pairs
 
-__all__ = ["BY_CLAIM", "by_claim", "claim_names", "observer"]
+__all__ = ["BY_CLAIM", "by_claim", "claim_names", "network_resources", "observer"]
 
 BY_CLAIM = "claim"
 
@@ -28,6 +33,7 @@ def observer(
     nodes: Informer[Node],
     claims: Informer[PersistentVolumeClaim],
     installations: Informer[KubeVirt],
+    client: Client,
     clock: Clock,
     launcher_image: str,
     image_pull_policy: str,
@@ -40,12 +46,14 @@ def observer(
             return None
         owned = pods.by_index(BY_OWNER, vmi.metadata.uid)
         found = {name: claims.get(Key(key.namespace, name)) for name in claim_names(vmi)}
+        networks = await network_resources(client, vmi) if vmi.status.phase in (None, "", "Pending") else {}
         settings = PodSettings(
             launcher_image,
             image_pull_policy,
             kvm=_offers_kvm(nodes),
             state_storage_class=_state_storage_class(installations),
             configuration=_configuration(installations),
+            network_resources={name: resource for name, resource in networks.items() if resource is not None},
             block_claims=frozenset(
                 name for name, claim in found.items() if claim is not None and claim.spec.volume_mode == "Block"
             ),
@@ -68,6 +76,7 @@ def observer(
             held,
             taken_cids=_taken_cids(instances) if wants_vsock(vmi.spec) else frozenset(),
             has_state_claim=state_claim is not None,
+            missing_networks=tuple(name for name, resource in networks.items() if resource is None),
         )
 
     return observe
@@ -81,6 +90,22 @@ def claim_names(vmi: VirtualMachineInstance) -> list[str]:
 def by_claim(vmi: VirtualMachineInstance) -> list[str]:
     """Index of instances by `NAMESPACE/CLAIM`."""
     return [f"{vmi.metadata.namespace}/{name}" for name in claim_names(vmi)]
+
+
+async def network_resources(client: Client, vmi: VirtualMachineInstance) -> dict[str, str | None]:
+    """What the definitions of networks for SR-IOV interfaces say, by `NAMESPACE/NAME`; None for one that there is not.
+
+    Asked for, not watched: few clusters have the kind, and few instances need it.
+    """
+    found: dict[str, str | None] = {}
+    for _, network in sriov_pairs(vmi.spec):
+        key = definition_of(vmi, network)
+        try:
+            definition = await client.get(NETWORK_ATTACHMENT_DEFINITIONS, key.name, key.namespace)
+            found[str(key)] = definition.metadata.annotations.get(RESOURCE_NAME, "")
+        except NotFound:
+            found[str(key)] = None
+    return found
 
 
 def _taken_cids(instances: Informer[VirtualMachineInstance]) -> frozenset[int]:

@@ -34,7 +34,16 @@ def wire(process: ControllerProcess, *, launcher_image: str, image_pull_policy: 
         "virtualmachineinstance",
         primary=instances,
         observe=observer(
-            instances, pods, attachments, nodes, claims, installations, process.clock, launcher_image, image_pull_policy
+            instances,
+            pods,
+            attachments,
+            nodes,
+            claims,
+            installations,
+            process.client,
+            process.clock,
+            launcher_image,
+            image_pull_policy,
         ),
         decide=decide,
         execute=process.writer.execute,

@@ -12,7 +12,7 @@ from kobune.virt.domain.devices.pci import pci_address
 from kobune.virt.domain.document import Domain, DomainSource, Element, InvalidSpec, add
 from kobune.virt.domain.hostdevices import MDEV_PREFIX, PCI_PREFIX, USB_PREFIX, Wanted, given_ids, wanted
 
-__all__ = ["Assigned", "assigned", "configure", "has_usb"]
+__all__ = ["Assigned", "assigned", "configure", "has_usb", "sriov_elements"]
 
 _PREFIXES = (PCI_PREFIX, MDEV_PREFIX, USB_PREFIX)
 
@@ -43,13 +43,34 @@ def assigned(source: DomainSource) -> list[Assigned]:
     return found
 
 
+def sriov_elements(source: DomainSource) -> Iterator[Element]:
+    """`<hostdev>` of SR-IOV interfaces, in their order. Raises InvalidSpec for one whose device is not known."""
+    facts = {fact.name: fact for fact in source.facts.interfaces}
+    for index, interface in enumerate(source.vmi.spec.domain.devices.interfaces):
+        if interface.sriov is None or interface.state == "absent":
+            continue
+        field = f"spec.domain.devices.interfaces[{index}]"
+        fact = facts.get(interface.name)
+        if fact is None or not fact.pci:
+            raise InvalidSpec(field, f"the pod was given no SR-IOV device for interface {interface.name!r}")
+        element = Element("hostdev", mode="subsystem")
+        _pci(element, fact.pci, field)
+        if interface.boot_order:
+            add(element, "boot", order=str(interface.boot_order))
+        if interface.pci_address:
+            pci_address(interface.pci_address, element, f"{field}.pciAddress")
+        add(element, "alias", name=f"ua-sriov-{interface.name}")
+        yield element
+
+
 def has_usb(source: DomainSource) -> bool:
     """Whether any of them needs a USB controller."""
     return any(one.prefix == USB_PREFIX for one in assigned(source))
 
 
 def configure(source: DomainSource, domain: Domain) -> None:
-    """`<hostdev>`, one per device."""
+    """`<hostdev>`, one per device: SR-IOV interfaces first."""
+    domain.devices.extend([*sriov_elements(source)])
     displays = 0
     for one in assigned(source):
         field = f"spec.domain.devices.{one.wanted.field}"

@@ -1,4 +1,4 @@
-"""Network interfaces on tap devices that virt-handler made."""
+"""Network interfaces on tap devices that virt-handler made. SR-IOV ones are devices of the node: `host_device`."""
 
 from kobune.virt.domain.cpu import topology
 from kobune.virt.domain.devices.model import virtio_model
@@ -13,7 +13,7 @@ _MODELS = ("virtio", "e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "igb")
 def configure(source: DomainSource, domain: Domain) -> None:
     """`<interface>`, in the order of `spec.domain.devices.interfaces`."""
     for index, interface in enumerate(source.vmi.spec.domain.devices.interfaces):
-        if interface.state != "absent":
+        if interface.state != "absent" and interface.sriov is None:
             domain.devices.append(interface_element(source, index))
 
 

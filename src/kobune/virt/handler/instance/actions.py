@@ -53,13 +53,15 @@ class PrepareNetwork:
 class Start:
     """Make the pod's network ready, then have the launcher start the guest, in the background.
 
-    `image` is the launcher's; `plugged` are the volumes to be plugged in whose data is in its container.
+    `image` is the launcher's; `plugged` are the volumes to be plugged in whose data is in its container, `sriov` the
+    interfaces that are devices of the node, with their PCI addresses.
     """
 
     key: Key
     vmi: VirtualMachineInstance
     image: str
     plugged: tuple[str, ...] = ()
+    sriov: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

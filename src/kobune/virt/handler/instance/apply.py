@@ -20,7 +20,7 @@ from kobune.kube.client.resource import Key
 from kobune.kube.runtime.decision import PatchObject
 from kobune.kube.runtime.writer import ApiWriter, Written
 from kobune.virt.domain.cpu import topology
-from kobune.virt.domain.facts import Facts
+from kobune.virt.domain.facts import Facts, InterfaceFacts
 from kobune.virt.domain.hostdevices import asks_for_devices
 from kobune.virt.domain.memory import guest_memory_bytes
 from kobune.virt.domain.numa import chosen_vcpus
@@ -106,9 +106,9 @@ class InstanceExecutor:
             case PruneNetwork(key, vmi, names):
                 link = self._launchers.link(key)
                 link.begin(lambda: self._prune(link, vmi, names))
-            case Start(key, vmi, image, plugged):
+            case Start(key, vmi, image, plugged, sriov):
                 link = self._launchers.link(key)
-                link.begin(lambda: self._start(link, vmi, image, plugged))
+                link.begin(lambda: self._start(link, vmi, image, plugged, sriov))
             case Shutdown(key, grace_s):
                 await self._shut_down(key, grace_s)
             case NoteShutdownTold(key):
@@ -181,7 +181,12 @@ class InstanceExecutor:
             raise failure
 
     async def _start(
-        self, link: LauncherLink, vmi: VirtualMachineInstance, image: str, plugged: tuple[str, ...]
+        self,
+        link: LauncherLink,
+        vmi: VirtualMachineInstance,
+        image: str,
+        plugged: tuple[str, ...],
+        sriov: tuple[tuple[str, str], ...],
     ) -> None:
         client = link.client
         began_s = self._clock.monotonic_s()
@@ -199,7 +204,7 @@ class InstanceExecutor:
             architecture=platform.machine(),
             host_cpus=os.cpu_count() or 1,
             nested=self._kvm.cpu_has_virtualization,
-            interfaces=interfaces,
+            interfaces=[*interfaces, *(InterfaceFacts(name=name, pci=address) for name, address in sriov)],
             plugged=list(plugged),
         )
         # Now or never: once the guest has run, nothing of this pod may reach another one.

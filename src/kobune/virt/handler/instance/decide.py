@@ -16,6 +16,7 @@ from kobune.kube.client.objects import key_of, to_builtins
 from kobune.kube.client.resource import Key
 from kobune.kube.client.types import Patch
 from kobune.kube.runtime.decision import Decision, Event, EventType, PatchObject, StatusPatch
+from kobune.virt.domain.networks import pod_interface, sriov_pairs
 from kobune.virt.handler.hotplug.dump import next_dump
 from kobune.virt.handler.hotplug.plan import VolumePlan, awaited, capacities, plan_volumes, unsized
 from kobune.virt.handler.hotplug.status import plugging_events
@@ -105,8 +106,15 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
     if (wait := _volumes_before_start(seen, key)) is not None:
         return wait
     plugged = tuple(sorted(seen.volumes.given)) if seen.volumes is not None else ()
+    addresses = {one.interface: one.pci for one in pod.attached if one.pci}
+    wanted = [(interface.name, pod_interface(network)) for interface, network in sriov_pairs(seen.vmi.spec)]
+    if missing := next((name for name, inside in wanted if inside not in addresses), None):
+        # The pod's network-status tells it, which brings the key here again.
+        message = f"interface {missing}: the pod's network-status names no SR-IOV device for it yet"
+        return Decision(_patch(seen, key, unsynchronized_status(seen, message)))
+    sriov = tuple((name, addresses[inside]) for name, inside in wanted)
     if setback is None:
-        return Decision((Start(key, seen.vmi, pod.image, plugged),))
+        return Decision((Start(key, seen.vmi, pod.image, plugged, sriov),))
     if setback.terminal:
         # The specification of an instance can't change. The launcher ends before the phase says so: no pod is left.
         failed = _patch(seen, key, ended_status(seen, crashed=True, message=setback.message))
@@ -116,7 +124,7 @@ def _starting(seen: Observed, key: Key, pod: LauncherPod, launcher: LauncherView
     told = (Event(EventType.WARNING, "SyncFailed", setback.message),) if patch else ()
     if left := setback.left(seen.now):
         return Decision(patch, events=told, requeue_after=left)
-    return Decision((*patch, Start(key, seen.vmi, pod.image, plugged)), events=told)
+    return Decision((*patch, Start(key, seen.vmi, pod.image, plugged, sriov)), events=told)
 
 
 def _volumes_before_start(seen: Observed, key: Key) -> Decision[HandlerAction] | None:

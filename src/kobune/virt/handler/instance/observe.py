@@ -122,9 +122,15 @@ def _attached(status: str) -> tuple[AttachedNetwork, ...]:
     try:
         entries = json.loads(status or "[]")
         return tuple(
-            AttachedNetwork(str(entry["interface"]), tuple(str(ip) for ip in entry.get("ips") or ()))
+            AttachedNetwork(str(entry["interface"]), tuple(str(ip) for ip in entry.get("ips") or ()), _pci(entry))
             for entry in entries
             if entry.get("interface")
         )
     except (ValueError, TypeError, AttributeError, KeyError):
         return ()
+
+
+def _pci(entry: dict[str, Any]) -> str:
+    """Where the device of an attachment is, by the device information of the network-status standard."""
+    device = ((entry.get("device-info") or {}).get("pci") or {}).get("pci-address")
+    return str(device or "")

@@ -20,10 +20,14 @@ LONGEST_PAUSE: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class AttachedNetwork:
-    """One network that the pod's node says the pod is attached to: the pod's interface and the addresses it got."""
+    """One network that the pod's node says the pod is attached to: the pod's interface and the addresses it got.
+
+    `pci` is the address of the node's device, where the network gave one.
+    """
 
     interface: str
     ips: tuple[str, ...] = ()
+    pci: str = ""
 
 
 @dataclass(frozen=True, slots=True)

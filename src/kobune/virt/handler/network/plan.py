@@ -52,6 +52,8 @@ def plan(
             raise UnsupportedInterface(f"interface {interface.name}: there is no network of this name")
     parts: list[Part] = []
     for number, (interface, network) in enumerate(pairs(vmi.spec)):
+        if interface.sriov is not None:
+            continue  # the node's device itself: nothing is made in the pod
         if network.pod is None and network.multus is None:
             raise UnsupportedInterface(f"interface {interface.name}: this kind of network cannot be attached")
         found = pod.get(pod_interface(network))

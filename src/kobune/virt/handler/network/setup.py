@@ -202,6 +202,8 @@ class PodNetworks:
         routes: tuple[Route, ...] | None = None
         found: dict[str, PodInterface] = {}
         for interface, network in pairs(vmi.spec):
+            if interface.sriov is not None:
+                continue
             name = pod_interface(network)
             path = self._description(pod_uid, name)
             link = next((link for link in links if link.name == name), None)
