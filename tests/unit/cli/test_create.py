@@ -121,7 +121,9 @@ def test_a_machine_without_a_name_gets_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["--memory", "1Gi", "--instancetype", "u1"], "exclude each other"),
+        (["--memory", "1Gi", "--instancetype", "u1"], "--memory and --instancetype exclude each other"),
+        (["--memory", "1Gi", "--infer-instancetype", "--volume-pvc", "src:a"], "exclude each other"),
+        (["--preference", "a", "--infer-preference=true", "--volume-pvc", "src:a"], "exclude each other"),
         (["--volume-containerdisk", "kobune/demo"], "keys are src, name, bootorder"),
         (["--volume-containerdisk", "name:a"], "add src:..."),
         (["--volume-containerdisk", "src:a,size:1"], "unknown key 'size'"),

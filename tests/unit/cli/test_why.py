@@ -306,6 +306,10 @@ CASES = {
         seen(vm=machine(), vmi=instance(status=phase("Scheduled", since=LONG_AGO)), pods=(pod(),)),
         "Starting", "being defined", "virt-handler", ("kobune status", "kubectl logs"),
     ),
+    "its pod may not be read": Case(
+        seen(vm=machine(), vmi=instance(status=phase("Pending", since=LONG_AGO)), unreadable=("pods",)),
+        "Starting", "you may not read", "its launcher pod", ("--clusterrole=view",),
+    ),
     "it has no pod yet": Case(
         seen(vm=machine(), vmi=instance(status=phase("Pending"))),
         "Starting", "no launcher pod yet", "virt-controller to create the pod",

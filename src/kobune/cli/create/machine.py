@@ -70,8 +70,7 @@ def warnings(request: MachineRequest) -> list[str]:
 
 def machine_manifest(request: MachineRequest) -> Document:
     """The VirtualMachine. Raises UsageError for flags that contradict each other."""
-    if request.instancetype and request.memory:
-        raise click.UsageError("--memory and --instancetype exclude each other: the instancetype says how much memory")
+    _check_sizes(request)
     disks = Disks(request.name, request.suffix)
     # Without a boot order the guest boots from what comes first.
     for number, text in enumerate(request.container_disks):
@@ -115,10 +114,27 @@ def machine_manifest(request: MachineRequest) -> Document:
     return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata, "spec": spec}
 
 
+def _check_sizes(request: MachineRequest) -> None:
+    """Memory, instancetype and preference are said once. Raises UsageError."""
+    by_type = {
+        "--memory": request.memory,
+        "--instancetype": request.instancetype,
+        "--infer-instancetype": request.infer_instancetype,
+        "--infer-instancetype-from": request.infer_instancetype_from,
+    }
+    by_preference = {
+        "--preference": request.preference,
+        "--infer-preference": request.infer_preference,
+        "--infer-preference-from": request.infer_preference_from,
+    }
+    for options in (by_type, by_preference):
+        given = [option for option, value in options.items() if value]
+        if len(given) > 1:
+            raise click.UsageError(f"{' and '.join(given)} exclude each other: each says what the machine is to have")
+
+
 def _matcher(what: str, text: str, volume: str, disks: Disks) -> Document | None:
     """`NAME` or `KIND/NAME`; a bare name is one of the cluster's."""
-    if text and volume:
-        raise click.UsageError(f"--{what} and --infer-{what}-from exclude each other")
     if volume:
         return {"inferFromVolume": disks.to_infer_from(f"--infer-{what}-from", volume)}
     if not text:

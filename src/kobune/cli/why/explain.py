@@ -153,6 +153,19 @@ def _starting(seen: Seen) -> Explanation | None:
     vmi = _vmi(seen)
     since = phase_since(vmi)
     late = _is_late(seen, since)
+    if "pods" in seen.unreadable:
+        return Explanation(
+            "Starting",
+            "Its launcher pod is being started; how far it is, you may not read.",
+            since,
+            "its launcher pod, and the guest in it",
+            (
+                f"An administrator can let you: kubectl create rolebinding NAME -n {seen.namespace} "
+                "--clusterrole=view --user=USER",
+            )
+            if late
+            else (),
+        )
     if not seen.pods:
         refused = next((item for item in reversed(seen.events) if item.reason in _REFUSED and _is_of_vmi(item)), None)
         if refused is not None:

@@ -12,7 +12,7 @@ from kobune.api.core import CoreEvent, PersistentVolumeClaim, Pod
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
 from kobune.cli.why.seen import Seen
 from kobune.kube.client.core import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STORAGE_CLASSES
-from kobune.kube.client.errors import ApiError, NotFound
+from kobune.kube.client.errors import ApiError, Forbidden, NotFound
 from kobune.kube.client.kubevirt import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from kobune.kube.client.objects import metadata_of
 from kobune.kube.client.protocol import Client
@@ -36,11 +36,16 @@ async def gather(client: Client, plural: str, name: str, namespace: str) -> Seen
         raise NotFound(404, "NotFound", f'{kind} "{name}" not found in namespace "{namespace}"{other}')
     if plural != "virtualmachines" and vm is not None and vmi is not None and not _owns(vm, vmi):
         vm = None
-    pods = await _pods(client, vmi, namespace)
+    unreadable: list[str] = []
+    try:
+        pods = await _pods(client, vmi, namespace)
+    except Forbidden:
+        pods = ()
+        unreadable.append(PODS.plural)
     claim_names, volume_names = _storage(vm, vmi)
-    all_claims = await _each(client, PERSISTENT_VOLUME_CLAIMS, claim_names, namespace)
-    claims = dict(zip(claim_names, all_claims, strict=True))
-    data_volumes = [item for item in await _each(client, DATA_VOLUMES, volume_names, namespace) if item is not None]
+    claims = await _each(client, PERSISTENT_VOLUME_CLAIMS, claim_names, namespace, unreadable)
+    volumes = await _each(client, DATA_VOLUMES, volume_names, namespace, unreadable)
+    data_volumes = [item for item in volumes.values() if item is not None]
     found_claims = tuple(item for item in claims.values() if item is not None)
     owners: list[object] = [item for item in (vm, vmi, *pods, *found_claims, *data_volumes) if item is not None]
     return Seen(
@@ -55,6 +60,7 @@ async def gather(client: Client, plural: str, name: str, namespace: str) -> Seen
         missing_classes=await _missing_classes(client, found_claims),
         data_volumes=tuple(data_volumes),
         events=await _events(client, namespace, owners),
+        unreadable=tuple(unreadable),
     )
 
 
@@ -79,11 +85,17 @@ async def _missing_classes(client: Client, claims: Iterable[PersistentVolumeClai
     return tuple(missing)
 
 
-async def _each(client: Client, resource: Resource[T], names: Iterable[str], namespace: str) -> list[T | None]:
-    found: list[T | None] = []
-    for name in names:
-        item = await _maybe(client, resource, name, namespace)
-        found.append(item)
+async def _each(
+    client: Client, resource: Resource[T], names: Iterable[str], namespace: str, unreadable: list[str]
+) -> dict[str, T | None]:
+    """By name, None for what does not exist; nothing, but for a word in `unreadable`, where it may not be read."""
+    found: dict[str, T | None] = {}
+    try:
+        for name in names:
+            found[name] = await _maybe(client, resource, name, namespace)
+    except Forbidden:
+        unreadable.append(resource.plural)
+        return {}
     return found
 
 

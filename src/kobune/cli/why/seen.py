@@ -35,6 +35,8 @@ class Seen:
     events: tuple[CoreEvent, ...] = ()
     missing_classes: tuple[str, ...] = ()
     """Storage classes that unbound claims name and that do not exist."""
+    unreadable: tuple[str, ...] = ()
+    """Plurals of what the user may not read: nothing follows from its absence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def _lines(seen: Seen, said: Explanation) -> Iterator[str]:
     rows = list(_objects(seen))
     width = max(len(name) for name, _ in rows)
     yield from (f"  {name:{width}}  {state}".rstrip() for name, state in rows)
+    if seen.unreadable:
+        yield f"  (not shown, as you may not read them: {', '.join(seen.unreadable)})"
     events = _last_events(seen)
     yield "Events:" if events else "Events: none (they are kept for an hour)"
     for event in events:
