@@ -92,7 +92,8 @@ async def _each(
     found: dict[str, T | None] = {}
     try:
         for name in names:
-            found[name] = await _maybe(client, resource, name, namespace)
+            item = await _maybe(client, resource, name, namespace)
+            found[name] = item
     except Forbidden:
         unreadable.append(resource.plural)
         return {}
