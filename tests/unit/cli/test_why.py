@@ -294,9 +294,20 @@ CASES = {
     "starting it fails": Case(
         seen(
             vm=machine(), pods=(pod(),),
-            vmi=instance(status=phase("Scheduled", cond("Synchronized", "False", "Failed", "tap0: no such device"))),
+            vmi=instance(
+                status=phase(
+                    "Scheduled", cond("Synchronized", "False", "Failed", "tap0: no such device"), nodeName="node1"
+                )
+            ),
         ),
         "Starting", "tap0: no such device", "the next attempt", ("kobune restart vm", "kubectl logs -n ns"),
+    ),
+    "something is missing that may not be read": Case(
+        seen(
+            vm=machine(), unreadable=("pods", "persistentvolumeclaims"),
+            vmi=instance(status=phase("Pending", cond("Synchronized", "False", "FailedPvcNotFound", "no claim data"))),
+        ),
+        "Starting", "cannot start yet: no claim data", "what the message names", ("by itself",),
     ),
     "its guest is being started": Case(
         seen(vm=machine(), vmi=instance(status=phase("Scheduled", nodeName="node1")), pods=(pod(),)),

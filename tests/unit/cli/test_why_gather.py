@@ -17,8 +17,10 @@ async def test_what_may_not_be_read_is_left_out_and_told() -> None:
     for plural in ("pods", "persistentvolumeclaims", "events"):
         api.faults.add(Fault(plural=plural, error=Forbidden(403, "Forbidden", "no"), times=100))
     seen = await gather(api, "virtualmachines", "vm", "ns")
-    assert seen.unreadable == ("pods", "persistentvolumeclaims")
+    assert seen.unreadable == ("pods", "persistentvolumeclaims", "events")
     assert seen.missing_claims == ()
     said = explain(seen)
     assert "you may not read" in said.summary
-    assert "(not shown, as you may not read them: pods, persistentvolumeclaims)" in show(seen, said)
+    screen = show(seen, said)
+    assert "(not shown, as you may not read them: pods, persistentvolumeclaims, events)" in screen
+    assert "Events:" not in screen

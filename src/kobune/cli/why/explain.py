@@ -130,6 +130,14 @@ def _unsynchronized(seen: Seen) -> Explanation | None:
     found = next((item for item in vmi.status.conditions if item.type == "Synchronized"), None)
     if found is None or found.status != "False":
         return None
+    if not vmi.status.node_name:
+        return Explanation(
+            "Starting",
+            f"It cannot start yet: {found.message or found.reason}",
+            _time(found.last_transition_time) or phase_since(vmi),
+            "what the message names",
+            ("It goes on by itself once that is there",),
+        )
     return Explanation(
         "Starting",
         f"Starting the guest fails and is tried again: {found.message or found.reason}",

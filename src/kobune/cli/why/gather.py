@@ -59,7 +59,7 @@ async def gather(client: Client, plural: str, name: str, namespace: str) -> Seen
         missing_claims=tuple(key for key, item in claims.items() if item is None),
         missing_classes=await _missing_classes(client, found_claims),
         data_volumes=tuple(data_volumes),
-        events=await _events(client, namespace, owners),
+        events=await _events(client, namespace, owners, unreadable),
         unreadable=tuple(unreadable),
     )
 
@@ -124,9 +124,15 @@ def _storage(vm: VirtualMachine | None, vmi: VirtualMachineInstance | None) -> t
     return list(dict.fromkeys([*claims, *data_volumes])), list(dict.fromkeys(data_volumes))
 
 
-async def _events(client: Client, namespace: str, owners: Iterable[object]) -> tuple[CoreEvent, ...]:
+async def _events(
+    client: Client, namespace: str, owners: Iterable[object], unreadable: list[str]
+) -> tuple[CoreEvent, ...]:
     """Oldest first."""
-    answers = await asyncio.gather(*(_events_of(client, namespace, owner) for owner in owners))
+    try:
+        answers = await asyncio.gather(*(_events_of(client, namespace, owner) for owner in owners))
+    except Forbidden:
+        unreadable.append(EVENTS.plural)
+        return ()
     found = [event for events in answers for event in events]
     return tuple(sorted(found, key=lambda event: _moment(event)))
 
@@ -135,8 +141,10 @@ async def _events_of(client: Client, namespace: str, owner: object) -> list[Core
     uid = metadata_of(owner).uid
     try:
         return list((await client.list(EVENTS, namespace, field_selector=f"involvedObject.uid={uid}")).items)
+    except Forbidden:
+        raise
     except ApiError:
-        # No right to read events is no reason to say nothing.
+        # A server that does not find them is no reason to say nothing.
         return []
 
 

@@ -39,7 +39,8 @@ def _lines(seen: Seen, said: Explanation) -> Iterator[str]:
     if seen.unreadable:
         yield f"  (not shown, as you may not read them: {', '.join(seen.unreadable)})"
     events = _last_events(seen)
-    yield "Events:" if events else "Events: none (they are kept for an hour)"
+    if "events" not in seen.unreadable:
+        yield "Events:" if events else "Events: none (they are kept for an hour)"
     for event in events:
         count = f" (x{event.count})" if event.count > 1 else ""
         what = f"{event.involved_object.kind}/{event.involved_object.name}"
