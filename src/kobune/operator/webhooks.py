@@ -115,7 +115,13 @@ MUTATING: Final = (
         ("CREATE", "UPDATE"),
         spares_components=True,
     ),
-    Webhook("virtualmachineinstances-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstances",), ("CREATE",)),
+    Webhook(
+        "virtualmachineinstances-mutator.kubevirt.io",
+        "kubevirt.io",
+        ("virtualmachineinstances",),
+        ("CREATE", "UPDATE"),
+        spares_components=True,
+    ),
     Webhook("migrations-mutator.kubevirt.io", "kubevirt.io", ("virtualmachineinstancemigrations",), ("CREATE",)),
     Webhook("vm-clone-mutator.kubevirt.io", "clone.kubevirt.io", ("virtualmachineclones",), ("CREATE",), _CLONES),
 )

@@ -44,6 +44,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _FINAL_PHASES: Final = ("Succeeded", "Failed")
 _MIGRATION_FINALIZER: Final = "kubevirt.io/migrationJobFinalize"
+_KUBEVIRT: Final = "kubevirt"
+"""Where the KubeVirt resource is; tools that stand in for KubeVirt's components take accounts of it."""
 _VMI_NAME_LABEL: Final = "kubevirt.io/vmi-name"
 _COMPONENT_ACCOUNTS: Final = (
     "kobune-virt-api",
@@ -105,6 +107,7 @@ class Webhooks:
     def __init__(self, lookups: Lookups, *, namespace: str) -> None:
         self._lookups = lookups
         self._components = frozenset(f"system:serviceaccount:{namespace}:{name}" for name in _COMPONENT_ACCOUNTS)
+        self._tellers = self._components | {f"system:serviceaccount:{_KUBEVIRT}:{name}" for name in _COMPONENT_ACCOUNTS}
         self.paths: dict[str, Webhook] = {
             "/virtualmachines-mutator": self._mutate_machine,
             "/virtualmachineinstances-mutator": self._mutate_instance,
@@ -166,6 +169,8 @@ class Webhooks:
         return (await self._lookups.sizes(namespace, only)).preference
 
     async def _mutate_instance(self, request: AdmissionRequest) -> Verdict:
+        if request.old is not None:
+            return self._keep_status(request.old, request)
         obj = _copy(request.obj)
         if problems := complete(VirtualMachineInstance, obj):
             return Verdict(tuple(problems))
@@ -175,6 +180,13 @@ class Webhooks:
             return Verdict(message=str(error), code=422)
         default_instance(obj, new_uuid=uuid.uuid4(), binding=self._lookups.default_binding())
         return Verdict(patched={name: obj[name] for name in ("metadata", "spec", "status")})
+
+    def _keep_status(self, old: dict[str, Any], request: AdmissionRequest) -> Verdict:
+        """An instance has no status subresource: what people write into its status is dropped."""
+        told = old.get("status") or {}
+        if request.username in self._tellers or (request.obj.get("status") or {}) == told:
+            return Verdict()
+        return Verdict(patched={"status": told})
 
     async def _mutate_migration(self, request: AdmissionRequest) -> Verdict:
         obj = _copy(request.obj)

@@ -306,6 +306,16 @@ async def test_networks_behind_masquerade_must_have_room_for_a_guest(pod: dict[s
     assert [field for field, _ in fields(verdict)] == [f"spec.networks[0].pod.{name}" for name in bad]
 
 
+async def test_an_instance_s_status_is_written_by_components_alone() -> None:
+    old, new = instance_dict(phase="Running"), instance_dict(phase="Failed")
+    kept = await ask("/virtualmachineinstances-mutator", new, old=old)
+    assert kept.patched == {"status": old["status"]}
+    assert await ask("/virtualmachineinstances-mutator", old, old=old) == Verdict()
+    for account in ("kobune:kobune-virt-api", "kubevirt:kubevirt-controller"):
+        username = f"system:serviceaccount:{account}"
+        assert await ask("/virtualmachineinstances-mutator", new, old=old, username=username) == Verdict()
+
+
 LAUNCHER = {
     "metadata": {"labels": {"kubevirt.io": "virt-launcher"}, "annotations": {"kubevirt.io/domain": "vm"}},
     "spec": {"nodeName": "node"},
