@@ -1,6 +1,7 @@
 """Which devices of a made-up node are offered for what the installation permits."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,24 @@ def test_usb_devices_are_offered_in_whole_sets(tmp_path: Path) -> None:
     assert both.nodes == ("/dev/bus/usb/001/002", "/dev/bus/usb/001/004"), "never what the device says of itself"
     assert storage_device.ids == ("1:3",)
     assert found["example.com/none"] == found["example.com/empty"] == ()
+
+
+def test_a_set_that_is_whole_stays_together_when_another_one_breaks(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    for name, product, number in (("1-1", "1", 2), ("1-2", "1", 3), ("1-3", "2", 4), ("1-4", "2", 5)):
+        machine.usb(name, f"46f4/{product}/0", 1, number)
+    pair: dict[str, Any] = {
+        "resourceName": "example.com/pair",
+        "selectors": [{"vendor": "46f4", "product": n} for n in ("1", "2")],
+    }
+    wanted = permitted(usb=[pair])
+    first = discover(machine.node, wanted)
+    assert [device.ids for device in first["example.com/pair"]] == [("1:2", "1:4"), ("1:3", "1:5")]
+    shutil.rmtree(tmp_path / "sys/devices/usb/1-1")
+    second = discover(machine.node, wanted, first)
+    assert [device.ids for device in second["example.com/pair"]] == [("1:3", "1:5")]
+    only = permitted(usb=[{**pair, "selectors": pair["selectors"][:1]}])
+    assert [device.ids for device in discover(machine.node, only, first)["example.com/pair"]] == [("1:3",)]
 
 
 def test_a_device_is_there_as_long_as_its_own_node_is(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ class HostDevicePlugins:
         self.offers: dict[str, Passthrough] = {}
         """By resource."""
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._last: dict[str, tuple[NodeDevice, ...]] = {}
 
     def look_again(self) -> None:
         """Do not wait for the next round."""
@@ -113,7 +114,7 @@ class HostDevicePlugins:
         try:
             while True:
                 self._wake.clear()
-                found = await asyncio.to_thread(discover, self._node, self._permitted())
+                found = await self._found()
                 await self._offer(found)
                 try:
                     async with asyncio.timeout(LOOK_S if found else None):
@@ -124,6 +125,14 @@ class HostDevicePlugins:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _found(self) -> dict[str, tuple[NodeDevice, ...]]:
+        """What there is; what was found last when the kernel's tree changes while it is read."""
+        try:
+            self._last = await asyncio.to_thread(discover, self._node, self._permitted(), self._last)
+        except OSError as error:
+            log.warning("devices for guests could not be looked for: %s", error)
+        return self._last
 
     async def _offer(self, found: dict[str, tuple[NodeDevice, ...]]) -> None:
         for resource, devices in found.items():

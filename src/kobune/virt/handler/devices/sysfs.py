@@ -8,9 +8,10 @@ node's administrator; one in use by another driver is never offered. Source: Doc
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from kobune.api.kubevirt import PermittedHostDevices, USBSelector
@@ -55,10 +56,15 @@ class Node:
         return all(self.below(path).exists() for path in device.present)
 
 
-def discover(node: Node, permitted: PermittedHostDevices | None) -> dict[str, tuple[NodeDevice, ...]]:
+def discover(
+    node: Node,
+    permitted: PermittedHostDevices | None,
+    before: Mapping[str, Sequence[NodeDevice]] = MappingProxyType({}),
+) -> dict[str, tuple[NodeDevice, ...]]:
     """What this node offers now, by resource; a permitted resource that it has nothing of is there with no device.
 
-    Resources whose devices somebody else's plugin offers are left out.
+    Resources whose devices somebody else's plugin offers are left out. `before` is what was found last: sets of USB
+    devices that are still whole stay together, as a guest may have one.
     """
     if permitted is None:
         return {}
@@ -79,10 +85,13 @@ def discover(node: Node, permitted: PermittedHostDevices | None) -> dict[str, tu
             found.setdefault(mdev.resource_name, [])
     for resource, device in _mediated_devices(node, types, taken):
         found[resource].append(device)
-    plugged = list(_usb_devices(node))
-    for usb in permitted.usb:
-        if not usb.external_resource_provider:
-            found.setdefault(usb.resource_name, []).extend(_usb_sets(plugged, usb.selectors))
+    own = [usb for usb in permitted.usb if not usb.external_resource_provider]
+    plugged = list(_usb_devices(node)) if own else []
+    for usb in own:
+        kept = _kept_sets(plugged, usb.selectors, before.get(usb.resource_name, ()))
+        found.setdefault(usb.resource_name, []).extend(kept)
+    for usb in own:
+        found[usb.resource_name].extend(_usb_sets(plugged, usb.selectors))
     return {resource: tuple(devices) for resource, devices in sorted(found.items())}
 
 
@@ -147,6 +156,19 @@ def _usb_devices(node: Node) -> Iterator[_Usb]:
             continue
         # Not DEVNAME: the path is made of two numbers, so that it can lead nowhere else.
         yield _Usb(vendor, product, bus, number, f"/dev/bus/usb/{bus:03d}/{number:03d}")
+
+
+def _kept_sets(
+    plugged: list[_Usb], selectors: Sequence[USBSelector], before: Sequence[NodeDevice]
+) -> Iterator[NodeDevice]:
+    """Those of `before` that are still there and still what is selected; they are taken out of `plugged`."""
+    wanted = sorted(_selected(selectors))
+    for known in before:
+        there = [device for device in plugged if device.name in known.name.split("+")]
+        if wanted and sorted((device.vendor, device.product) for device in there) == wanted:
+            for device in there:
+                plugged.remove(device)
+            yield known
 
 
 def _usb_sets(plugged: list[_Usb], selectors: Sequence[USBSelector]) -> Iterator[NodeDevice]:
