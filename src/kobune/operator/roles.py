@@ -26,9 +26,9 @@ _GROUPS: Final = (
 
 _CLUSTER_RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "virt-api": (
-        rule("kubevirt.io", ("virtualmachines", "virtualmachineinstances"), ("get", "patch")),
+        rule("kubevirt.io", ("virtualmachines", "virtualmachineinstances"), ("get", "list", "patch")),
         rule("kubevirt.io", ("virtualmachines/status",), ("patch",)),
-        rule("kubevirt.io", ("virtualmachineinstancemigrations",), ("list",)),
+        rule("kubevirt.io", ("virtualmachineinstancemigrations", "virtualmachineinstancereplicasets"), ("list",)),
         rule("kubevirt.io", ("kubevirts", "virtualmachineinstancepresets"), READ),
         rule("instancetype.kubevirt.io", ("*",), ("get",)),
         rule("", ("nodes", "persistentvolumeclaims"), ("get",)),

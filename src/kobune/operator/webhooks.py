@@ -105,6 +105,7 @@ _VALIDATING_OTHERS: Final = (
     # The installation itself must be writable while virt-api does not run yet.
     Webhook("kubevirt-create-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("CREATE",), required=False),
     Webhook("kubevirt-update-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("UPDATE",), required=False),
+    Webhook("kubevirt-validator.kubevirt.io", "kubevirt.io", ("kubevirts",), ("DELETE",), required=False),
 )
 
 MUTATING: Final = (

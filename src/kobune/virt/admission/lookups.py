@@ -19,7 +19,13 @@ from kobune.api.kubevirt import (
 )
 from kobune.api.snapshot import VirtualMachineRestore
 from kobune.kube.client.errors import NotFound
-from kobune.kube.client.kubevirt import KUBEVIRTS, VIRTUAL_MACHINE_INSTANCE_MIGRATIONS, VIRTUAL_MACHINE_INSTANCES
+from kobune.kube.client.kubevirt import (
+    KUBEVIRTS,
+    VIRTUAL_MACHINE_INSTANCE_MIGRATIONS,
+    VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS,
+    VIRTUAL_MACHINE_INSTANCES,
+    VIRTUAL_MACHINES,
+)
 from kobune.kube.client.kubevirt_groups import VIRTUAL_MACHINE_RESTORES
 from kobune.kube.client.protocol import Client
 from kobune.kube.client.resource import Resource
@@ -140,6 +146,18 @@ class ClusterLookups:
             return await self._client.get(_FOUND[plural], name, namespace)
         except NotFound:
             return None
+
+    async def workloads(self) -> str:
+        """See webhooks.Lookups."""
+        kinds: tuple[tuple[Resource[Any], str], ...] = (
+            (VIRTUAL_MACHINE_INSTANCES, "Virtual Machine Instances"),
+            (VIRTUAL_MACHINES, "Virtual Machines"),
+            (VIRTUAL_MACHINE_INSTANCE_REPLICA_SETS, "Virtual Machine Instance Replica Sets"),
+        )
+        for resource, words in kinds:
+            if (await self._client.list(resource, limit=1)).items:
+                return words
+        return ""
 
     async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
         """See webhooks.Lookups."""

@@ -12,6 +12,7 @@ import msgspec
 
 from kobune.api.instancetype import VirtualMachinePreferenceSpec
 from kobune.api.kubevirt import (
+    KubeVirt,
     PreferenceMatcher,
     VirtualMachine,
     VirtualMachineInstance,
@@ -88,6 +89,10 @@ class Lookups(Protocol):
         """A claim, DataVolume, DataSource, pod or VirtualMachineSnapshot."""
         ...
 
+    async def workloads(self) -> str:
+        """What of machines there still is in any namespace, in words; empty when there is nothing."""
+        ...
+
     async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
         """Note in the instance that it is to leave its node."""
         ...
@@ -122,6 +127,7 @@ class Webhooks:
             "/vm-clone-mutator": self._mutate_clone,
             "/virtualmachinerestore-validator": self._validate_restore,
             "/kubevirt-create-validator": self._validate_installation,
+            "/kubevirt-validator": self._validate_removal,
             "/virt-launcher-eviction-interceptor": self._validate_eviction,
             **PLAIN_WEBHOOKS,
         }
@@ -282,6 +288,21 @@ class Webhooks:
     async def _validate_installation(self, request: AdmissionRequest) -> Verdict:
         if await self._lookups.is_installed():
             return Verdict(message="Kubevirt is already created")
+        return Verdict()
+
+    async def _validate_removal(self, request: AdmissionRequest) -> Verdict:
+        """An installation goes with machines in it, unless it says that it must not."""
+        if request.old is None:
+            return Verdict()
+        installation = _convert(request.old, KubeVirt)
+        guarded = installation.spec.uninstall_strategy not in (None, "", "RemoveWorkloads")
+        if not guarded or installation.status.phase != "Deployed":
+            return Verdict()
+        if left := await self._lookups.workloads():
+            return Verdict(
+                message=f"Rejecting the uninstall request, since there are still {left} present. Either delete all "
+                "KubeVirt related workloads or change the uninstall strategy before uninstalling KubeVirt."
+            )
         return Verdict()
 
     async def _validate_eviction(self, request: AdmissionRequest) -> Verdict:

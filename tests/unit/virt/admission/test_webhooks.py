@@ -29,6 +29,7 @@ class Cluster:
     going: Sequence[VirtualMachineRestore] = ()
     snapshot: dict[str, Any] | None = None
     pod: dict[str, Any] | None = None
+    left = "Virtual Machines"
 
     def __init__(self, *gates: str, vmi: VirtualMachineInstance | None = None, active: int = 0) -> None:
         self._gates, self._vmi, self._active = frozenset(gates), vmi, active
@@ -55,6 +56,9 @@ class Cluster:
 
     async def find(self, plural: str, namespace: str, name: str) -> dict[str, Any] | None:
         return self.pod if plural == "pods" else self.snapshot if plural == "virtualmachinesnapshots" else None
+
+    async def workloads(self) -> str:
+        return self.left
 
     async def mark_for_evacuation(self, vmi: VirtualMachineInstance) -> None:
         self.marked.append(vmi.metadata.name)
@@ -314,6 +318,27 @@ async def test_an_instance_s_status_is_written_by_components_alone() -> None:
     for account in ("kobune:kobune-virt-api", "kubevirt:kubevirt-controller"):
         username = f"system:serviceaccount:{account}"
         assert await ask("/virtualmachineinstances-mutator", new, old=old, username=username) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "phase", "left", "allowed"),
+    [
+        ("", "Deployed", "Virtual Machines", True),
+        ("RemoveWorkloads", "Deployed", "Virtual Machines", True),
+        ("BlockUninstallIfWorkloadsExist", "Deployed", "Virtual Machines", False),
+        ("BlockUninstallIfWorkloadsExist", "Deploying", "Virtual Machines", True),
+        ("BlockUninstallIfWorkloadsExist", "Deployed", "", True),
+    ],
+)
+async def test_an_installation_with_machines_goes_only_where_it_may(
+    strategy: str, phase: str, left: str, allowed: bool
+) -> None:
+    cluster = Cluster()
+    cluster.left = left
+    old = {"metadata": {"name": "kubevirt"}, "spec": {"uninstallStrategy": strategy}, "status": {"phase": phase}}
+    verdict = await ask("/kubevirt-validator", {}, old=old, cluster=cluster)
+    assert verdict.allowed is allowed
+    assert ("still Virtual Machines present" in verdict.message) is not allowed
 
 
 LAUNCHER = {
