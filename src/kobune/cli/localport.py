@@ -31,7 +31,7 @@ async def serve_one(
     """Serve one connection; the exit status of the program that `start` runs with host and port.
 
     Without `start` the port is printed as JSON, for a program of the user's own. `what` is served, to a `program`.
-    Raises ClickException when nobody connects in time.
+    Raises ClickException when the program that was started does not connect in time.
     """
     taken: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
 
@@ -54,13 +54,15 @@ async def serve_one(
             click.echo(json.dumps({"port": local}))
         else:
             process = await start(host, local)
-        click.echo(f"{what} on {host}:{local}; waiting {LISTEN_TIMEOUT_S:.0f} s for a {program}", err=True)
+        # A program that was started here comes at once, one that somebody starts takes its time.
+        limit_s = None if start is None else LISTEN_TIMEOUT_S
+        wait = f"for a {program}; Ctrl-C ends it" if limit_s is None else f"{limit_s:.0f} s for a {program}"
+        click.echo(f"{what} on {host}:{local}; waiting {wait}", err=True)
         try:
-            reader, writer = await asyncio.wait_for(taken, LISTEN_TIMEOUT_S)
+            reader, writer = await asyncio.wait_for(taken, limit_s)
         except TimeoutError:
-            raise click.ClickException(
-                f"no {program} connected to {host}:{local} within {LISTEN_TIMEOUT_S:.0f} s"
-            ) from None
+            message = f"no {program} connected to {host}:{local} within {limit_s:.0f} s"
+            raise click.ClickException(message) from None
         server.close()
         await _copy(socket, reader, writer, what)
         return await process.wait() if process is not None else 0

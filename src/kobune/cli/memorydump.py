@@ -34,7 +34,7 @@ def dump_claim(name: str, memory: str | int, storage_class: str, access_mode: st
 async def _create_claim(
     client: "HttpClient", namespace: str, name: str, claim_name: str, storage_class: str, access_mode: str
 ) -> None:
-    from kobune.kube.client.errors import Conflict
+    from kobune.kube.client.errors import AlreadyExists
 
     path = f"/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances/{name}"
     vmi = json.loads(await client.raw("GET", path))
@@ -45,7 +45,7 @@ async def _create_claim(
     body = json.dumps(dump_claim(claim_name, guest, storage_class, access_mode)).encode()
     try:
         await client.raw("POST", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", body=body)
-    except Conflict as error:
+    except AlreadyExists as error:
         message = f"PVC {namespace}/{claim_name} already exists: leave out --create-claim to use it"
         raise click.ClickException(message) from error
     click.echo(f"PVC {namespace}/{claim_name} created")
@@ -64,22 +64,29 @@ async def _create_claim(
 @click.option("--create-claim", is_flag=True, help="Make the claim, with room for the guest's memory.")
 @click.option("--storage-class", default="", help="Storage class of that claim; default: the cluster's.")
 @click.option("--access-mode", default="ReadWriteOnce", show_default=True, help="Access mode of that claim.")
+@click.option("--output", default="", hidden=True, help="Refused: dumps are not downloaded yet.")
+@click.option("--format", "dump_format", default="", hidden=True, help="Goes with --output.")
+@click.option("--port-forward", is_flag=True, hidden=True, help="Goes with --output.")
+@click.option("--local-port", default="", hidden=True, help="Goes with --output.")
 @command
 async def memory_dump(
     session: Session,
+    /,
     action: str,
     name: str,
     claim_name: str,
     create_claim: bool,
     storage_class: str,
     access_mode: str,
+    output: str,
+    **_: Any,
 ) -> None:
     """Dump the memory of a running guest to a claim.
 
     `remove` takes the claim off the machine again. How far it is, is in the machine's status: memoryDumpRequest.
     """
-    if action == "download":
-        message = "volumes are not exported yet: read the claim from a pod with kubectl cp"
+    if action == "download" or output:
+        message = "dumps are not downloaded yet, as volumes are not exported: read the claim from a pod with kubectl cp"
         raise click.ClickException(message)
     if action not in ACTIONS:
         raise click.UsageError(f"{action!r} is no action: get or remove")

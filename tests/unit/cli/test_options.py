@@ -183,6 +183,22 @@ async def test_a_start_waits_for_the_end_that_was_asked_for(stopping: bool) -> N
         assert "VM is already running" in result.stderr
 
 
+async def test_a_claim_for_a_dump_that_exists_is_told() -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.method == "GET":
+            return web.json_response({"spec": {"domain": {"memory": {"guest": "64Mi"}}}})
+        return web.json_response({"kind": "Status", "code": 409, "reason": "AlreadyExists"}, status=409)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    result = await invoke("memory-dump", "get", "a", "--claim-name=c", "--create-claim", "-s", address, "--token=t")
+    await runner.cleanup()
+    assert result.exit_code == 1
+    assert "already exists: leave out --create-claim" in result.output
+
+
 async def test_a_high_verbosity_tells_requests(server: tuple[str, list[web.BaseRequest]]) -> None:
     address, _ = server
     logger = logging.getLogger("kobune.kube.client")

@@ -226,6 +226,7 @@ def test_a_console_that_ended_says_why_and_how_to_come_back(
         (["port-forward", "--stdio=true", "vm/a", "1", "2"], "one port"),
         (["why", "pod", "a"], "give vm NAME"),
         (["ssh", "vm/a", "--vsock"], "by their network"),
+        (["memory-dump", "get", "a", "--create-claim"], "needs --claim-name"),
         (["expose", "vm", "a", "--name", "b", "--ip-family", "ipv5"], "--ip-family 'ipv5'"),
         (["addvolume", "a", "--volume-name", "b", "--persist", "--ephemeral"], "exclude each other"),
         (["start", "a", "--request-timeout", "soon", "-s", "http://127.0.0.1:1"], "--request-timeout"),

@@ -149,6 +149,13 @@ def test_verbs_that_are_not_there_say_so(name: str) -> None:
     assert f"kobune has no {name} yet" in result.output
 
 
+def test_dumps_are_not_downloaded_yet() -> None:
+    for arguments in (["download", "a", "--output=f"], ["get", "a", "--output=f", "--format=raw", "--port-forward"]):
+        result = CliRunner().invoke(app, ["memory-dump", *arguments])
+        assert result.exit_code == 1
+        assert "kubectl cp" in result.output
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
     result = CliRunner().invoke(app, ["completion", shell])
