@@ -71,8 +71,11 @@ def guest(instance: Instance) -> Iterator[Instance]:
     objects = yaml.safe_dump_all([claim(NAME, "Block"), machine()])
     instance.kubectl("apply", "-f", "-", stdin=objects)
     instance.wait_phase(NAME, "Running")
+    volume = instance.data_dir / "volumes" / instance.get("pvc", NAME)["spec"]["volumeName"]
+    assert volume.exists()
     yield instance
     instance.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", "-", stdin=objects)
+    instance.eventually("its volume is erased", lambda: not volume.exists(), 60)
 
 
 @pytest.fixture
@@ -337,11 +340,17 @@ def test_a_message_over_the_limit_ends_the_session_and_nothing_else(guest: Insta
                 timeout=aiohttp.ClientWSTimeout(ws_close=30),
             ) as socket,
         ):
-            await socket.send_bytes(b"#" * TOO_LONG_BYTES)
-            async with asyncio.timeout(60):
-                async for _ in socket:
-                    pass
-            return socket.close_code
+            transport = socket._writer.transport
+            try:
+                await socket.send_bytes(b"#" * TOO_LONG_BYTES)
+                async with asyncio.timeout(60):
+                    async for _ in socket:
+                        pass
+                return socket.close_code
+            finally:
+                # What was not sent yet would keep it open beyond the loop's end.
+                transport.abort()
+                await asyncio.sleep(0.1)
 
     try:
         code = asyncio.run(shout())
