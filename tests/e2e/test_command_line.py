@@ -123,7 +123,9 @@ def test_several_ports_on_an_address_until_it_is_interrupted(machine: Instance, 
     listen(machine, key, 2224)
     ports = free_port(), free_port()
     words = (f"{ports[0]}:22", f"tcp/{ports[1]}:2224")
-    line = command("port-forward", f"vm/{NAME}", *words, "--address=127.0.0.2")
+    # Who runs tests in the background has them ignore the interrupt, and what they start with them.
+    interruptible = ("env", "--default-signal=INT")
+    line = [*interruptible, *command("port-forward", f"vm/{NAME}", *words, "--address=127.0.0.2")]
     process = subprocess.Popen(line, env=machine.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -136,7 +138,11 @@ def test_several_ports_on_an_address_until_it_is_interrupted(machine: Instance, 
             socket.create_connection(("127.0.0.1", ports[0]), timeout=5)
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
     assert process.returncode == 0
     assert "Stopped forwarding" in errors
     assert "Traceback" not in errors
