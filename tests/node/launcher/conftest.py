@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from kobune.main.images import DEMO, LAUNCHER, BuiltImage, ensure_images
+from support.launcher_container import LauncherContainer
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,16 @@ def demo_disk(built_images: dict[str, BuiltImage], tmp_path_factory: pytest.Temp
     unpack(built_images[DEMO].archive, root)
     (disk,) = (root / "disk").iterdir()
     return disk
+
+
+@pytest.fixture
+async def container(launcher_root: Path, demo_disk: Path, tmp_path: Path) -> AsyncIterator[LauncherContainer]:
+    container = LauncherContainer(launcher_root, tmp_path)
+    container.add_container_disk("root", demo_disk)
+    container.start()
+    yield container
+    container.stop()
+    print(container.log.read_text(errors="replace")[-20_000:])
 
 
 def unpack(archive: Path, root: Path) -> None:

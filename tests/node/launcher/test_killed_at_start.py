@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,6 @@ from support.launcher_container import LauncherContainer
 from support.vmis import vmi_document
 
 pytestmark = pytest.mark.node
-
-
-@pytest.fixture
-async def container(launcher_root: Path, demo_disk: Path, tmp_path: Path) -> AsyncIterator[LauncherContainer]:
-    container = LauncherContainer(launcher_root, tmp_path)
-    container.add_container_disk("root", demo_disk)
-    container.start()
-    yield container
-    container.stop()
-    print(container.log.read_text(errors="replace")[-10_000:])
 
 
 async def synchronise(container: LauncherContainer, vmi: bytes) -> tuple[LauncherClient, DomainState]:

@@ -33,16 +33,6 @@ OpenConsole: TypeAlias = "Callable[[], Awaitable[Console]]"
 
 
 @pytest.fixture
-async def container(launcher_root: Path, demo_disk: Path, tmp_path: Path) -> AsyncIterator[LauncherContainer]:
-    container = LauncherContainer(launcher_root, tmp_path)
-    container.add_container_disk("root", demo_disk)
-    container.start()
-    yield container
-    container.stop()
-    print(container.log.read_text(errors="replace")[-20_000:])
-
-
-@pytest.fixture
 async def open_console(container: LauncherContainer) -> AsyncIterator[OpenConsole]:
     opened: list[Console] = []
 

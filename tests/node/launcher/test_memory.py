@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,6 @@ pytestmark = pytest.mark.node
 GUEST_KIB = 128 * 1024
 LIMIT_BYTES = 110_000_000
 URI = "qemu+unix:///session?socket=/var/run/libvirt/libvirt/libvirt-sock"
-
-
-@pytest.fixture
-async def container(launcher_root: Path, demo_disk: Path, tmp_path: Path) -> AsyncIterator[LauncherContainer]:
-    container = LauncherContainer(launcher_root, tmp_path)
-    container.add_container_disk("root", demo_disk)
-    container.start()
-    yield container
-    container.stop()
-    print(container.log.read_text(errors="replace")[-20_000:])
 
 
 async def boot(container: LauncherContainer) -> LauncherClient:

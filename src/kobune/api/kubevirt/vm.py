@@ -114,6 +114,11 @@ class VirtualMachineSpec(Object, frozen=True, kw_only=True):
     update_volumes_strategy: str | None = None
     """How changed volumes of a running machine are handled: Replacement at the next start, or Migration."""
 
+    @property
+    def strategy(self) -> str:
+        """The run strategy, also of a machine that says `running`."""
+        return self.run_strategy or ("Always" if self.running else "Halted")
+
 
 class VirtualMachineCondition(Object, frozen=True, kw_only=True):
     """`type` such as Ready, Failure, Paused or RestartRequired."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kobune.api.core import CoreEvent
-from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance
+from kobune.api.kubevirt import VirtualMachineInstance
 from kobune.base.clock import parse_time
 from kobune.cli.why.notes import notes
 from kobune.cli.why.pod import launcher_trouble
@@ -45,10 +45,6 @@ def _vmi(seen: Seen) -> VirtualMachineInstance:
 
 def _time(text: str | None) -> datetime | None:
     return parse_time(text) if text else None
-
-
-def _strategy(vm: VirtualMachine) -> str:
-    return vm.spec.run_strategy or ("Always" if vm.spec.running else "Halted")
 
 
 def _is_late(seen: Seen, since: datetime | None) -> bool:
@@ -287,7 +283,7 @@ def _reason_of_end(seen: Seen) -> str:
 def _failed_to_create(seen: Seen) -> Explanation | None:
     assert seen.vm is not None
     found = next((item for item in seen.vm.status.conditions if item.type == "Failure"), None)
-    if found is None or found.status != "True" or _strategy(seen.vm) == "Halted":
+    if found is None or found.status != "True" or seen.vm.spec.strategy == "Halted":
         return None
     return Explanation(
         "Stopped",
@@ -304,7 +300,7 @@ def _failed_to_create(seen: Seen) -> Explanation | None:
 def _crash_loop(seen: Seen) -> Explanation | None:
     assert seen.vm is not None
     failure = seen.vm.status.start_failure
-    if failure is None or _strategy(seen.vm) not in ("Always", "RerunOnFailure", "Once"):
+    if failure is None or seen.vm.spec.strategy not in ("Always", "RerunOnFailure", "Once"):
         return None
     count = failure.consecutive_fail_count or 1
     retry = _time(failure.retry_after_timestamp)
@@ -329,7 +325,7 @@ def _crash_loop(seen: Seen) -> Explanation | None:
 
 def _halted(seen: Seen) -> Explanation | None:
     assert seen.vm is not None
-    strategy = _strategy(seen.vm)
+    strategy = seen.vm.spec.strategy
     over = seen.vmi is not None and seen.vmi.status.phase in FINAL_PHASES
     requested = any(item.action == "Start" for item in seen.vm.status.state_change_requests)
     ready = next((item for item in seen.vm.status.conditions if item.type == "Ready"), None)

@@ -55,8 +55,8 @@ def _short(message: str) -> str:
 
 def _objects(seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.vm is not None:
-        strategy = seen.vm.spec.run_strategy or ("Always" if seen.vm.spec.running else "Halted")
-        yield f"VirtualMachine/{seen.name}", f"{seen.vm.status.printable_status or 'new'}, runStrategy {strategy}"
+        told = f"{seen.vm.status.printable_status or 'new'}, runStrategy {seen.vm.spec.strategy}"
+        yield f"VirtualMachine/{seen.name}", told
     if seen.vmi is not None:
         yield f"VirtualMachineInstance/{seen.name}", seen.vmi.status.phase or "Pending"
     for pod in seen.pods:

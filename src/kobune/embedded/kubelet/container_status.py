@@ -17,7 +17,7 @@ from kobune.api.core import (
     Pod,
 )
 from kobune.base.clock import format_time
-from kobune.embedded.kubelet.model import ImageViewState, PodObserved, is_sidecar
+from kobune.embedded.kubelet.model import ImageViewState, PodObserved, all_container_statuses, is_sidecar
 from kobune.embedded.kubelet.pulling import IMAGE_REASONS
 from kobune.host.cri.types import ContainerInfo
 from kobune.host.cri.types import ContainerState as RuntimeState
@@ -85,9 +85,7 @@ def settled(status: ContainerStatus) -> ContainerStatus:
 
 
 def _told_before(pod: Pod, name: str) -> ContainerStatus | None:
-    status = pod.status
-    told = (*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses)
-    return next((one for one in told if one.name == name), None)
+    return next((one for one in all_container_statuses(pod) if one.name == name), None)
 
 
 def _why_not_made(seen: PodObserved, pod: Pod, container: Container, *, init: bool) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from kobune.api.core import Container, Pod, PodStatus
+from kobune.api.core import Container, ContainerStatus, Pod, PodStatus
 from kobune.host.cri.types import ContainerInfo, ContainerState, SandboxInfo
 from kobune.kube.runtime.decision import Event
 
@@ -35,6 +35,7 @@ __all__ = [
     "StartContainer",
     "StopSandbox",
     "TearDownVolumes",
+    "all_container_statuses",
     "all_containers",
     "is_sidecar",
 ]
@@ -249,3 +250,9 @@ def is_sidecar(container: Container) -> bool:
 def all_containers(pod: Pod) -> list[Container]:
     """Init containers first, in their order; debugging ones last."""
     return [*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers]
+
+
+def all_container_statuses(pod: Pod) -> list[ContainerStatus]:
+    """What is told of them, in the same order."""
+    status = pod.status
+    return [*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses]

@@ -19,7 +19,7 @@ from aiohttp import web
 from kobune.base.clock import parse_time
 from kobune.embedded.kubelet.certificates import ensure_serving_certificate
 from kobune.embedded.kubelet.logs import LogOptions, read_log
-from kobune.embedded.kubelet.model import ContainerInfo, ContainerState, all_containers
+from kobune.embedded.kubelet.model import ContainerInfo, ContainerState, all_container_statuses, all_containers
 from kobune.embedded.kubelet.pods import NodePods
 from kobune.embedded.kubelet.server.attach import attach
 from kobune.embedded.kubelet.server.channels import CHANNEL_PROTOCOLS, StreamOptions
@@ -243,12 +243,8 @@ def _logged_container(worker: PodWorker, name: str, *, previous: bool) -> Contai
         return attempts[1]
     begun = next((container for container in attempts if container.state is not ContainerState.CREATED), None)
     if begun is None:
-        statuses = [
-            *pod.status.init_container_statuses,
-            *pod.status.container_statuses,
-            *pod.status.ephemeral_container_statuses,
-        ]
-        waiting = next((s.state.waiting for s in statuses if s.name == name and s.state.waiting), None)
+        told = all_container_statuses(pod)
+        waiting = next((s.state.waiting for s in told if s.name == name and s.state.waiting), None)
         reason = waiting.reason if waiting else "ContainerCreating"
         text = f'container "{name}" in pod "{pod.metadata.name}" is waiting to start: {reason}'
         raise web.HTTPBadRequest(text=text)

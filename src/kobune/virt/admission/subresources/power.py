@@ -55,17 +55,13 @@ def status_patch(vm: VirtualMachine, status: Document) -> Patch:
     )
 
 
-def _strategy(vm: VirtualMachine) -> str:
-    return vm.spec.run_strategy or ("Always" if vm.spec.running else "Halted")
-
-
 def _is_alive(vmi: VirtualMachineInstance | None) -> bool:
     return vmi is not None and vmi.status.phase not in _FINAL_PHASES
 
 
 def plan_start(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: StartOptions) -> PowerPlan:
     """Raises Failure when the machine runs already or its strategy takes no requests."""
-    name, strategy = vm.metadata.name, _strategy(vm)
+    name, strategy = vm.metadata.name, vm.spec.strategy
     # An instance that was made this moment has no phase yet: that it was asked for again does no harm.
     if vmi is not None and vmi.status.phase not in (*_FINAL_PHASES, None, "", "Unknown"):
         raise conflict(_KIND, name, "VM is already running")
@@ -90,7 +86,7 @@ def plan_start(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: 
 
 def plan_stop(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: StopOptions) -> PowerPlan:
     """Raises Failure when nothing runs."""
-    name, strategy = vm.metadata.name, _strategy(vm)
+    name, strategy = vm.metadata.name, vm.spec.strategy
     grace = _grace(options.grace_period)
     if strategy in ("Halted", "Manual", "RerunOnFailure"):
         if vmi is None or not _is_alive(vmi):
@@ -106,7 +102,7 @@ def plan_stop(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: S
 
 def plan_restart(vm: VirtualMachine, vmi: VirtualMachineInstance | None, options: RestartOptions) -> PowerPlan:
     """Raises Failure when nothing runs or the strategy does not allow it."""
-    name, strategy = vm.metadata.name, _strategy(vm)
+    name, strategy = vm.metadata.name, vm.spec.strategy
     if strategy in ("Halted", "Once"):
         raise conflict(_KIND, name, f"RunStrategy {strategy} does not support manual restart requests")
     if vmi is None or not _is_alive(vmi):

@@ -28,7 +28,6 @@ from kobune.virt.controllers.virtualmachine.strategy import (
     Want,
     needs_rerun,
     open_requests,
-    run_strategy,
     seconds_to_wait,
     start_failure,
     want,
@@ -144,7 +143,7 @@ def _may_stop(vmi: VirtualMachineInstance, vm: VirtualMachine, wait_s: float) ->
     """An instance that failed early is kept for as long as its machine has to wait, so that people can look at it."""
     if vmi.metadata.deletion_timestamp is not None:
         return False
-    return wait_s <= 0 or vmi.status.phase not in FINAL_PHASES or run_strategy(vm) == "Halted"
+    return wait_s <= 0 or vmi.status.phase not in FINAL_PHASES or vm.spec.strategy == "Halted"
 
 
 def _missing(sizing: Sizing) -> str:
@@ -206,9 +205,9 @@ def status_of(seen: Observed, failure: Any) -> Status:
         stopping=wanted is Want.STOP,
         starting=wanted is Want.START,
     )
-    if run_strategy(vm) != "RerunOnFailure" or wanted is not Want.START:
+    if vm.spec.strategy != "RerunOnFailure" or wanted is not Want.START:
         # Until it has been started, that strategy is news to the machine.
-        status["runStrategy"] = run_strategy(vm)
+        status["runStrategy"] = vm.spec.strategy
     requests = [msgspec.to_builtins(request) for request in open_requests(vm, vmi)]
     if needs_rerun(vm, vmi):
         requests = [{"action": "Start"}]

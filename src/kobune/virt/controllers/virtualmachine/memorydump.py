@@ -52,10 +52,9 @@ def follow_dump(vm: VirtualMachine, vmi: VirtualMachineInstance | None, now: dat
         case "InProgress":
             return DumpStep((), _progress(vmi, claim, request, now))
         case "Unmounting":
-            actions = (*_from_instance(vmi, claim), _annotate(vm, claim, present.file_name or ""))
             if _in_instance(vmi, claim):
-                return DumpStep(actions[:-1], request)
-            return DumpStep(actions[-1:], {**request, "phase": "Completed"})
+                return DumpStep(_from_instance(vmi, claim), request)
+            return DumpStep((_annotate(vm, claim, present.file_name or ""),), {**request, "phase": "Completed"})
         case "Failed":
             left = _from_instance(vmi, claim)
             return DumpStep((*left, _annotate(vm, claim, _FAILED_ANNOTATION)) if left else (), request)

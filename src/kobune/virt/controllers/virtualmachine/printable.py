@@ -2,7 +2,6 @@
 
 from kobune.api.kubevirt import VirtualMachine, VirtualMachineInstance, VirtualMachineStartFailure
 from kobune.virt.controllers.virtualmachine.datavolumes import DiskState
-from kobune.virt.controllers.virtualmachine.strategy import run_strategy
 from kobune.virt.controllers.words import FINAL_PHASES
 
 __all__ = ["printable_status"]
@@ -33,7 +32,7 @@ def printable_status(
         return "Provisioning"
     if disks.unbound and starting:
         return "WaitingForVolumeBinding"
-    if failure is not None and run_strategy(vm) in _RESTARTING:
+    if failure is not None and vm.spec.strategy in _RESTARTING:
         return "CrashLoopBackOff"
     return "Stopped"
 
@@ -58,7 +57,7 @@ def _not_yet_running(vm: VirtualMachine, vmi: VirtualMachineInstance, disks: Dis
         (disks.provisioning, "Provisioning"),
         (disks.unbound, "WaitingForVolumeBinding"),
         (synchronized in _IMAGE_ERRORS, synchronized or ""),
-        (run_strategy(vm) == "WaitAsReceiver", "WaitingForReceiver"),
+        (vm.spec.strategy == "WaitAsReceiver", "WaitingForReceiver"),
         ((vmi.status.phase or "") in _BEFORE_RUNNING, "Starting"),
     )
     return next((word for applies, word in rules if applies), "Unknown")

@@ -18,7 +18,7 @@ from kobune.api.kubevirt import (
 from kobune.base.clock import format_time, parse_time
 from kobune.virt.controllers.words import FINAL_PHASES
 
-__all__ = ["Want", "needs_rerun", "open_requests", "run_strategy", "start_failure", "want"]
+__all__ = ["Want", "needs_rerun", "open_requests", "start_failure", "want"]
 
 FIRST_DELAY_S: Final = 10
 LAST_DELAY_S: Final = 300
@@ -45,13 +45,6 @@ class _Instance:
         return self.phase in FINAL_PHASES
 
 
-def run_strategy(vm: VirtualMachine) -> str:
-    """The run strategy, for machines that say `running` as well."""
-    if vm.spec.run_strategy:
-        return vm.spec.run_strategy
-    return "Always" if vm.spec.running else "Halted"
-
-
 def open_requests(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> list[VirtualMachineStateChangeRequest]:
     """The requests that are still to be carried out, in order."""
     requests = list(vm.status.state_change_requests)
@@ -72,7 +65,7 @@ def want(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> Want:
     requests = open_requests(vm, vmi)
     first = requests[0].action if requests else ""
     instance = _Instance(vmi is not None, (vmi.status.phase or "") if vmi is not None else "", first == "Stop")
-    strategy = run_strategy(vm)
+    strategy = vm.spec.strategy
     if strategy in ("Always", "WaitAsReceiver"):
         return _always(instance)
     if strategy == "RerunOnFailure":
@@ -96,7 +89,7 @@ def _always(instance: _Instance) -> Want:
 def needs_rerun(vm: VirtualMachine, vmi: VirtualMachineInstance | None) -> bool:
     """Whether a start has to be asked for before the instance that failed is ended: without one, the machine would
     stay down, as it does when somebody stopped it."""
-    if run_strategy(vm) != "RerunOnFailure" or vmi is None or vmi.metadata.deletion_timestamp is not None:
+    if vm.spec.strategy != "RerunOnFailure" or vmi is None or vmi.metadata.deletion_timestamp is not None:
         return False
     return vmi.status.phase == "Failed" and not open_requests(vm, vmi)
 

@@ -24,7 +24,7 @@ from kobune.kube.client.types import Patch, PatchType
 from kobune.kube.runtime.decision import Action, Create, Decision, Delete, Event, EventType, PatchObject, StatusPatch
 from kobune.virt.controllers.conditions import condition, enter_phase, set_condition
 from kobune.virt.controllers.virtualmachineinstance.hotplug import delete_attachments, plug
-from kobune.virt.controllers.virtualmachineinstance.installation import FAILED_CREATE, forbidden_by
+from kobune.virt.controllers.virtualmachineinstance.installation import forbidden_by
 from kobune.virt.controllers.virtualmachineinstance.launcher_pod import (
     POD_GRACE_MARGIN_S,
     UNPAUSED_GATE,
@@ -37,6 +37,7 @@ from kobune.virt.controllers.virtualmachineinstance.networks import networks_of_
 from kobune.virt.controllers.virtualmachineinstance.patience import may_wait_s
 from kobune.virt.controllers.virtualmachineinstance.podview import (
     CLAIM_MISSING,
+    POD_REFUSED,
     claim_facts,
     current_pod,
     ended_well,
@@ -156,9 +157,9 @@ def _not_rendered(seen: Observed, why: str, again_after: timedelta | None = None
     enter_phase(status, "Pending", seen.now)
     told = condition(status, "Synchronized")
     news = told is None or told.get("message") != message
-    set_condition(status, "Synchronized", "False", seen.now, reason=FAILED_CREATE, message=message)
+    set_condition(status, "Synchronized", "False", seen.now, reason=POD_REFUSED, message=message)
     pod_missing(status, seen.now)
-    events = (Event(EventType.WARNING, FAILED_CREATE, message),) if news else ()
+    events = (Event(EventType.WARNING, POD_REFUSED, message),) if news else ()
     return Decision(status=status_patch(seen.vmi, status), events=events, requeue_after=again_after)
 
 

@@ -4,7 +4,6 @@ Messages are KubeVirt's.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from kobune.api.kubevirt import (
     InterfaceBindingPlugin,
@@ -15,9 +14,7 @@ from kobune.api.kubevirt import (
 from kobune.virt.domain.bindings import MANAGED_TAP, TAP, binding_plugins, used_plugins
 from kobune.virt.domain.hostdevices import wanted
 
-__all__ = ["FAILED_CREATE", "forbidden_by"]
-
-FAILED_CREATE: Final = "FailedCreate"
+__all__ = ["forbidden_by"]
 
 
 def forbidden_by(spec: VirtualMachineInstanceSpec, configuration: KubeVirtConfiguration | None) -> str:

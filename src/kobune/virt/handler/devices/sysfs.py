@@ -9,7 +9,7 @@ node's administrator; one in use by another driver is never offered. Source: Doc
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -175,34 +175,24 @@ def _usb_sets(plugged: list[_Usb], selectors: Sequence[USBSelector]) -> Iterator
     """As many sets of one device per selector as there are; they are taken out of `plugged`."""
     wanted = _selected(selectors)
     while wanted:
-        chosen = _Chosen()
-        for vendor, product in wanted:
-            match = next(
-                (
-                    device
-                    for device in plugged
-                    if (device.vendor, device.product) == (vendor, product) and device not in chosen.devices
-                ),
-                None,
-            )
+        chosen: list[_Usb] = []
+        free = list(plugged)
+        for kind in wanted:
+            match = next((device for device in free if (device.vendor, device.product) == kind), None)
             if match is None:
                 return
-            chosen.devices.append(match)
-        for device in chosen.devices:
+            free.remove(match)
+            chosen.append(match)
+        for device in chosen:
             plugged.remove(device)
-        paths = tuple(device.path for device in chosen.devices)
+        paths = tuple(device.path for device in chosen)
         yield NodeDevice(
-            "+".join(device.name for device in chosen.devices),
+            "+".join(device.name for device in chosen),
             USB_PREFIX,
-            tuple(f"{device.bus}:{device.number}" for device in chosen.devices),
+            tuple(f"{device.bus}:{device.number}" for device in chosen),
             paths,
             paths,
         )
-
-
-@dataclass(slots=True)
-class _Chosen:
-    devices: list[_Usb] = field(default_factory=list)
 
 
 def _selected(selectors: Sequence[USBSelector]) -> list[tuple[int, int]]:
